@@ -1,1 +1,1 @@
-"""."""
+"""Stayer's scheduler: see README.md in this folder for the pipeline and the glossary."""

@@ -1,0 +1,228 @@
+"""The app definition in its canonical form, as it is stored and launched.
+
+Old forms (``uris``, ``ports``, ``container.docker.network``, ...) are translated before a record
+is made, so only one form exists inside. Scalars of resources are thousandths
+(``cpus_millis=500`` is half a processor; ``mem_millis`` and ``disk_millis`` are MiB/1000).
+"""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class NetworkMode(StrEnum):
+    """Marathon's network modes."""
+
+    HOST = "host"
+    BRIDGE = "container/bridge"
+    CONTAINER = "container"
+
+
+class KillSelection(StrEnum):
+    """Which instances of equal condition go first when an app is scaled down."""
+
+    YOUNGEST_FIRST = "YOUNGEST_FIRST"
+    OLDEST_FIRST = "OLDEST_FIRST"
+
+
+class Network(Struct, frozen=True, gc=False, omit_defaults=True):
+    mode: NetworkMode = NetworkMode.HOST
+    name: str | None = None
+    labels: dict[str, str] = {}
+
+
+class PortDefinition(Struct, frozen=True, gc=False, omit_defaults=True):
+    """A port of an app on the host network; ``port`` is the service port (and, with
+    ``require_ports``, the host port). 0 before a service port is assigned."""
+
+    port: int = 0
+    protocol: str = "tcp"
+    name: str | None = None
+    labels: dict[str, str] = {}
+
+
+class PortMapping(Struct, frozen=True, gc=False, omit_defaults=True):
+    """A port of an app on a container network. ``host_port`` None: none allocated; 0: dynamic."""
+
+    container_port: int = 0
+    host_port: int | None = None
+    service_port: int = 0
+    protocol: str = "tcp"
+    name: str | None = None
+    labels: dict[str, str] = {}
+    network_names: tuple[str, ...] = ()
+
+
+class DockerParameter(Struct, frozen=True, gc=False, omit_defaults=True):
+    key: str
+    value: str
+
+
+class Docker(Struct, frozen=True, gc=False, omit_defaults=True):
+    image: str
+    force_pull_image: bool = False
+    privileged: bool = False
+    parameters: tuple[DockerParameter, ...] = ()
+
+
+class HostVolume(Struct, frozen=True, gc=False, omit_defaults=True):
+    container_path: str
+    host_path: str
+    mode: str = "RW"
+
+
+class Container(Struct, frozen=True, gc=False, omit_defaults=True):
+    """``type`` is DOCKER or MESOS. ``port_mappings`` is meant for non-host networks only."""
+
+    type: str = "DOCKER"
+    docker: Docker | None = None
+    volumes: tuple[HostVolume, ...] = ()
+    port_mappings: tuple[PortMapping, ...] = ()
+
+
+class Fetch(Struct, frozen=True, gc=False, omit_defaults=True):
+    uri: str
+    extract: bool = True
+    executable: bool = False
+    cache: bool = False
+    dest_path: str | None = None
+
+
+class HealthCheck(Struct, frozen=True, gc=False, omit_defaults=True):
+    """``protocol``: HTTP, HTTPS, TCP (run by the scheduler) or COMMAND, MESOS_HTTP, MESOS_HTTPS,
+    MESOS_TCP (run by the executor). ``max_consecutive_failures`` 0: never kill."""
+
+    protocol: str = "HTTP"
+    path: str | None = None
+    port_index: int | None = None
+    port: int | None = None
+    command: str | None = None
+    grace_period_seconds: int = 300
+    interval_seconds: int = 60
+    timeout_seconds: int = 20
+    max_consecutive_failures: int = 3
+    delay_seconds: int = 15
+    ip_protocol: str = "IPv4"
+    ignore_http1xx: bool = False
+
+    @property
+    def run_by_executor(self) -> bool:
+        """Whether the Mesos executor carries it out (else it is the scheduler's own prober)."""
+        return self.protocol == "COMMAND" or self.protocol.startswith("MESOS_")
+
+
+class Check(Struct, frozen=True, gc=False, omit_defaults=True):
+    """A Mesos ``check``: informs, never kills. ``kind``: http, tcp or command."""
+
+    kind: str
+    path: str | None = None
+    port_index: int | None = None
+    port: int | None = None
+    shell: str | None = None
+    argv: tuple[str, ...] = ()
+    interval_seconds: int = 60
+    timeout_seconds: int = 20
+    delay_seconds: int = 15
+
+
+class ReadinessCheck(Struct, frozen=True, gc=False, omit_defaults=True):
+    name: str = "readinessCheck"
+    protocol: str = "HTTP"
+    path: str = "/"
+    port_name: str = "http-api"
+    interval_seconds: int = 30
+    timeout_seconds: int = 10
+    http_status_codes_for_ready: tuple[int, ...] = (200,)
+    preserve_last_response: bool = False
+
+
+class UpgradeStrategy(Struct, frozen=True, gc=False, omit_defaults=True):
+    minimum_health_capacity: float = 1.0
+    maximum_over_capacity: float = 1.0
+
+
+class UnreachableStrategy(Struct, frozen=True, gc=False, omit_defaults=True):
+    """After ``inactive_after_seconds`` a replacement starts; after ``expunge_after_seconds`` the
+    lost one is forgotten. ``disabled``: wait for ever."""
+
+    inactive_after_seconds: int = 0
+    expunge_after_seconds: int = 0
+    disabled: bool = False
+
+
+class ResourceLimits(Struct, frozen=True, gc=False, omit_defaults=True):
+    """Upper bounds beyond the request; None: not set; a negative number: unlimited."""
+
+    cpus_millis: int | None = None
+    mem_millis: int | None = None
+
+
+class App(Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
+    """A long-running application. ``version`` is the time of the accepted change as text;
+    instances with a version before ``last_config_change_at`` run an older configuration."""
+
+    id: str
+    version: str = ""
+    last_scaling_at: str = ""
+    last_config_change_at: str = ""
+    cmd: str | None = None
+    args: tuple[str, ...] = ()
+    user: str | None = None
+    env: dict[str, str] = {}
+    instances: int = 1
+    cpus_millis: int = 1000
+    mem_millis: int = 128_000
+    disk_millis: int = 0
+    gpus: int = 0
+    resource_limits: ResourceLimits | None = None
+    executor: str = ""
+    constraints: tuple[tuple[str, ...], ...] = ()
+    fetch: tuple[Fetch, ...] = ()
+    networks: tuple[Network, ...] = (Network(),)
+    port_definitions: tuple[PortDefinition, ...] = ()
+    require_ports: bool = False
+    container: Container | None = None
+    backoff_seconds: float = 1
+    backoff_factor: float = 1.15
+    max_launch_delay_seconds: float = 300
+    health_checks: tuple[HealthCheck, ...] = ()
+    check: Check | None = None
+    readiness_checks: tuple[ReadinessCheck, ...] = ()
+    dependencies: tuple[str, ...] = ()
+    upgrade_strategy: UpgradeStrategy = UpgradeStrategy()
+    labels: dict[str, str] = {}
+    accepted_resource_roles: tuple[str, ...] = ("*",)
+    role: str = "*"
+    task_kill_grace_period_seconds: int | None = None
+    kill_selection: KillSelection = KillSelection.YOUNGEST_FIRST
+    unreachable_strategy: UnreachableStrategy = UnreachableStrategy()
+    tty: bool | None = None
+
+    @property
+    def on_host_network(self) -> bool:
+        """Whether ports are ``port_definitions`` (else the container's ``port_mappings``)."""
+        return all(network.mode is NetworkMode.HOST for network in self.networks)
+
+    @property
+    def port_mappings(self) -> tuple[PortMapping, ...]:
+        """The container's port mappings; empty on the host network."""
+        if self.container is None or self.on_host_network:
+            return ()
+        return self.container.port_mappings
+
+    @property
+    def service_ports(self) -> tuple[int, ...]:
+        """One service port per declared port, in order."""
+        if self.on_host_network:
+            return tuple(definition.port for definition in self.port_definitions)
+        return tuple(mapping.service_port for mapping in self.port_mappings)
+
+    @property
+    def requested_host_ports(self) -> tuple[int, ...]:
+        """The host ports an instance needs, in order; 0 is any."""
+        if not self.on_host_network:
+            mappings = self.port_mappings
+            return tuple(m.host_port for m in mappings if m.host_port is not None)
+        if self.require_ports:
+            return tuple(definition.port for definition in self.port_definitions)
+        return (0,) * len(self.port_definitions)

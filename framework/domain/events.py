@@ -1,0 +1,170 @@
+"""Everything that can happen to the scheduler, as values.
+
+Commands come from people through the API and are imperative; each is asked with a token and
+answered by a reply that carries it. Facts are in the past tense and expect no answer.
+"""
+
+from msgspec import Struct
+
+from framework.domain.actions import Action
+from framework.domain.app import App
+from framework.domain.mesos import Offer, TaskStatus
+
+
+class PutApp(Struct, frozen=True, gc=False):
+    """Store this definition. ``expected_version``: "" the app must not exist, a version: it must
+    still be that one, None: whatever is there. Zero service ports are assigned here."""
+
+    app: App
+    expected_version: str | None = None
+
+
+class ChangeApps(Struct, frozen=True, gc=False):
+    """Put and remove definitions, all or none, as one deployment. ``force`` cancels deployments
+    that hold any of these apps."""
+
+    puts: tuple[PutApp, ...] = ()
+    removes: tuple[str, ...] = ()
+    force: bool = False
+
+
+class RestartApp(Struct, frozen=True, gc=False):
+    """Replace every instance by a new one of the same definition."""
+
+    app_id: str
+    force: bool = False
+
+
+class KillTasks(Struct, frozen=True, gc=False):
+    """Kill these instances (by instance id). ``scale``: the apps' counts go down with them;
+    ``wipe``: they are forgotten and replaced by new instances; neither: relaunched in place."""
+
+    instance_ids: tuple[str, ...]
+    scale: bool = False
+    wipe: bool = False
+    force: bool = False
+
+
+class ResetDelay(Struct, frozen=True, gc=False):
+    """Forget the launch back-off of an app."""
+
+    app_id: str
+
+
+class CancelDeployment(Struct, frozen=True, gc=False):
+    """End a deployment: by a new one that takes its change back, or (``force``) in place."""
+
+    deployment_id: str
+    force: bool = False
+
+
+class AdoptOrphan(Struct, frozen=True, gc=False):
+    """Make an orphaned task an instance of ``app_id`` (which must exist)."""
+
+    task_id: str
+    app_id: str
+
+
+class KillOrphan(Struct, frozen=True, gc=False):
+    """Kill a task that Mesos calls ours and we have no record of."""
+
+    task_id: str
+
+
+class TearDown(Struct, frozen=True, gc=False):
+    """Remove the framework from Mesos: every task dies and the framework id with them."""
+
+
+Command = (
+    ChangeApps
+    | RestartApp
+    | KillTasks
+    | ResetDelay
+    | CancelDeployment
+    | AdoptOrphan
+    | KillOrphan
+    | TearDown
+)
+
+
+class Asked(Struct, frozen=True, gc=False):
+    """A command together with the token its reply must carry."""
+
+    token: int
+    command: Command
+
+
+class Started(Struct, frozen=True, gc=False):
+    """The state is loaded and this process is the one that decides."""
+
+
+class Subscribed(Struct, frozen=True, gc=False):
+    """Mesos accepted our subscription. ``master`` is host:port."""
+
+    framework_id: str
+    master: str
+
+
+class Disconnected(Struct, frozen=True, gc=False):
+    """The stream from Mesos ended or fell silent; offers are void."""
+
+    why: str
+
+
+class OffersReceived(Struct, frozen=True, gc=False):
+    offers: tuple[Offer, ...]
+
+
+class OfferRescinded(Struct, frozen=True, gc=False):
+    offer_id: str
+
+
+class TaskStatusReceived(Struct, frozen=True, gc=False):
+    status: TaskStatus
+
+
+class AgentFailed(Struct, frozen=True, gc=False):
+    """Mesos removed an agent (FAILURE event); its tasks' own updates follow."""
+
+    agent_id: str
+
+
+class CallNotSent(Struct, frozen=True, gc=False):
+    """An action that never left: we were not subscribed, or the master refused it (4xx).
+    Nothing of it happened."""
+
+    action: Action
+    why: str
+
+
+class CallUnanswered(Struct, frozen=True, gc=False):
+    """An action that was sent but whose answer was lost with the connection: it may have
+    happened."""
+
+    action: Action
+
+
+class FrameworkRefused(Struct, frozen=True, gc=False):
+    """ERROR from Mesos: we were displaced, removed, or are not welcome."""
+
+    message: str
+
+
+class TimerFired(Struct, frozen=True, gc=False):
+    """The moment that the last step asked to be woken at has come."""
+
+
+Fact = (
+    Started
+    | Subscribed
+    | Disconnected
+    | OffersReceived
+    | OfferRescinded
+    | TaskStatusReceived
+    | AgentFailed
+    | CallNotSent
+    | CallUnanswered
+    | FrameworkRefused
+    | TimerFired
+)
+Event = Asked | Fact

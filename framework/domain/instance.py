@@ -1,0 +1,124 @@
+"""An instance: one wanted copy of an app, and the task that currently is it.
+
+An instance keeps its id for life; each relaunch is a new incarnation, and so a new task id.
+An instance record exists from the moment its first launch is stored (before it is sent).
+"""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from framework.domain.ids import task_id
+
+
+class Goal(StrEnum):
+    """What is wanted of an instance; never leaves DECOMMISSIONED."""
+
+    RUNNING = "Running"
+    DECOMMISSIONED = "Decommissioned"
+
+
+class Condition(StrEnum):
+    """Marathon's names for what an instance is doing."""
+
+    SCHEDULED = "Scheduled"
+    PROVISIONED = "Provisioned"
+    STAGING = "Staging"
+    STARTING = "Starting"
+    RUNNING = "Running"
+    KILLING = "Killing"
+    ERROR = "Error"
+    FAILED = "Failed"
+    FINISHED = "Finished"
+    KILLED = "Killed"
+    UNREACHABLE = "Unreachable"
+    UNREACHABLE_INACTIVE = "UnreachableInactive"
+    GONE = "Gone"
+    DROPPED = "Dropped"
+    UNKNOWN = "Unknown"
+
+
+TERMINAL = frozenset(
+    {
+        Condition.ERROR,
+        Condition.FAILED,
+        Condition.FINISHED,
+        Condition.KILLED,
+        Condition.GONE,
+        Condition.DROPPED,
+        Condition.UNKNOWN,
+    }
+)
+STAGED = frozenset({Condition.PROVISIONED, Condition.STAGING, Condition.STARTING})
+# Waiting for an offer (again): wanted, and without a task that could still run.
+WAITING = TERMINAL | {Condition.SCHEDULED}
+
+
+class Instance(Struct, frozen=True, gc=False, omit_defaults=True):
+    """``version`` is the app version its task was launched with; ``since_ms`` when ``condition``
+    began; ``healthy`` the executor's or prober's last word (None: unknown);
+    ``kill_reason`` why we asked Mesos to kill it (empty: we did not)."""
+
+    id: str
+    app_id: str
+    version: str
+    agent_id: str = ""
+    incarnation: int = 1
+    goal: Goal = Goal.RUNNING
+    condition: Condition = Condition.PROVISIONED
+    since_ms: int = 0
+    staged_at_ms: int = 0
+    started_at_ms: int = 0
+    ports: tuple[int, ...] = ()
+    role: str = "*"
+    healthy: bool | None = None
+    health_since_ms: int = 0
+    addresses: tuple[str, ...] = ()
+    check_json: str = ""
+    reason: str = ""
+    message: str = ""
+    kill_reason: str = ""
+
+    @property
+    def task_id(self) -> str:
+        """The id of the current incarnation's task in Mesos."""
+        return task_id(self.id, self.incarnation)
+
+    @property
+    def waits(self) -> bool:
+        """Whether it needs an offer: wanted, and without a task that could still run."""
+        return self.goal is Goal.RUNNING and self.condition in WAITING
+
+
+class TaskFailure(Struct, frozen=True, gc=False, omit_defaults=True):
+    """The last failure of an app, as clients see it in ``lastTaskFailure``."""
+
+    app_id: str
+    task_id: str
+    instance_id: str
+    state: str
+    message: str
+    host: str
+    agent_id: str
+    timestamp_ms: int
+    version: str
+
+
+class Tombstone(Struct, frozen=True, gc=False, omit_defaults=True):
+    """A task that we gave up without proof of its end: killed should it come back."""
+
+    task_id: str
+    at_ms: int
+    why: str
+
+
+class Orphan(Struct, frozen=True, gc=False, omit_defaults=True):
+    """A task that Mesos calls ours and that we have neither record nor tombstone of. Never
+    killed unasked: an operator adopts or kills it."""
+
+    task_id: str
+    agent_id: str
+    state: str
+    first_seen_ms: int
+    message: str = ""
+    kill_requested: bool = False

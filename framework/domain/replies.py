@@ -1,0 +1,47 @@
+"""Answers to commands. They leave only after what they speak of is durable and published."""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from framework.domain.app import App
+from framework.domain.instance import Instance
+
+
+class Why(StrEnum):
+    """Why a command was refused; the API maps each to one status."""
+
+    APP_UNKNOWN = "app unknown"
+    TASK_UNKNOWN = "task unknown"
+    DEPLOYMENT_UNKNOWN = "deployment unknown"
+    NOT_WAITING = "not waiting"
+    APP_EXISTS = "app exists"
+    CHANGED_MEANWHILE = "changed meanwhile"
+    LOCKED = "locked"
+    INVALID = "invalid"
+    TOO_MANY_DEPLOYMENTS = "too many deployments"
+    PORTS_EXHAUSTED = "ports exhausted"
+    ORPHAN_UNKNOWN = "orphan unknown"
+
+
+class Done(Struct, frozen=True, gc=False):
+    """``apps`` are the definitions as stored; ``instances`` those a kill concerned."""
+
+    version: str = ""
+    deployment_id: str = ""
+    apps: tuple[App, ...] = ()
+    instances: tuple[Instance, ...] = ()
+
+
+class Refused(Struct, frozen=True, gc=False):
+    """``subject`` is the id in question; ``details`` are (path, error) pairs of bad input;
+    ``deployment_ids`` those that hold the lock."""
+
+    why: Why
+    subject: str
+    message: str = ""
+    details: tuple[tuple[str, str], ...] = ()
+    deployment_ids: tuple[str, ...] = ()
+
+
+Reply = Done | Refused

@@ -1,0 +1,188 @@
+"""State: every record, in plain dicts, moved by ``apply`` and by nothing else.
+
+The same class serves the single writer (ahead of the store), the published view (behind it)
+and the load at start, so each of them can be rebuilt from the changes. A change is a key and
+the whole record, or None for "no more"; applying one twice is harmless.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import NamedTuple
+
+from framework.domain.app import App
+from framework.domain.instance import Instance, Orphan, TaskFailure, Tombstone
+from framework.domain.mesos import Agent
+from framework.domain.rollout import Connection, Delay, Deployment, Framework, LaunchStats
+
+Record = (
+    App
+    | Instance
+    | Agent
+    | Deployment
+    | Delay
+    | TaskFailure
+    | Tombstone
+    | Orphan
+    | Framework
+    | LaunchStats
+    | Connection
+)
+
+
+class Kind(StrEnum):
+    """What a change is about; with the record's id it makes the key in the store."""
+
+    APP = "app"
+    APP_VERSION = "app-version"  # id: <app id>@<version>
+    INSTANCE = "instance"
+    AGENT = "agent"
+    DEPLOYMENT = "deployment"
+    DELAY = "delay"  # id: app id
+    FAILURE = "failure"  # id: app id
+    TOMBSTONE = "tombstone"  # id: task id
+    ORPHAN = "orphan"  # id: task id
+    FRAMEWORK = "framework"  # id: "framework"
+    LAUNCH_STATS = "launch-stats"  # id: app id; never stored
+    CONNECTION = "connection"  # id: "connection"; never stored
+
+
+RECORD_TYPES: dict[Kind, type] = {
+    Kind.APP: App,
+    Kind.APP_VERSION: App,
+    Kind.INSTANCE: Instance,
+    Kind.AGENT: Agent,
+    Kind.DEPLOYMENT: Deployment,
+    Kind.DELAY: Delay,
+    Kind.FAILURE: TaskFailure,
+    Kind.TOMBSTONE: Tombstone,
+    Kind.ORPHAN: Orphan,
+    Kind.FRAMEWORK: Framework,
+    Kind.LAUNCH_STATS: LaunchStats,
+    Kind.CONNECTION: Connection,
+}
+VOLATILE = frozenset({Kind.LAUNCH_STATS, Kind.CONNECTION})
+
+
+class Change(NamedTuple):
+    """``record`` is the whole new record of (kind, id), or None when it is gone."""
+
+    kind: Kind
+    id: str
+    record: Record | None
+
+
+def version_key(app_id: str, version: str) -> str:
+    """The id of a historic definition's record."""
+    return f"{app_id}@{version}"
+
+
+class State:
+    """All records by kind and id, with the two indexes that every reader needs:
+    instances and stored versions of each app. Read freely; change through ``apply``."""
+
+    __slots__ = ("instances_of", "tables", "versions_of")
+
+    def __init__(self) -> None:
+        self.tables: dict[Kind, dict[str, Record]] = {kind: {} for kind in Kind}
+        self.instances_of: dict[str, dict[str, Instance]] = {}
+        self.versions_of: dict[str, dict[str, App]] = {}
+
+    def apply(self, changes: Iterable[Change]) -> None:
+        """Put or remove each record, in order."""
+        for change in changes:
+            self.put(change.kind, change.id, change.record)
+
+    def put(self, kind: Kind, id: str, record: Record | None) -> Record | None:  # noqa: A002 - the field's name
+        """One change; returns the record that was there before."""
+        table = self.tables[kind]
+        old = table.pop(id, None) if record is None else table.get(id)
+        if record is not None:
+            table[id] = record
+        if kind is Kind.INSTANCE:
+            self._index_instance(id, old, record)
+        elif kind is Kind.APP_VERSION:
+            self._index_version(id, record)
+        return old
+
+    def _index_instance(self, id: str, old: Record | None, new: Record | None) -> None:  # noqa: A002
+        if new is not None:
+            assert isinstance(new, Instance)
+            self.instances_of.setdefault(new.app_id, {})[id] = new
+        elif old is not None:
+            assert isinstance(old, Instance)
+            siblings = self.instances_of[old.app_id]
+            del siblings[id]
+            if not siblings:
+                del self.instances_of[old.app_id]
+
+    def _index_version(self, id: str, new: Record | None) -> None:  # noqa: A002
+        app_id, _, version = id.rpartition("@")
+        if new is not None:
+            assert isinstance(new, App)
+            self.versions_of.setdefault(app_id, {})[version] = new
+            return
+        versions = self.versions_of.get(app_id)
+        if versions is not None and versions.pop(version, None) is not None and not versions:
+            del self.versions_of[app_id]
+
+    def changes(self) -> list[Change]:
+        """Everything that is stored, as changes that rebuild it (a checkpoint)."""
+        return [
+            Change(kind, id, record)
+            for kind, table in self.tables.items()
+            if kind not in VOLATILE
+            for id, record in table.items()  # noqa: A001 - the field's name
+        ]
+
+    # Typed views of the tables. Tables are heterogeneous by kind, and `put` is their only
+    # writer, so each view states what `RECORD_TYPES` guarantees.
+
+    @property
+    def apps(self) -> dict[str, App]:
+        return self.tables[Kind.APP]  # type: ignore[return-value]  # see above
+
+    @property
+    def instances(self) -> dict[str, Instance]:
+        return self.tables[Kind.INSTANCE]  # type: ignore[return-value]  # see above
+
+    @property
+    def agents(self) -> dict[str, Agent]:
+        return self.tables[Kind.AGENT]  # type: ignore[return-value]  # see above
+
+    @property
+    def deployments(self) -> dict[str, Deployment]:
+        return self.tables[Kind.DEPLOYMENT]  # type: ignore[return-value]  # see above
+
+    @property
+    def delays(self) -> dict[str, Delay]:
+        return self.tables[Kind.DELAY]  # type: ignore[return-value]  # see above
+
+    @property
+    def failures(self) -> dict[str, TaskFailure]:
+        return self.tables[Kind.FAILURE]  # type: ignore[return-value]  # see above
+
+    @property
+    def tombstones(self) -> dict[str, Tombstone]:
+        return self.tables[Kind.TOMBSTONE]  # type: ignore[return-value]  # see above
+
+    @property
+    def orphans(self) -> dict[str, Orphan]:
+        return self.tables[Kind.ORPHAN]  # type: ignore[return-value]  # see above
+
+    @property
+    def launch_stats(self) -> dict[str, LaunchStats]:
+        return self.tables[Kind.LAUNCH_STATS]  # type: ignore[return-value]  # see above
+
+    @property
+    def framework(self) -> Framework | None:
+        """Our registration; None before the very first start."""
+        record = self.tables[Kind.FRAMEWORK].get("framework")
+        assert record is None or isinstance(record, Framework)
+        return record
+
+    @property
+    def connection(self) -> Connection:
+        """How we stand with Mesos right now."""
+        record = self.tables[Kind.CONNECTION].get("connection")
+        assert record is None or isinstance(record, Connection)
+        return record or Connection()

@@ -1,0 +1,92 @@
+"""The adapters as the shell sees them, and what may go wrong with each.
+
+Adapters turn the outside world into events and actions into calls; they decide nothing.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+from framework.domain.actions import Action
+from framework.domain.events import Command, Event
+from framework.domain.replies import Reply
+from framework.domain.state import Change, State
+
+SubmitEvent = Callable[[Event], None]
+
+
+class StoreError(Exception):
+    """The store failed or its outcome is unknown: the process must end and load again."""
+
+
+class StoreUnusableError(Exception):
+    """The store can not be opened or understood; the message says what to do."""
+
+
+class Store(Protocol):
+    """Durable changes. One writer; ``append`` is all or nothing."""
+
+    def load(self) -> Iterator[Change]:
+        """Every stored record once. StoreUnusableError if written by a newer release."""
+        ...
+
+    def append(self, changes: Sequence[Change]) -> None:
+        """Make the changes durable, all or none, before returning. StoreError on failure."""
+        ...
+
+    def follow(self) -> Iterator[Sequence[Change]]:
+        """Batches appended since the last call of this iterator's ``next`` (an empty batch when
+        there is nothing new), starting with the whole state: what a warm standby reads."""
+        ...
+
+    def close(self) -> None:
+        """Release locks and files; harmless when repeated."""
+        ...
+
+
+class Mesos(Protocol):
+    """The driver: subscribes, keeps subscribed, and carries calls. Every method returns at
+    once; what happens comes back as events through the ``submit`` given to ``start``."""
+
+    def start(self, submit: SubmitEvent, framework_id: str, roles: Sequence[str]) -> None:
+        """Subscribe (as ``framework_id`` unless empty) and stay subscribed until ``stop``.
+        New roles come later as UpdateRoles actions, kept across re-subscriptions."""
+        ...
+
+    def perform(self, actions: Sequence[Action]) -> None:
+        """Send the calls in this order, now; while not subscribed each comes back as
+        CallNotSent. Halt is not the driver's."""
+        ...
+
+    def stop(self) -> None:
+        """Close the stream; tasks keep running. Never a TEARDOWN."""
+        ...
+
+
+class CommandTimeoutError(Exception):
+    """The reply did not come in time: the command may still be carried out."""
+
+
+class OverloadedError(Exception):
+    """Too many events are queued; nothing was taken."""
+
+
+class Scheduler(Protocol):
+    """All that the API sees of the scheduler."""
+
+    @property
+    def view(self) -> State:
+        """The published state: durable, read-only for the reader. Copy a table with one C call
+        (``list(table.values())``) before iterating: it changes meanwhile."""
+        ...
+
+    def ask(self, command: Command, timeout_seconds: float = 10.0) -> Reply:
+        """Submit the command and wait until its effect is durable and published."""
+        ...
+
+    def info(self) -> dict[str, object]:
+        """What ``/v2/info`` and ``/v2/leader`` need: leader host:port, settings by name."""
+        ...
+
+    def metrics(self) -> bytes:
+        """Prometheus text of every metric of the process."""
+        ...
