@@ -1,0 +1,87 @@
+# Everything a user or developer does with this tree, in one word each. `make` alone lists them.
+# Needs make and Python 3.11+ with its venv module; `scripts/find-python` says so when missing.
+
+PYTHON ?=
+ARGS ?=
+JOBS ?= auto
+# One number reproduces a run: the order of the tests and every random example of a long run.
+ifndef SEED
+SEED := $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
+endif
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+PYTEST := $(BIN)/python -m pytest --randomly-seed=$(SEED)
+
+export PYTHON
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help install run test test-fast test-integration test-long check bench clean system-packages
+
+help: ## list what can be done
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
+
+install: $(VENV)/.installed ## prepare .venv with the product, and nothing more
+
+run: install ## boot a genuine Mesos, start Stayer and an example app; Ctrl-C stops all of it
+	@exec $(BIN)/stayer local --demo $(ARGS)
+
+test: system-packages test-fast test-integration ## set up what the tests need and run all of them
+
+test-fast: $(VENV)/.installed-dev ## only the tests that start no Mesos
+	@echo "Running the fast tests (again in the same order: make test SEED=$(SEED))"
+	@$(PYTEST) tests --ignore=tests/integration -m "not long" -n $(JOBS) $(ARGS)
+
+test-integration: system-packages $(VENV)/.installed-dev ## only the tests on a real Mesos
+	@echo "Running the integration tests (again in the same order: make test SEED=$(SEED))"
+	@$(PYTEST) tests/integration -m "not long" -n 2 $(ARGS)
+
+test-long: system-packages $(VENV)/.installed-dev ## the longer forms: many seeds, many examples
+	@echo "Running the long tests (the same again: make test-long SEED=$(SEED))"
+	@STAYER_SEED=$(SEED) $(PYTEST) tests -m long --timeout=3600 \
+		--hypothesis-profile=long --hypothesis-seed=$(SEED) -n $(JOBS) $(ARGS)
+
+check: $(VENV)/.installed-dev ## lint, format, types, import rules and house rules
+	@scripts/quietly "ruff check" $(BIN)/ruff check .
+	@scripts/quietly "ruff format" $(BIN)/ruff format --check .
+	@scripts/quietly "mypy" $(BIN)/mypy
+	@scripts/quietly "import rules" $(BIN)/lint-imports
+	@scripts/quietly "house rules" $(BIN)/python -m pytest -q tests/tidy
+
+bench: $(VENV)/.installed-dev ## measure: ARGS="NAME ..." runs tests/bench/NAME.py, without all of them
+	@set -e; set -- $(ARGS); \
+	if [ $$# = 0 ]; then \
+		for file in $(sort $(wildcard tests/bench/[a-z]*.py)); do \
+			name=$$(basename "$$file" .py); \
+			echo "Measuring $$name"; \
+			$(BIN)/python -m "tests.bench.$$name"; \
+		done; \
+	else \
+		name=$$1; shift; \
+		echo "Measuring $$name"; \
+		$(BIN)/python -m "tests.bench.$$name" "$$@"; \
+	fi
+
+clean: ## remove .venv and everything that was built or cached in this tree
+	@echo "Removing .venv, builds and caches"
+	@rm -rf $(VENV) build dist *.egg-info .hypothesis .mypy_cache .ruff_cache .pytest_cache \
+		.import_linter_cache .coverage
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+system-packages:
+	@scripts/system-packages
+
+$(VENV)/.created:
+	@python=$$(scripts/find-python) && echo "Creating .venv with $$python" && \
+		"$$python" -m venv $(VENV) && touch $@
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/.created
+	@echo "Installing Stayer and what it needs into .venv"
+	@$(PIP) install --editable . && touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(VENV)/.created
+	@echo "Installing the tools of developers into .venv"
+	@$(PIP) install --editable '.[dev]' && \
+		touch $(VENV)/.installed $@
