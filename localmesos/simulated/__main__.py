@@ -1,0 +1,94 @@
+"""`python -m localmesos.simulated`: the simulated Mesos as a process of its own."""
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+from localmesos.cluster import (
+    DEFAULT_ATTRIBUTES,
+    DEFAULT_HOSTNAME,
+    SAME_PORTS_RESOURCES,
+    AgentSpec,
+    agent_specs,
+)
+from localmesos.simulated.options import Options
+from localmesos.simulated.server import Server
+
+
+def parser() -> argparse.ArgumentParser:
+    defaults = Options()
+    made = argparse.ArgumentParser(prog="python -m localmesos.simulated", description=__doc__)
+    made.add_argument("--agents", type=int, default=3, help="how many agents")
+    made.add_argument("--attributes", default=DEFAULT_ATTRIBUTES, help="template over i")
+    made.add_argument("--resources", default=SAME_PORTS_RESOURCES, help="template over i")
+    made.add_argument("--hostname", default=DEFAULT_HOSTNAME, help="template over i")
+    made.add_argument("--region", help="fault domain, template over i; needs --zone")
+    made.add_argument("--zone", help="fault domain, template over i; needs --region")
+    made.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    made.add_argument("--port", type=int, default=5050, help="0 takes a free one")
+    made.add_argument("--ready-file", type=Path, help="gets a JSON object when it serves")
+    made.add_argument(
+        "--start-delay",
+        type=float,
+        default=defaults.start_delay_seconds,
+        help="seconds from TASK_STARTING to TASK_RUNNING",
+    )
+    made.add_argument(
+        "--allocation-interval",
+        type=float,
+        default=defaults.allocation_seconds,
+        help="seconds between offers of freed resources",
+    )
+    made.add_argument("--no-starting", action="store_true", help="send no TASK_STARTING")
+    return made
+
+
+async def serve(
+    specs: Sequence[AgentSpec], host: str, port: int, options: Options, ready_file: Path | None
+) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, stop.set)
+    server = Server(options)
+    bound_host, bound_port = await server.start(specs, host, port)
+    url = f"http://{bound_host}:{bound_port}"
+    if ready_file is not None:
+        part = ready_file.with_name(ready_file.name + ".part")
+        part.write_text(json.dumps({"mesos": url, "pid": os.getpid()}) + "\n")
+        part.replace(ready_file)
+    print(f"simulated Mesos with {len(specs)} agents at {url}", flush=True)  # noqa: T201 - it is a command
+    await stop.wait()
+    await server.stop()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the command line and serve."""
+    made = parser()
+    given = made.parse_args(arguments)
+    try:
+        options = Options(
+            allocation_seconds=given.allocation_interval,
+            start_delay_seconds=given.start_delay,
+            send_starting=not given.no_starting,
+        )
+        specs = agent_specs(
+            given.agents,
+            attributes=given.attributes,
+            resources=given.resources,
+            hostname=given.hostname,
+            domain_region=given.region,
+            domain_zone=given.zone,
+        )
+    except ValueError as error:
+        made.error(str(error))
+    asyncio.run(serve(specs, given.host, given.port, options, given.ready_file))
+
+
+if __name__ == "__main__":
+    main()

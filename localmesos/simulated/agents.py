@@ -1,0 +1,151 @@
+"""Agents come, get lost, come back, and are marked gone; their tasks and offers with them."""
+
+from localmesos.cluster import AgentSpec
+from localmesos.simulated import allocation, events, tasks
+from localmesos.simulated.resources import minus, parse_text
+from localmesos.simulated.state import TERMINAL, Agent, AgentState, Cluster, Framework, Task
+
+
+def add_agent(cluster: Cluster, now: float, spec: AgentSpec) -> Agent:
+    """Register a new agent. Raises ValueError for resources or attributes it cannot read."""
+    total = parse_text(spec.resources)
+    index = cluster.agents_made
+    agent = Agent(f"{cluster.id}-S{index}", index, spec, total, total, b"")
+    agent.wire = events.agent_wire(agent, cluster.host, cluster.port)
+    cluster.agents_made += 1
+    cluster.agents[agent.id] = agent
+    for name, milli in total.scalars.items():
+        cluster.total[name] = cluster.total.get(name, 0) + milli
+    allocation.mark(cluster, now, agent)
+    cluster.allocation_due = now
+    return agent
+
+
+def disconnect_agent(cluster: Cluster, now: float, agent: Agent) -> None:
+    """Its connection breaks: no offers and no updates, but not given up yet."""
+    if agent.state is AgentState.REGISTERED:
+        agent.state = AgentState.DISCONNECTED
+        _rescind(cluster, now, agent)
+
+
+def lose_agent(cluster: Cluster, now: float, agent: Agent) -> None:
+    """The master gives it up as unreachable: tasks become TASK_UNREACHABLE and may return."""
+    if agent.state in (AgentState.GONE, AgentState.UNREACHABLE):
+        return
+    was_recovered = agent.state is AgentState.RECOVERED
+    agent.state = AgentState.UNREACHABLE
+    agent.unreachable_at = now
+    for task in list(agent.tasks):
+        framework = task.framework
+        framework.tasks.pop(task.id, None)
+        framework.unreachable[task.id] = task
+        if task.state not in TERMINAL and not was_recovered:
+            state = "TASK_UNREACHABLE" if framework.partition_aware else "TASK_LOST"
+            message = f"Agent {agent.spec.hostname} is unreachable: health check timed out"
+            reason = "REASON_AGENT_REMOVED"
+            tasks.answer(cluster, now, framework, task, state, reason, message, unreachable_at=now)
+    _rescind(cluster, now, agent)
+    _tell_failure(cluster, agent)
+
+
+def return_agent(cluster: Cluster, now: float, agent: Agent) -> None:
+    """It registers again with its id, its tasks still running."""
+    if agent.state in (AgentState.GONE, AgentState.REGISTERED):
+        return
+    before, agent.state = agent.state, AgentState.REGISTERED
+    for task in list(agent.tasks):
+        framework = task.framework
+        framework.unreachable.pop(task.id, None)
+        framework.tasks[task.id] = task
+        if before is AgentState.UNREACHABLE and not framework.partition_aware:
+            _shut_down(cluster, now, task)
+        elif before is AgentState.UNREACHABLE and task.state not in TERMINAL:
+            message = f"Agent {agent.spec.hostname} reregistered"
+            reason = "REASON_AGENT_REREGISTERED"
+            tasks.answer(cluster, now, framework, task, task.state, reason, message)
+        tasks.send(cluster, now, task)
+    kills, agent.kills = agent.kills, []
+    for task in kills:
+        tasks.kill(cluster, now, task)
+    allocation.mark(cluster, now, agent)
+    cluster.allocation_due = now
+
+
+def _shut_down(cluster: Cluster, now: float, task: Task) -> None:
+    """Mesos lets tasks of frameworks that are not PARTITION_AWARE not come back."""
+    if task.state not in TERMINAL:
+        task.state = "TASK_KILLED"
+        allocation.recover(cluster, now, (task.framework, task.role), task.agent, task.bag)
+    tasks.forget(task.framework, task)
+
+
+def mark_gone(cluster: Cluster, now: float, agent: Agent) -> None:
+    """The operator says that it never comes back."""
+    if agent.state is AgentState.GONE:
+        return
+    agent.state = AgentState.GONE
+    for task in list(agent.tasks):
+        framework = task.framework
+        if task.state not in TERMINAL:
+            state = "TASK_GONE_BY_OPERATOR" if framework.partition_aware else "TASK_LOST"
+            message = f"Agent {agent.spec.hostname} has been marked gone"
+            reason = "REASON_AGENT_REMOVED_BY_OPERATOR"
+            tasks.answer(cluster, now, framework, task, state, reason, message)
+            task.state = state
+        tasks.forget(framework, task)
+    _rescind(cluster, now, agent)
+    for name, milli in agent.total.scalars.items():
+        cluster.total[name] -= milli
+    _tell_failure(cluster, agent)
+
+
+def restart_master(cluster: Cluster, *, registry: bool) -> None:
+    """What a new master knows: from the registry the agents, of frameworks and tasks nothing.
+
+    The caller closes the streams. Agents keep their tasks and are away until `return_agent`;
+    without a registry the master does not even know that they existed.
+    """
+    cluster.offers.clear()
+    cluster.removed.clear()
+    for framework in cluster.frameworks.values():
+        framework.tasks.clear()
+        framework.unreachable.clear()
+        framework.filters.clear()
+        framework.allocated.clear()
+    for agent in cluster.agents.values():
+        if agent.state is AgentState.GONE:
+            continue
+        agent.state = AgentState.RECOVERED if registry else AgentState.UNKNOWN
+        agent.kills.clear()
+        agent.free = agent.total
+        for task in agent.tasks:
+            if task.state not in TERMINAL:
+                _take_back(agent, task)
+
+
+def _take_back(agent: Agent, task: Task) -> None:
+    agent.free = minus(agent.free, task.bag)
+    allocated = task.framework.allocated.setdefault(task.role, {})
+    for name, milli in task.bag.scalars.items():
+        allocated[name] = allocated.get(name, 0) + milli
+
+
+def _rescind(cluster: Cluster, now: float, agent: Agent) -> None:
+    for offer in [each for each in cluster.offers.values() if each.agent is agent]:
+        allocation.take(cluster, now, offer, rescind=True)
+
+
+def _tell_failure(cluster: Cluster, agent: Agent) -> None:
+    event = events.agent_failure(agent.id)
+    for framework in cluster.frameworks.values():
+        cluster.emit(framework, event)
+
+
+def remove_tasks(cluster: Cluster, now: float, framework: Framework) -> None:
+    """Kill all tasks of a framework without telling anybody: it is removed."""
+    for agent in cluster.agents.values():
+        for task in [each for each in agent.tasks if each.framework is framework]:
+            if task.state not in TERMINAL:
+                task.state = "TASK_KILLED"
+                allocation.recover(cluster, now, (framework, task.role), agent, task.bag)
+            tasks.forget(framework, task)

@@ -1,0 +1,104 @@
+"""The simulated Mesos in a thread of this process: start it, ask for faults, stop it."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from types import TracebackType
+from typing import TypeVar
+
+from localmesos.cluster import AgentSpec
+from localmesos.simulated import faults
+from localmesos.simulated.options import Options
+from localmesos.simulated.server import Server
+
+Value = TypeVar("Value")
+_PATIENCE_SECONDS = 60.0
+
+
+class SimulatedEngine:
+    """A Mesos master with the given agents. Usable as a context manager, once."""
+
+    def __init__(
+        self,
+        specs: Sequence[AgentSpec],
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        options: Options | None = None,
+    ) -> None:
+        """Port 0 takes a free one."""
+        self._specs = tuple(specs)
+        self._bind = (host, port)
+        self._server = Server(options or Options())
+        self._ready: Future[tuple[str, int]] = Future()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._thread = threading.Thread(target=self._main, name="simulated-mesos", daemon=True)
+
+    def start(self) -> None:
+        """Return when it serves. Raises OSError (address taken) or ValueError (wrong agents)."""
+        self._thread.start()
+        self._ready.result(_PATIENCE_SECONDS)
+
+    def stop(self) -> None:
+        """Break all connections off and return when the thread has ended."""
+        if self._loop is not None and self._stop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stop.set)
+        if self._thread.is_alive():
+            self._thread.join(_PATIENCE_SECONDS)
+
+    def __enter__(self) -> "SimulatedEngine":
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def master(self) -> str:
+        """The address as "host:port"."""
+        host, port = self._ready.result(0)
+        return f"{host}:{port}"
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.master}"
+
+    def do(self, fault: faults.Fault) -> faults.Result:
+        """Make a fault happen (see `faults`). Raises ValueError when it cannot."""
+        return self._in_loop(lambda: self._server.carry_out(fault))
+
+    def _in_loop(self, work: Callable[[], Value]) -> Value:
+        assert self._loop is not None, "the engine is not started"
+        done: Future[Value] = Future()
+
+        def run() -> None:
+            try:
+                done.set_result(work())
+            except ValueError as error:
+                done.set_exception(error)
+
+        self._loop.call_soon_threadsafe(run)
+        return done.result(_PATIENCE_SECONDS)
+
+    def _main(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except (OSError, ValueError) as error:
+            if self._ready.done():
+                raise
+            self._ready.set_exception(error)
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        address = await self._server.start(self._specs, *self._bind)
+        self._ready.set_result(address)
+        await self._stop.wait()
+        await self._server.stop()

@@ -1,0 +1,82 @@
+"""RECONCILE: what the master answers about tasks that it knows and tasks that it does not.
+
+The order of the questions is that of Mesos' master: the task, the agent, whether the agent is
+just coming or going (then it says nothing), and at last whether it is unreachable or gone.
+"""
+
+from localmesos.simulated import events, tasks, wire
+from localmesos.simulated.state import AgentState, Cluster, Framework, Task
+
+_REASON = "REASON_RECONCILIATION"
+
+
+def reconcile(
+    cluster: Cluster, now: float, framework: Framework, asked: list[wire.ReconcileTask]
+) -> None:
+    """Answer for the asked tasks, or for all known ones when none is asked for."""
+    if not asked:
+        for task in list(framework.tasks.values()):
+            _answer_latest(cluster, now, framework, task)
+        return
+    for each in asked:
+        agent_id = each.agent_id.value if each.agent_id is not None else None
+        _explicit(cluster, now, framework, each.task_id.value, agent_id)
+
+
+def _explicit(
+    cluster: Cluster, now: float, framework: Framework, task_id: str, agent_id: str | None
+) -> None:
+    task = framework.tasks.get(task_id)
+    if task is not None:
+        _answer_latest(cluster, now, framework, task)
+        return
+    verdict = _unknown(cluster, framework, task_id, agent_id)
+    if verdict is None:
+        return
+    state, message, unreachable_at = verdict
+    if not framework.partition_aware:
+        state = "TASK_LOST"
+    nanoseconds = None
+    if unreachable_at is not None:
+        nanoseconds = {"nanoseconds": int((unreachable_at + cluster.wall_offset) * 1e9)}
+    status = events.Answer(
+        state,
+        {"value": task_id},
+        _REASON,
+        f"Reconciliation: {message}",
+        now + cluster.wall_offset,
+        {"value": agent_id} if agent_id is not None else None,
+        unreachable_time=nanoseconds,
+    )
+    cluster.emit(framework, events.master_update(status))
+
+
+def _answer_latest(cluster: Cluster, now: float, framework: Framework, task: Task) -> None:
+    """The state last sent, not the last reported: updates must not seem to overtake each other."""
+    state = task.pending[0].state if task.pending else task.state
+    message = "Reconciliation: Latest task state"
+    tasks.answer(cluster, now, framework, task, state, _REASON, message)
+
+
+def _unknown(
+    cluster: Cluster, framework: Framework, task_id: str, agent_id: str | None
+) -> tuple[str, str, float | None] | None:
+    """(state, message, since when unreachable), or None for silence."""
+    agent = cluster.agents.get(agent_id) if agent_id is not None else None
+    state = agent.state if agent is not None else None
+    if state in (AgentState.REGISTERED, AgentState.DISCONNECTED):
+        return "TASK_GONE", "Task is unknown to the agent", None
+    if state is AgentState.RECOVERED or (agent_id is None and _any_recovered(cluster)):
+        return None
+    task = framework.unreachable.get(task_id)
+    if task is not None:
+        return "TASK_UNREACHABLE", "Task is unreachable", task.agent.unreachable_at
+    if agent is not None and state is AgentState.UNREACHABLE:
+        return "TASK_UNREACHABLE", "Task is unreachable", agent.unreachable_at
+    if state is AgentState.GONE:
+        return "TASK_GONE_BY_OPERATOR", "Task is gone", None
+    return "TASK_UNKNOWN", "Task is unknown", None
+
+
+def _any_recovered(cluster: Cluster) -> bool:
+    return any(agent.state is AgentState.RECOVERED for agent in cluster.agents.values())

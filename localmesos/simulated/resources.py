@@ -1,0 +1,256 @@
+"""Amounts of resources: scalars in integer thousandths, ranges and sets, and their three forms.
+
+Mesos counts scalars in fixed point with three digits, so integers are exact and fast. A bag is
+never changed in place: offers, tasks and agents may share one, and an untouched bag that comes
+back from a declined offer is still the same object.
+"""
+
+import re
+from bisect import bisect_right
+
+import msgspec
+
+from localmesos.simulated import wire
+
+Ranges = tuple[tuple[int, int], ...]
+"""Disjoint closed ranges in rising order that do not touch one another."""
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+_FEW_RANGES = 8
+_MAX_INTERNED = 4096
+_MAX_AMOUNT = 1e12
+
+
+class Bag(msgspec.Struct, frozen=True, gc=False):
+    """What an agent has, an offer holds or a task uses. Nothing in it is zero or empty."""
+
+    scalars: dict[str, int] = {}
+    ranges: dict[str, Ranges] = {}
+    sets: dict[str, frozenset[str]] = {}
+
+
+EMPTY = Bag()
+
+
+def is_empty(bag: Bag) -> bool:
+    return not (bag.scalars or bag.ranges or bag.sets)
+
+
+def plus(a: Bag, b: Bag) -> Bag:
+    if is_empty(b):
+        return a
+    if is_empty(a):
+        return b
+    scalars = dict(a.scalars)
+    for name, milli in b.scalars.items():
+        scalars[name] = scalars.get(name, 0) + milli
+    ranges = a.ranges
+    if b.ranges:
+        ranges = dict(ranges)
+        for name, more in b.ranges.items():
+            ranges[name] = ranges_plus(ranges.get(name, ()), more)
+    sets = a.sets
+    if b.sets:
+        sets = dict(sets)
+        for name, items in b.sets.items():
+            sets[name] = sets.get(name, frozenset()) | items
+    return Bag(scalars, ranges, sets)
+
+
+def minus(a: Bag, b: Bag) -> Bag:
+    """What is left of `a` without `b`; only for an `a` that contains `b`."""
+    if is_empty(b):
+        return a
+    scalars = dict(a.scalars)
+    for name, milli in b.scalars.items():
+        left = scalars[name] - milli
+        if left:
+            scalars[name] = left
+        else:
+            del scalars[name]
+    ranges = a.ranges
+    if b.ranges:
+        ranges = dict(ranges)
+        for name, less in b.ranges.items():
+            rest = ranges_minus(ranges[name], less)
+            if rest:
+                ranges[name] = rest
+            else:
+                del ranges[name]
+    sets = a.sets
+    if b.sets:
+        sets = {name: items - b.sets.get(name, frozenset()) for name, items in sets.items()}
+        sets = {name: items for name, items in sets.items() if items}
+    return Bag(scalars, ranges, sets)
+
+
+def contains(a: Bag, b: Bag) -> bool:
+    """Whether `b` is a subset of `a`: the test of Mesos' refused-offer filters and of launches."""
+    if a is b:
+        return True
+    have = a.scalars
+    for name, milli in b.scalars.items():
+        if have.get(name, 0) < milli:
+            return False
+    for name, ranges in b.ranges.items():
+        if not ranges_contain(a.ranges.get(name, ()), ranges):
+            return False
+    return all(items <= a.sets.get(name, frozenset()) for name, items in b.sets.items())
+
+
+def ranges_contain(have: Ranges, wanted: Ranges) -> bool:
+    for begin, end in wanted:
+        at = bisect_right(have, (begin, 1 << 62)) - 1
+        if at < 0 or have[at][1] < end:
+            return False
+    return True
+
+
+def ranges_minus(have: Ranges, less: Ranges) -> Ranges:
+    """Cut `less` out of `have`, which must contain it."""
+    for begin, end in less:
+        at = bisect_right(have, (begin, 1 << 62)) - 1
+        first, last = have[at]
+        pieces: Ranges = ()
+        if first < begin:
+            pieces += ((first, begin - 1),)
+        if end < last:
+            pieces += ((end + 1, last),)
+        have = have[:at] + pieces + have[at + 1 :]
+    return have
+
+
+def ranges_plus(have: Ranges, more: Ranges) -> Ranges:
+    if len(more) > _FEW_RANGES or not have:
+        return _joined(have + more)
+    for begin, end in more:
+        at = bisect_right(have, (begin, 1 << 62))
+        if at < len(have) and end >= have[at][0]:
+            return _joined(have + more)  # they overlap: rare, so no clever way
+        low = max(0, at - 1)
+        have = have[:low] + _joined((*have[low : at + 1], (begin, end))) + have[at + 1 :]
+    return have
+
+
+def _joined(ranges: Ranges) -> Ranges:
+    joined: list[tuple[int, int]] = []
+    for begin, end in sorted(ranges):
+        if joined and begin <= joined[-1][1] + 1:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((begin, end))
+    return tuple(joined)
+
+
+def parse_text(text: str) -> Bag:
+    """Read the form of the agent's --resources flag: "cpus:4;ports:[31000-31999];x:{a,b}"."""
+    scalars: dict[str, int] = {}
+    ranges: dict[str, Ranges] = {}
+    sets: dict[str, frozenset[str]] = {}
+    for part in filter(None, (piece.strip() for piece in text.split(";"))):
+        name, colon, value = (piece.strip() for piece in part.partition(":"))
+        if not (colon and value and _NAME.fullmatch(name)):
+            raise ValueError(f"cannot read the resource {part!r}: write name:value")
+        if value[0] == "[":
+            ranges[name] = parse_ranges(value)
+        elif value[0] == "{":
+            sets[name] = frozenset(parse_items(value))
+        else:
+            scalars[name] = _milli(float(value))
+    return Bag(scalars, ranges, sets)
+
+
+def parse_ranges(text: str) -> Ranges:
+    pieces = [piece.partition("-") for piece in parse_items(text)]
+    return _joined(tuple((int(begin), int(end or begin)) for begin, _, end in pieces))
+
+
+def parse_items(text: str) -> tuple[str, ...]:
+    """The trimmed items of a bracketed list, "[1-2, 4-5]" or "{a, b}"."""
+    return tuple(item for item in (piece.strip() for piece in text[1:-1].split(",")) if item)
+
+
+def _milli(value: float) -> int:
+    if not 0 <= value <= _MAX_AMOUNT:
+        raise ValueError(f"{value} is no amount of a resource")
+    return round(value * 1000)
+
+
+_interned: dict[tuple[tuple[str, int], ...], dict[str, int]] = {}
+
+
+def from_wire(resources: list[wire.Resource]) -> Bag:
+    """Add up what a task asks for. A million tasks of an app share one dict of scalars.
+
+    Raises ValueError for what this Mesos does not model (reservations, volumes) or a wrong value.
+    """
+    scalars: dict[str, int] = {}
+    ranges: dict[str, Ranges] = {}
+    sets: dict[str, frozenset[str]] = {}
+    for resource in resources:
+        name = resource.name
+        if resource.reservations or resource.disk:
+            raise ValueError(f"no reserved {name} and no volumes are to be had here")
+        if resource.scalar is not None:
+            if (milli := _milli(resource.scalar.value)) != 0:
+                scalars[name] = scalars.get(name, 0) + milli
+        elif resource.ranges is not None:
+            asked = tuple((piece.begin, piece.end) for piece in resource.ranges.range)
+            if any(begin > end for begin, end in asked):
+                raise ValueError(f"{name} has a range that ends before it begins")
+            ranges[name] = ranges_plus(ranges.get(name, ()), asked)
+        elif resource.set is not None:
+            sets[name] = sets.get(name, frozenset()) | frozenset(resource.set.item)
+        else:
+            raise ValueError(f"{name} has no value")
+    key = tuple(scalars.items())
+    shared = _interned.get(key)
+    if shared is None:
+        if len(_interned) >= _MAX_INTERNED:
+            _interned.clear()
+        shared = _interned[key] = scalars
+    return Bag(shared, ranges, sets)
+
+
+def to_wire(bag: Bag, role: str | None = None) -> bytes:
+    """The JSON list of Resource messages, each allocated to `role` where one is given."""
+    start = b"{"
+    if role is not None:
+        start = b'{"allocation_info":{"role":%b},' % msgspec.json.encode(role)
+    out = [
+        b'%b"name":"%b","scalar":{"value":%b},"type":"SCALAR"}'
+        % (start, name.encode(), _decimal(milli))
+        for name, milli in bag.scalars.items()
+    ]
+    for name, ranges in bag.ranges.items():
+        text = ",".join([f'{{"begin":{begin},"end":{end}}}' for begin, end in ranges])
+        value = b'"%b","ranges":{"range":[%b]},"type":"RANGES"}' % (name.encode(), text.encode())
+        out.append(start + b'"name":' + value)
+    for name, items in bag.sets.items():
+        listed = msgspec.json.encode(sorted(items))
+        value = b'"%b","set":{"item":%b},"type":"SET"}' % (name.encode(), listed)
+        out.append(start + b'"name":' + value)
+    return b"[" + b",".join(out) + b"]"
+
+
+def _decimal(milli: int) -> bytes:
+    return b"%d.%03d" % divmod(milli, 1000) if milli % 1000 else b"%d.0" % (milli // 1000)
+
+
+def to_text(bag: Bag) -> str:
+    """The form of Mesos' log lines and messages: "cpus:0.1; mem:32; ports:[31000-31000]"."""
+    out = [f"{name}:{milli / 1000:g}" for name, milli in bag.scalars.items()]
+    for name, ranges in bag.ranges.items():
+        out.append(f"{name}:[{', '.join(f'{begin}-{end}' for begin, end in ranges)}]")
+    out += [f"{name}:{{{', '.join(sorted(items))}}}" for name, items in bag.sets.items()]
+    return "; ".join(out)
+
+
+def to_view(bag: Bag) -> dict[str, float | str]:
+    """The form of the /state page: scalars as numbers, the rest as text."""
+    view: dict[str, float | str] = {name: milli / 1000 for name, milli in bag.scalars.items()}
+    for name, ranges in bag.ranges.items():
+        view[name] = f"[{', '.join(f'{begin}-{end}' for begin, end in ranges)}]"
+    for name, items in bag.sets.items():
+        view[name] = f"{{{', '.join(sorted(items))}}}"
+    return view

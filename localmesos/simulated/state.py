@@ -1,0 +1,269 @@
+"""What the simulated master knows: agents, frameworks, offers, tasks, and who listens.
+
+The records change in place, by one thread only. The rules are in the modules beside: allocation,
+frameworks, tasks, reconciliation, agents and faults. Nothing here reads a clock or does I/O.
+"""
+
+import os
+from base64 import b64encode
+from collections import deque
+from dataclasses import dataclass, field
+from enum import Enum
+from uuid import uuid4
+
+import msgspec
+
+from localmesos.cluster import AgentSpec
+from localmesos.simulated.options import Options
+from localmesos.simulated.resources import Bag
+from localmesos.simulated.timers import Retries, Timers
+
+TERMINAL = frozenset(
+    {
+        "TASK_FINISHED",
+        "TASK_FAILED",
+        "TASK_KILLED",
+        "TASK_ERROR",
+        "TASK_LOST",
+        "TASK_DROPPED",
+        "TASK_GONE",
+        "TASK_GONE_BY_OPERATOR",
+    }
+)
+
+
+class AgentState(Enum):
+    """What the master thinks of an agent."""
+
+    REGISTERED = "registered"
+    DISCONNECTED = "disconnected"  # its connection broke; not yet given up
+    RECOVERED = "recovered"  # known from the registry after a restart, not yet back
+    UNREACHABLE = "unreachable"
+    GONE = "gone"  # marked so by the operator: its id never comes back
+    UNKNOWN = "unknown"  # lives, but the master has lost its registry and waits for nobody
+
+
+class Update(msgspec.Struct, frozen=True, gc=False):
+    """A status update as the agent keeps it until it is acknowledged."""
+
+    uuid: str
+    state: str
+    timestamp: float
+    reason: str | None = None
+    message: str | None = None
+    healthy: bool | None = None
+
+
+class Behaviour(msgspec.Struct, frozen=True, gc=False):
+    """What a task does by itself, read from its command and labels."""
+
+    start_delay_seconds: float | None = None
+    run_seconds: float = 0.0
+    end_state: str | None = None
+    end_message: str | None = None
+    healthy: bool | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Agent:
+    id: str
+    index: int
+    spec: AgentSpec
+    total: Bag
+    free: Bag
+    """Neither used nor offered."""
+    wire: bytes
+    """The part of an offer's JSON that never changes."""
+    state: AgentState = AgentState.REGISTERED
+    tasks: dict["Task", None] = field(default_factory=dict)
+    wakes_at: float = 0.0
+    """When an expiring filter makes it worth offering again; 0 for not planned."""
+    kills: list["Task"] = field(default_factory=list)
+    """Killed while it was disconnected: carried out when it is back."""
+    unreachable_at: float = 0.0
+    rendered: tuple[Bag, str, bytes] | None = None
+    """The last offered resources with their role and JSON."""
+
+
+@dataclass(slots=True, eq=False)
+class Task:
+    id: str
+    name: str
+    framework: "Framework"
+    agent: Agent
+    bag: Bag
+    role: str
+    number: int
+    behaviour: Behaviour | None = None
+    executor: str | None = None
+    """None for the command executor, whose id is the task's."""
+    state: str = "TASK_STAGING"
+    """The latest, which the scheduler may not have been told yet."""
+    pending: list[Update] | None = None
+    """Not yet acknowledged, in order; only the first has been sent."""
+    healthy: bool | None = None
+    kill_asked: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Stream:
+    """One subscription: the records that still have to be written to its connection."""
+
+    id: str
+    framework: "Framework | None" = None
+    records: list[bytes] = field(default_factory=list)
+    closed: bool = False
+    """Ends after what was emitted."""
+    aborted: bool = False
+    """Breaks off at once, as a killed master or a cut network does."""
+    touched: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Framework:
+    id: str
+    name: str
+    user: str
+    roles: tuple[str, ...]
+    capabilities: frozenset[str]
+    failover_timeout: float
+    checkpoint: bool
+    principal: str | None
+    info: dict[str, object]
+    """FrameworkInfo as it was sent, for the operator API."""
+    stream: Stream | None = None
+    suppressed: set[str] = field(default_factory=set)
+    filters: dict[str, dict[Agent, list[tuple[float, Bag]]]] = field(default_factory=dict)
+    """By role: until when which resources of an agent are refused."""
+    allocated: dict[str, dict[str, int]] = field(default_factory=dict)
+    """By role: scalars offered or used, for fair shares."""
+    tasks: dict[str, Task] = field(default_factory=dict)
+    unreachable: dict[str, Task] = field(default_factory=dict)
+    completed: deque[tuple[str, str, str, str]] = field(default_factory=deque)
+    """(task id, name, agent id, state) of the last tasks that ended."""
+    disconnections: int = 0
+
+    @property
+    def partition_aware(self) -> bool:
+        return "PARTITION_AWARE" in self.capabilities
+
+
+class Offer(msgspec.Struct, frozen=True):
+    id: str
+    framework: Framework
+    role: str
+    agent: Agent
+    bag: Bag
+
+
+@dataclass(slots=True)
+class Outage:
+    """Calls are answered with a status instead of being carried out."""
+
+    status: int
+    remaining: int | None = None
+    """How many calls; None means until told otherwise."""
+    location: str | None = None
+    """For a redirect: where the leading master is."""
+
+
+@dataclass(slots=True)
+class Faults:
+    """What is asked to go wrong until told otherwise."""
+
+    outage: Outage | None = None
+
+    held: list[tuple[Task, Update]] | None = None
+    """Updates that wait for their release; None when they flow."""
+    duplicates: int = 0
+    """So many of the next updates are sent twice."""
+
+
+@dataclass(slots=True)
+class Counters:
+    calls: int = 0
+    offers: int = 0
+    launched: int = 0
+    updates: int = 0
+    resent: int = 0
+    acknowledged: int = 0
+    ended: int = 0
+    allocations: int = 0
+
+
+class Cluster:
+    """The whole state, and the few operations that every rule needs."""
+
+    def __init__(self, options: Options, address: tuple[str, int], wall_offset: float) -> None:
+        """`wall_offset` added to any given time is the time since 1970."""
+        self.options = options
+        self.host, self.port = address
+        self.wall_offset = wall_offset
+        self.run = os.urandom(8)
+        self.id = new_master_id()
+        self.agents: dict[str, Agent] = {}
+        self.frameworks: dict[str, Framework] = {}
+        self.removed: dict[str, Framework] = {}
+        self.offers: dict[str, Offer] = {}
+        self.total: dict[str, int] = {}
+        self.timers = Timers()
+        self.retries: Retries[tuple[Task, Update]] = Retries(
+            options.update_retry_seconds, options.update_retry_most_seconds
+        )
+        self.faults = Faults()
+        self.counters = Counters()
+        self.touched: list[Stream] = []
+        self.dirty: dict[Agent, None] = {}
+        self.allocation_due: float | None = None
+        self.last_allocation = 0.0
+        self.agents_made = 0
+        self.frameworks_made = 0
+        self._numbers = 0
+
+    def number(self) -> int:
+        """Count up: for ids that are unique in this run."""
+        self._numbers += 1
+        return self._numbers
+
+    def uuid(self) -> str:
+        """16 bytes in base64, as status updates carry them."""
+        return b64encode(self.run + self.number().to_bytes(8, "big")).decode()
+
+    def new_stream_id(self) -> str:
+        return str(uuid4())
+
+    def emit(self, framework: Framework, event: bytes) -> None:
+        """Append an event to the framework's stream, if it is connected."""
+        if framework.stream is not None:
+            self.emit_to(framework.stream, event)
+
+    def emit_to(self, stream: Stream, event: bytes) -> None:
+        stream.records.append(event)
+        if not stream.touched:
+            stream.touched = True
+            self.touched.append(stream)
+
+    def close(self, stream: Stream) -> None:
+        """End a stream after what was emitted to it."""
+        stream.closed = True
+        self._touch(stream)
+
+    def abort(self, stream: Stream) -> None:
+        """Break a stream off; what was not yet written is lost."""
+        stream.aborted = True
+        self._touch(stream)
+
+    def _touch(self, stream: Stream) -> None:
+        if not stream.touched:
+            stream.touched = True
+            self.touched.append(stream)
+
+    def take_touched(self) -> list[Stream]:
+        streams, self.touched = self.touched, []
+        for stream in streams:
+            stream.touched = False
+        return streams
+
+
+def new_master_id() -> str:
+    return str(uuid4())

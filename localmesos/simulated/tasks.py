@@ -1,0 +1,197 @@
+"""The life of tasks: their states, the updates about them, acknowledgements and kills.
+
+An update stays with the agent until it is acknowledged with its own uuid; only the oldest of a
+task is on its way, and it is sent again after 10, 20, 40, ... seconds. A task that ended gives
+its resources back at once, but is known until its last update is acknowledged.
+"""
+
+from localmesos.simulated import allocation, events
+from localmesos.simulated.state import (
+    TERMINAL,
+    AgentState,
+    Cluster,
+    Framework,
+    Task,
+    Update,
+)
+
+HEALTH_REASON = "REASON_TASK_HEALTH_CHECK_STATUS_UPDATED"
+
+
+def start(cluster: Cluster, now: float, task: Task) -> None:
+    """The executor has the task: TASK_STARTING, then at once or later TASK_RUNNING."""
+    if cluster.options.send_starting:
+        report(cluster, now, task, "TASK_STARTING")
+    delay = cluster.options.start_delay_seconds
+    if task.behaviour is not None and task.behaviour.start_delay_seconds is not None:
+        delay = task.behaviour.start_delay_seconds
+    if delay > 0:
+        cluster.timers.at(now + delay, lambda later: run(cluster, later, task))
+    else:
+        run(cluster, now, task)
+
+
+def run(cluster: Cluster, now: float, task: Task) -> None:
+    if task.state in TERMINAL or task.kill_asked:
+        return
+    report(cluster, now, task, "TASK_RUNNING")
+    behaviour = task.behaviour
+    if behaviour is None:
+        return
+    if behaviour.healthy is not None:
+        report_health(cluster, now, task, healthy=behaviour.healthy)
+    state, message = behaviour.end_state, behaviour.end_message
+    if state is None:
+        return
+    if behaviour.run_seconds > 0:
+        due = now + behaviour.run_seconds
+        cluster.timers.at(due, lambda later: end(cluster, later, task, state, message))
+    else:
+        end(cluster, now, task, state, message)
+
+
+def end(cluster: Cluster, now: float, task: Task, state: str, message: str | None) -> None:
+    """Report a terminal state, unless the task has ended already."""
+    if task.state not in TERMINAL:
+        report(cluster, now, task, state, message=message)
+
+
+def report_health(cluster: Cluster, now: float, task: Task, *, healthy: bool) -> None:
+    if task.state in TERMINAL:
+        return
+    task.healthy = healthy
+    report(cluster, now, task, task.state, reason=HEALTH_REASON)
+
+
+def report(
+    cluster: Cluster,
+    now: float,
+    task: Task,
+    state: str,
+    *,
+    message: str | None = None,
+    reason: str | None = None,
+) -> None:
+    """The executor says how the task is."""
+    update = Update(cluster.uuid(), state, now + cluster.wall_offset, reason, message, task.healthy)
+    task.state = state
+    if state in TERMINAL:
+        cluster.counters.ended += 1
+        allocation.recover(cluster, now, (task.framework, task.role), task.agent, task.bag)
+    if task.pending is None:
+        task.pending = [update]
+        send(cluster, now, task)
+    else:
+        task.pending.append(update)
+
+
+def send(cluster: Cluster, now: float, task: Task, attempt: int = 0) -> None:
+    """Send the oldest update of a task, and plan to send it again."""
+    if task.pending is None:
+        return
+    update = task.pending[0]
+    cluster.retries.add(now, (task, update), attempt)
+    if task.agent.state is AgentState.REGISTERED:
+        if cluster.faults.held is not None:
+            cluster.faults.held.append((task, update))
+        else:
+            forward(cluster, task, update)
+
+
+def forward(cluster: Cluster, task: Task, update: Update) -> None:
+    if task.framework.stream is None:
+        return
+    event = events.update(cluster, task, update)
+    cluster.emit(task.framework, event)
+    cluster.counters.updates += 1
+    if cluster.faults.duplicates:
+        cluster.faults.duplicates -= 1
+        cluster.emit(task.framework, event)
+
+
+def is_waiting(task: Task, update: Update) -> bool:
+    """Whether the update is the one of its task that is to be acknowledged next."""
+    return task.pending is not None and task.pending[0] is update
+
+
+def resend(cluster: Cluster, now: float) -> None:
+    """Send again what was not acknowledged in time."""
+    for attempt, (task, update) in cluster.retries.take(now):
+        if is_waiting(task, update):
+            cluster.counters.resent += 1
+            send(cluster, now, task, attempt)
+
+
+def acknowledge(
+    cluster: Cluster, now: float, framework: Framework, agent_id: str, task_id: str, uuid: str
+) -> None:
+    """Take back the oldest update and send the next. What does not fit is ignored."""
+    task = framework.tasks.get(task_id)
+    if task is None or task.pending is None or task.agent.id != agent_id:
+        return
+    if task.agent.state is not AgentState.REGISTERED or task.pending[0].uuid != uuid:
+        return
+    cluster.counters.acknowledged += 1
+    acknowledged = task.pending.pop(0)
+    if task.pending:
+        send(cluster, now, task)
+        return
+    task.pending = None
+    if acknowledged.state in TERMINAL:
+        forget(framework, task)
+
+
+def forget(framework: Framework, task: Task) -> None:
+    framework.tasks.pop(task.id, None)
+    framework.unreachable.pop(task.id, None)
+    task.agent.tasks.pop(task, None)
+    task.pending = None
+    framework.completed.append((task.id, task.name, task.agent.id, task.state))
+
+
+def kill(cluster: Cluster, now: float, task: Task) -> None:
+    """Kill a task; on an agent that is away it happens when the agent is back."""
+    if task.agent.state is not AgentState.REGISTERED:
+        task.agent.kills.append(task)
+        return
+    if task.state in TERMINAL or task.kill_asked:
+        return
+    task.kill_asked = True
+    if "TASK_KILLING_STATE" in task.framework.capabilities:
+        report(cluster, now, task, "TASK_KILLING")
+    message = "Command terminated with signal Terminated"
+    delay = cluster.options.kill_delay_seconds
+    if delay > 0:
+        due = now + delay
+        cluster.timers.at(due, lambda later: end(cluster, later, task, "TASK_KILLED", message))
+    else:
+        end(cluster, now, task, "TASK_KILLED", message)
+
+
+def answer(
+    cluster: Cluster,
+    now: float,
+    framework: Framework,
+    task: Task,
+    state: str,
+    reason: str,
+    message: str,
+    *,
+    unreachable_at: float | None = None,
+) -> None:
+    """The master itself tells how a known task is; nothing to acknowledge."""
+    nanoseconds = None
+    if unreachable_at is not None:
+        nanoseconds = {"nanoseconds": int((unreachable_at + cluster.wall_offset) * 1e9)}
+    status = events.Answer(
+        state,
+        {"value": task.id},
+        reason,
+        message,
+        now + cluster.wall_offset,
+        {"value": task.agent.id},
+        {"value": task.executor or task.id},
+        task.healthy,
+        nanoseconds,
+    )
+    cluster.emit(framework, events.master_update(status))

@@ -1,0 +1,207 @@
+"""The messages of Mesos' v1 scheduler API that a scheduler sends, as typed records.
+
+Only the fields that this Mesos acts upon are named; all others are skipped while decoding, which
+costs next to nothing. Names are those of mesos/v1/mesos.proto and scheduler.proto.
+"""
+
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+CallType = Literal[
+    "SUBSCRIBE",
+    "TEARDOWN",
+    "ACCEPT",
+    "DECLINE",
+    "ACCEPT_INVERSE_OFFERS",
+    "DECLINE_INVERSE_OFFERS",
+    "REVIVE",
+    "SUPPRESS",
+    "KILL",
+    "SHUTDOWN",
+    "ACKNOWLEDGE",
+    "ACKNOWLEDGE_OPERATION_STATUS",
+    "RECONCILE",
+    "RECONCILE_OPERATIONS",
+    "MESSAGE",
+    "REQUEST",
+    "UPDATE_FRAMEWORK",
+]
+
+
+class Id(Struct, frozen=True, gc=False):
+    value: str
+
+
+class Scalar(Struct, gc=False):
+    value: float
+
+
+class Range(Struct, gc=False):
+    begin: int
+    end: int
+
+
+class Ranges(Struct, gc=False):
+    range: list[Range] = []
+
+
+class Items(Struct, gc=False):
+    item: list[str] = []
+
+
+class Resource(Struct, gc=False):
+    name: str
+    type: Literal["SCALAR", "RANGES", "SET"]
+    scalar: Scalar | None = None
+    ranges: Ranges | None = None
+    set: Items | None = None
+    reservations: list[msgspec.Raw] = []
+    disk: msgspec.Raw | None = None
+
+
+class Label(Struct, gc=False):
+    key: str
+    value: str = ""
+
+
+class Labels(Struct, gc=False):
+    labels: list[Label] = []
+
+
+class Command(Struct, gc=False):
+    value: str = ""
+
+
+class Executor(Struct, gc=False):
+    executor_id: Id
+    resources: list[Resource] = []
+
+
+class Task(Struct, gc=False):
+    """TaskInfo."""
+
+    name: str
+    task_id: Id
+    agent_id: Id
+    resources: list[Resource] = []
+    command: Command | None = None
+    executor: Executor | None = None
+    health_check: msgspec.Raw | None = None
+    labels: Labels | None = None
+
+
+class Launch(Struct, gc=False):
+    task_infos: list[Task] = []
+
+
+class TaskGroup(Struct, gc=False):
+    tasks: list[Task] = []
+
+
+class LaunchGroup(Struct, gc=False):
+    executor: Executor
+    task_group: TaskGroup
+
+
+class Operation(Struct, gc=False):
+    type: str
+    id: Id | None = None
+    launch: Launch | None = None
+    launch_group: LaunchGroup | None = None
+
+
+class Filters(Struct, frozen=True, gc=False):
+    refuse_seconds: float = 5.0
+    """Mesos' own default."""
+
+
+class Capability(Struct, gc=False):
+    type: str = "UNKNOWN"
+
+
+class FrameworkInfo(Struct, gc=False):
+    user: str
+    name: str
+    id: Id | None = None
+    role: str = "*"
+    roles: list[str] = []
+    capabilities: list[Capability] = []
+    failover_timeout: float = 0.0
+    checkpoint: bool = False
+    principal: str | None = None
+    hostname: str = ""
+    webui_url: str = ""
+
+
+class Subscribe(Struct, gc=False):
+    framework_info: FrameworkInfo
+    suppressed_roles: list[str] = []
+
+
+class Accept(Struct, gc=False):
+    offer_ids: list[Id] = []
+    operations: list[Operation] = []
+    filters: Filters = Filters()
+
+
+class Decline(Struct, gc=False):
+    offer_ids: list[Id] = []
+    filters: Filters = Filters()
+
+
+class Roles(Struct, gc=False):
+    """Revive and Suppress: no roles mean all of the framework's."""
+
+    roles: list[str] = []
+
+
+class Kill(Struct, gc=False):
+    task_id: Id
+    agent_id: Id | None = None
+
+
+class Acknowledge(Struct, gc=False):
+    agent_id: Id
+    task_id: Id
+    uuid: str
+    """Base64 of 16 bytes."""
+
+
+class ReconcileTask(Struct, gc=False):
+    task_id: Id
+    agent_id: Id | None = None
+
+
+class Reconcile(Struct, gc=False):
+    tasks: list[ReconcileTask] = []
+
+
+class Call(Struct, gc=False):
+    type: CallType
+    framework_id: Id | None = None
+    subscribe: Subscribe | None = None
+    accept: Accept | None = None
+    decline: Decline | None = None
+    revive: Roles | None = None
+    suppress: Roles | None = None
+    kill: Kill | None = None
+    acknowledge: Acknowledge | None = None
+    reconcile: Reconcile | None = None
+    update_framework: Subscribe | None = None
+
+
+class AgentReference(Struct, gc=False):
+    agent_id: Id
+
+
+class OperatorCall(Struct, gc=False):
+    """The few calls of the operator API that are answered."""
+
+    type: str
+    mark_agent_gone: AgentReference | None = None
+
+
+decode_call = msgspec.json.Decoder(Call).decode
+decode_operator_call = msgspec.json.Decoder(OperatorCall).decode
