@@ -31,7 +31,7 @@ from localmesos.cluster import AgentSpec
 
 _POLL_SECONDS = 0.05
 _PORT_TRIES = 5
-_PORT_WAIT_SECONDS = 5.0
+_PORT_WAIT_SECONDS = 2.0
 _CLASH = "Address already in use"
 _MASTER = "master"
 
@@ -79,7 +79,9 @@ class ApacheEngine:
         self._children: dict[str, Child] = {}
         self._wanted: set[str] = set()
         self._ids: dict[int, str] = {}
-        self._supervisor = Supervisor(self._watched, self._bring_back) if supervise else None
+        self._supervise = supervise
+        self._supervisor: Supervisor | None = None
+        self._stopping = threading.Event()
 
     def __enter__(self) -> Self:
         self.start()
@@ -114,6 +116,7 @@ class ApacheEngine:
     def start(self) -> None:
         """Boot everything; returns when all agents are registered, or stops all and raises."""
         check_host()
+        self._stopping.clear()
         self._library = mesos_library(on_progress=self._on_progress)
         try:
             with self._lock:
@@ -130,13 +133,16 @@ class ApacheEngine:
         except BaseException:
             self.stop()
             raise
-        if self._supervisor is not None:
+        if self._supervise:
+            self._supervisor = Supervisor(self._watched, self._bring_back)
             self._supervisor.start()
 
     def stop(self) -> None:
         """End all nodes, executors and tasks. Raises EngineError if something cannot be ended."""
+        self._stopping.set()
         if self._supervisor is not None:
             self._supervisor.stop()
+            self._supervisor = None
         with self._lock:
             self._wanted.clear()
             pids = [child.pid for child in self._children.values() if child.is_running()]
@@ -233,10 +239,7 @@ class ApacheEngine:
         deadline = time.monotonic() + self._start_timeout_seconds
         self._await_free_port(self._plan.master_port)
         for _ in range(_PORT_TRIES):
-            child = self._master_child()
-            self._children[_MASTER] = child
-            self._wanted.add(_MASTER)
-            child.start()
+            child = self._launch(_MASTER, self._master_child())
             while child.is_running():
                 if registered_agents(self._master_address()) is not None:
                     return
@@ -248,11 +251,8 @@ class ApacheEngine:
 
     def _boot_agent(self, index: int) -> None:
         assert self._plan is not None
-        port = self._plan.agent_ports[index]
-        if not is_free(self._plan.host, port):
-            self._await_free_port(port)
-        name = _name(index)
-        self._children[name] = nodes.agent(
+        self._await_free_port(self._plan.agent_ports[index])
+        child = nodes.agent(
             self._library,
             self._agent_address(index),
             self._agent_folder(index),
@@ -260,8 +260,16 @@ class ApacheEngine:
             master=self._master_address(),
             flags=self._flags,
         )
+        self._launch(_name(index), child)
+
+    def _launch(self, name: str, child: Child) -> Child:
+        """Start a child in the place of an ended one."""
+        if name in self._children:
+            self._children[name].close()
+        self._children[name] = child
         self._wanted.add(name)
-        self._children[name].start()
+        child.start()
+        return child
 
     def _await_agents(self, indexes: Sequence[int]) -> None:
         """Wait until these agents are registered; moves those whose port was taken."""
@@ -304,7 +312,8 @@ class ApacheEngine:
             raise _failure(child, "ended while booting")
         if time.monotonic() > deadline:
             raise _failure(child, f"{what} after {self._start_timeout_seconds:g} s")
-        time.sleep(_POLL_SECONDS)
+        if self._stopping.wait(_POLL_SECONDS):
+            raise EngineError("the cluster was stopped while it booted")
 
     def _await_free_port(self, port: int) -> None:
         """Nodes of a starter that was killed may need a moment to end. Not an error if not."""

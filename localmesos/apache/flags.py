@@ -71,7 +71,8 @@ def agent_environment(
         "MESOS_REGISTRY": "in_memory",
         "MESOS_HOSTNAME": spec.hostname,
         "MESOS_ATTRIBUTES": spec.attributes,
-        "MESOS_RESOURCES": spec.resources,
+        # Without the flag Mesos offers what it finds on the machine.
+        **({"MESOS_RESOURCES": spec.resources} if spec.resources else {}),
         **({} if domain is None else {"MESOS_DOMAIN": domain}),
         **flag_variables({k: v for k, v in flags.items() if k != "registry"}),
     }

@@ -30,7 +30,8 @@ class Supervisor:
     def __init__(
         self, watched: Callable[[], Mapping[str, Child]], restart: Callable[[str], None]
     ) -> None:
-        """`restart` is called with the name of a child, from the thread; may raise EngineError."""
+        """`restart` is called with the name of a child, from the thread; may raise EngineError
+        or OSError, which means another try later."""
         self._watched = watched
         self._restart = restart
         self._records: dict[str, _Record] = {}
@@ -73,5 +74,5 @@ class Supervisor:
         record.started_at, record.seen_ended_at = now, None
         try:
             self._restart(name)
-        except EngineError:
+        except (EngineError, OSError):
             record.seen_ended_at = time.monotonic()  # tried again after the longer delay
