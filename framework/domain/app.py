@@ -8,6 +8,7 @@ is made, so only one form exists inside. Scalars of resources are thousandths
 from enum import StrEnum
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 
 class NetworkMode(StrEnum):
@@ -226,3 +227,10 @@ class App(Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
         if self.require_ports:
             return tuple(definition.port for definition in self.port_definitions)
         return (0,) * len(self.port_definitions)
+
+
+def same_configuration(one: App, other: App) -> bool:
+    """Whether going from one to the other needs no restart: equal but for the count, the
+    server's own stamps, and what Marathon does not compare."""
+    neutral = {"version": "", "last_scaling_at": "", "last_config_change_at": "", "instances": 0}
+    return replace(one, **neutral) == replace(other, **neutral)

@@ -99,10 +99,12 @@ class Started(Struct, frozen=True, gc=False):
 
 
 class Subscribed(Struct, frozen=True, gc=False):
-    """Mesos accepted our subscription. ``master`` is host:port."""
+    """Mesos accepted our subscription. ``master`` is host:port; ``region`` the fault domain
+    region the master is in, where apps stay unless a constraint names a region or zone."""
 
     framework_id: str
     master: str
+    region: str | None = None
 
 
 class Disconnected(Struct, frozen=True, gc=False):

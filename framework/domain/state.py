@@ -92,31 +92,31 @@ class State:
         for change in changes:
             self.put(change.kind, change.id, change.record)
 
-    def put(self, kind: Kind, id: str, record: Record | None) -> Record | None:  # noqa: A002 - the field's name
+    def put(self, kind: Kind, key: str, record: Record | None) -> Record | None:
         """One change; returns the record that was there before."""
         table = self.tables[kind]
-        old = table.pop(id, None) if record is None else table.get(id)
+        old = table.pop(key, None) if record is None else table.get(key)
         if record is not None:
-            table[id] = record
+            table[key] = record
         if kind is Kind.INSTANCE:
-            self._index_instance(id, old, record)
+            self._index_instance(key, old, record)
         elif kind is Kind.APP_VERSION:
-            self._index_version(id, record)
+            self._index_version(key, record)
         return old
 
-    def _index_instance(self, id: str, old: Record | None, new: Record | None) -> None:  # noqa: A002
+    def _index_instance(self, key: str, old: Record | None, new: Record | None) -> None:
         if new is not None:
             assert isinstance(new, Instance)
-            self.instances_of.setdefault(new.app_id, {})[id] = new
+            self.instances_of.setdefault(new.app_id, {})[key] = new
         elif old is not None:
             assert isinstance(old, Instance)
             siblings = self.instances_of[old.app_id]
-            del siblings[id]
+            del siblings[key]
             if not siblings:
                 del self.instances_of[old.app_id]
 
-    def _index_version(self, id: str, new: Record | None) -> None:  # noqa: A002
-        app_id, _, version = id.rpartition("@")
+    def _index_version(self, key: str, new: Record | None) -> None:
+        app_id, _, version = key.rpartition("@")
         if new is not None:
             assert isinstance(new, App)
             self.versions_of.setdefault(app_id, {})[version] = new
@@ -128,10 +128,10 @@ class State:
     def changes(self) -> list[Change]:
         """Everything that is stored, as changes that rebuild it (a checkpoint)."""
         return [
-            Change(kind, id, record)
+            Change(kind, key, record)
             for kind, table in self.tables.items()
             if kind not in VOLATILE
-            for id, record in table.items()  # noqa: A001 - the field's name
+            for key, record in table.items()
         ]
 
     # Typed views of the tables. Tables are heterogeneous by kind, and `put` is their only

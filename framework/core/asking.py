@@ -1,0 +1,72 @@
+"""What we ask of Mesos so that offers come when, and only when, something waits for them.
+
+New need revives the role at once (at most one REVIVE per role and interval); while need stays
+unmet it is revived again at growing intervals, since a decline can overtake a revive inside
+Mesos and what refused an offer may have gone. Nothing waiting: SUPPRESS.
+"""
+
+from framework.core.deadlines import Due
+from framework.core.placing import ready_to_launch
+from framework.core.turn import Turn
+from framework.core.world import Asking
+from framework.domain.actions import Revive, Suppress, UpdateRoles
+
+_FIRST_INTERVAL_MS = 1_000
+
+
+def settle(turn: Turn) -> None:
+    """Bring what Mesos offers us in line with what is needed now."""
+    world = turn.world
+    if not world.subscribed:
+        return
+    _subscribe_to_new_roles(turn)
+    apps = world.state.apps
+    needed = {apps[app_id].role for app_id in ready_to_launch(turn)}
+    for role in sorted(needed & turn.revive | {r for r in needed if world.asking[r].suppressed}):
+        world.asking[role].interval_ms = _FIRST_INTERVAL_MS
+        revive(turn, role)
+    for role, asking in world.asking.items():
+        if role not in needed and not asking.suppressed:
+            asking.suppressed = True
+            turn.actions.append(Suppress((role,)))
+
+
+def _subscribe_to_new_roles(turn: Turn) -> None:
+    asking = turn.world.asking
+    new = [role for role in turn.world.roles() if role not in asking]
+    if new:
+        asking.update({role: Asking() for role in new})
+        suppressed = tuple(role for role, one in asking.items() if one.suppressed)
+        turn.actions.append(UpdateRoles(tuple(sorted(asking)), suppressed))
+
+
+def revive(turn: Turn, role: str) -> None:
+    """Ask for all offers of a role again, declined ones too."""
+    asking = turn.world.asking[role]
+    earliest_ms = asking.revived_at_ms + turn.policy.min_revive_offers_interval
+    if turn.now_ms < earliest_ms:
+        turn.world.deadlines.set(earliest_ms, Due.REVIVE, role)
+        return
+    turn.actions.append(Revive((role,)))
+    asking.suppressed = False
+    asking.revived_at_ms = turn.now_ms
+    turn.world.deadlines.clear(Due.REVIVE, role)
+    turn.world.deadlines.set(turn.now_ms + asking.interval_ms, Due.REVIVE, role)
+    asking.interval_ms = min(asking.interval_ms * 2, turn.policy.max_revive_offers_interval)
+
+
+def revive_due(turn: Turn, role: str) -> None:
+    """The interval is over: ask again if something of this role still waits."""
+    world = turn.world
+    apps = world.state.apps
+    if not world.subscribed or role not in world.asking:
+        return
+    if any(apps[app_id].role == role for app_id in ready_to_launch(turn)):
+        revive(turn, role)
+
+
+def subscribed(turn: Turn) -> None:
+    """A new subscription starts with nothing suppressed."""
+    roles = {*turn.world.asking, *turn.world.roles(), turn.policy.mesos_role}
+    turn.world.asking = {role: Asking() for role in sorted(roles)}
+    turn.revive |= roles

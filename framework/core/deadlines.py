@@ -1,0 +1,60 @@
+"""Deadlines: what must be looked at again and when. A heap; nothing is ever removed from it.
+
+A deadline that comes up is only a reason to look: whoever handles it checks the state anew, so
+one that has lost its meaning does nothing.
+"""
+
+import heapq
+from collections.abc import Iterator
+from enum import StrEnum
+
+
+class Due(StrEnum):
+    """What comes up; the key is given in brackets."""
+
+    DELAY_OVER = "delay over"  # (app id)
+    LAUNCH_CHECK = "launch check"  # (task id)
+    KILL_RETRY = "kill retry"  # (task id)
+    UNREACHABLE = "unreachable"  # (instance id)
+    REVIVE = "revive"  # (role)
+    RECONCILE_ROUND = "reconcile round"  # ()
+    RECONCILE_ALL = "reconcile all"  # ()
+
+
+class Deadlines:
+    """At most one live deadline per (what, key): the earliest asked for."""
+
+    __slots__ = ("_at", "_heap")
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, Due, str]] = []
+        self._at: dict[tuple[Due, str], int] = {}
+
+    def set(self, at_ms: int, due: Due, key: str = "") -> None:
+        """Look at ``key`` at ``at_ms``, or earlier if it is already set to an earlier moment."""
+        known = self._at.get((due, key))
+        if known is not None and known <= at_ms:
+            return
+        self._at[(due, key)] = at_ms
+        heapq.heappush(self._heap, (at_ms, due, key))
+
+    def clear(self, due: Due, key: str = "") -> None:
+        """Forget it."""
+        self._at.pop((due, key), None)
+
+    def pop_until(self, now_ms: int) -> Iterator[tuple[Due, str]]:
+        """Whatever has come up, each once, in order of time."""
+        while self._heap and self._heap[0][0] <= now_ms:
+            at_ms, due, key = heapq.heappop(self._heap)
+            if self._at.get((due, key)) == at_ms:
+                del self._at[(due, key)]
+                yield due, key
+
+    def next_ms(self) -> int | None:
+        """When to look again; None: nothing is set."""
+        while self._heap:
+            at_ms, due, key = self._heap[0]
+            if self._at.get((due, key)) == at_ms:
+                return at_ms
+            heapq.heappop(self._heap)
+        return None

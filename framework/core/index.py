@@ -1,0 +1,215 @@
+"""What is counted about instances, kept with each change and never rescanned.
+
+For each app: its instances by slot (what they mean for its size and version), how many run on
+each agent and zone, and the counts that its constraints ask for. Across apps: tasks starting on
+each agent, service ports in use, and which paths are groups. All of it can be rebuilt from the
+State; the tests compare the two.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import TypeVar
+
+from constraints import (
+    AttributeValue,
+    Compiled,
+    Counts,
+    Items,
+    Ranges,
+    Scalar,
+    Text,
+    agent_values,
+)
+from framework.domain.app import App
+from framework.domain.instance import STAGED, WAITING, Condition, Goal, Instance
+from framework.domain.mesos import Agent, Attribute
+
+_K = TypeVar("_K")
+
+
+class Slot(StrEnum):
+    """What an instance means for the size of its app. OLD: an earlier configuration."""
+
+    WAITING = "waiting"  # wanted, needs an offer
+    STAGED = "staged"
+    READY = "ready"  # running, and healthy where checks say so
+    UNREADY = "unready"
+    LOST = "lost"  # unreachable, still counted
+    OLD_STAGED = "old staged"
+    OLD_READY = "old ready"
+    OLD_UNREADY = "old unready"
+    OLD_LOST = "old lost"
+    INACTIVE = "inactive"  # unreachable for so long that it was replaced
+    LEAVING = "leaving"  # decommissioned, its task may still run
+
+
+CURRENT_LIVE = (Slot.STAGED, Slot.READY, Slot.UNREADY, Slot.LOST)
+OLD_LIVE = (Slot.OLD_STAGED, Slot.OLD_READY, Slot.OLD_UNREADY, Slot.OLD_LOST)
+
+_LIVE_SLOT = {
+    Condition.RUNNING: (Slot.UNREADY, Slot.OLD_UNREADY),
+    Condition.KILLING: (Slot.UNREADY, Slot.OLD_UNREADY),
+    Condition.UNREACHABLE: (Slot.LOST, Slot.OLD_LOST),
+    Condition.UNREACHABLE_INACTIVE: (Slot.INACTIVE, Slot.INACTIVE),
+}
+# Conditions whose instances no constraint counts (app-definition.md 5.3), besides waiting ones.
+_NOT_COUNTED = WAITING | {Condition.UNREACHABLE}
+
+
+def values_of(agent: Agent) -> dict[str, str]:
+    """The agent's constraint fields and their values."""
+    attributes = ((attribute.name, _value(attribute)) for attribute in agent.attributes)
+    return agent_values(agent.hostname, agent.region, agent.zone, attributes)
+
+
+def _value(attribute: Attribute) -> AttributeValue:
+    if attribute.scalar is not None:
+        return Scalar(attribute.scalar)
+    if attribute.ranges is not None:
+        return Ranges(attribute.ranges)
+    if attribute.items is not None:
+        return Items(attribute.items)
+    return Text(attribute.text or "")
+
+
+def is_ready(app: App, instance: Instance) -> bool:
+    """Running, and healthy if the executor carries out a check. (The scheduler's own checks
+    will gate here too once it carries them out.)"""
+    if instance.condition is not Condition.RUNNING or instance.kill_reason:
+        return False
+    checked = any(check.run_by_executor for check in app.health_checks)
+    return instance.healthy is True or not (checked or instance.healthy is False)
+
+
+def slot_of(app: App | None, instance: Instance) -> Slot:
+    """What the instance means for the size of its app."""
+    if instance.goal is Goal.DECOMMISSIONED or app is None:
+        return Slot.LEAVING
+    if instance.condition in WAITING:
+        return Slot.WAITING
+    old = instance.version < app.last_config_change_at
+    if instance.condition in STAGED:
+        return Slot.OLD_STAGED if old else Slot.STAGED
+    if is_ready(app, instance):
+        return Slot.OLD_READY if old else Slot.READY
+    return _LIVE_SLOT[instance.condition][old]
+
+
+class AppIndex:
+    """The counts of one app. ``version`` names the configuration they are made for."""
+
+    __slots__ = ("_counted", "_placed", "_slot", "app", "counts", "members", "on_agent", "on_zone")
+
+    def __init__(self, app: App | None, compiled: Compiled | None) -> None:
+        self.app = app
+        self.members: dict[Slot, dict[str, None]] = {slot: {} for slot in Slot}
+        self.counts = {field: Counts() for field in (compiled.counted_fields if compiled else ())}
+        self.on_agent: Counter[str] = Counter()
+        self.on_zone: Counter[str | None] = Counter()
+        self._slot: dict[str, Slot] = {}
+        self._counted: dict[str, tuple[str | None, ...]] = {}
+        self._placed: dict[str, tuple[str, str | None]] = {}
+
+    def size(self, *slots: Slot) -> int:
+        """Instances in these slots together."""
+        return sum(len(self.members[slot]) for slot in slots)
+
+    def update(
+        self, key: str, new: Instance | None, agent: Agent | None, values: dict[str, str]
+    ) -> None:
+        """Replace what is counted for the instance with the id ``key``."""
+        self._move(key, None if new is None else slot_of(self.app, new))
+        self._place(key, new, agent)
+        if self.counts:
+            self._count(key, new, values)
+
+    def _move(self, key: str, slot: Slot | None) -> None:
+        known = self._slot.get(key)
+        if known is slot:
+            return
+        if known is not None:
+            del self.members[known][key]
+        if slot is None:
+            del self._slot[key]
+        else:
+            self._slot[key] = slot
+            self.members[slot][key] = None
+
+    def _place(self, key: str, new: Instance | None, agent: Agent | None) -> None:
+        place = None
+        if new is not None and agent is not None and new.condition not in WAITING:
+            place = (agent.id, agent.zone)
+        known = self._placed.get(key)
+        if known == place:
+            return
+        if known is not None:
+            _decrease(self.on_agent, known[0])
+            _decrease(self.on_zone, known[1])
+            del self._placed[key]
+        if place is not None:
+            self.on_agent[place[0]] += 1
+            self.on_zone[place[1]] += 1
+            self._placed[key] = place
+
+    def _count(self, key: str, new: Instance | None, values: dict[str, str]) -> None:
+        counted = None
+        if new is not None and self._counts(new):
+            counted = tuple(values.get(field) for field in self.counts)
+        known = self._counted.get(key)
+        if known == counted:
+            return
+        if known is not None:
+            for count, value in zip(self.counts.values(), known, strict=True):
+                count.remove(value)
+            del self._counted[key]
+        if counted is not None:
+            for count, value in zip(self.counts.values(), counted, strict=True):
+                count.add(value)
+            self._counted[key] = counted
+
+    def _counts(self, instance: Instance) -> bool:
+        return (
+            instance.condition not in _NOT_COUNTED
+            and self.app is not None
+            and instance.version >= self.app.last_config_change_at
+        )
+
+
+def _decrease(counter: Counter[_K], key: _K) -> None:
+    counter[key] -= 1
+    if counter[key] == 0:
+        del counter[key]
+
+
+class Paths:
+    """Which paths are groups: those with an app below them, and how many."""
+
+    __slots__ = ("_below",)
+
+    def __init__(self) -> None:
+        self._below: Counter[str] = Counter()
+
+    def add(self, app_id: str) -> None:
+        """An app came to be."""
+        self._below.update(ancestors(app_id))
+
+    def remove(self, app_id: str) -> None:
+        """An app is no more."""
+        for path in ancestors(app_id):
+            _decrease(self._below, path)
+
+    def is_group(self, path: str) -> bool:
+        """Whether some app lives below this path."""
+        return path in self._below
+
+
+def ancestors(app_id: str) -> list[str]:
+    """The paths of the groups an app lives in, root excluded: ``/a/b/c`` -> ``/a``, ``/a/b``."""
+    parts = app_id.strip("/").split("/")
+    return ["/" + "/".join(parts[:length]) for length in range(1, len(parts))]
+
+
+def service_ports(apps: Iterable[App]) -> Counter[int]:
+    """How many apps' definitions use each service port."""
+    return Counter(port for app in apps for port in app.service_ports if port)

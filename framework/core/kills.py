@@ -1,0 +1,81 @@
+"""Kills: asking Mesos to end a task, again and again until its end is known.
+
+Only three things lead here: somebody asked (scale down, new version, delete, a kill by id), a
+task did not start in time, or a task returned that a record or tombstone proves to be given up.
+"""
+
+from framework.core.deadlines import Due
+from framework.core.turn import Turn
+from framework.domain.actions import Kill
+from framework.domain.app import App
+from framework.domain.ids import parse_task_id
+from framework.domain.instance import WAITING, Condition, Goal, Instance
+from framework.domain.records import replace
+
+LOST = frozenset({Condition.UNREACHABLE, Condition.UNREACHABLE_INACTIVE})
+
+
+def kill(turn: Turn, instance: Instance, why: str) -> None:
+    """End the instance's task; the instance itself stays wanted and is relaunched."""
+    if instance.condition in WAITING or instance.kill_reason:
+        return
+    turn.put_instance(replace(instance, kill_reason=why))
+    send_kill(turn, instance.task_id, instance.agent_id)
+
+
+def decommission(turn: Turn, instance: Instance, why: str) -> None:
+    """Want the instance no more. One that waits or is out of reach is forgotten at once."""
+    if instance.condition in WAITING:
+        lost = why if instance.condition in _UNPROVEN else ""
+        turn.remove_instance(instance, lost=lost)
+    elif instance.condition in LOST:
+        turn.remove_instance(instance, lost=why)
+    elif instance.goal is not Goal.DECOMMISSIONED:
+        asked = bool(instance.kill_reason)
+        turn.put_instance(replace(instance, goal=Goal.DECOMMISSIONED, kill_reason=why))
+        if not asked:
+            send_kill(turn, instance.task_id, instance.agent_id)
+
+
+_UNPROVEN = frozenset({Condition.GONE, Condition.DROPPED, Condition.UNKNOWN})
+
+
+def send_kill(turn: Turn, task_id: str, agent_id: str) -> None:
+    """Ask Mesos, and look again after the retry interval."""
+    turn.actions.append(Kill(task_id, agent_id))
+    turn.world.kill_sent_ms[task_id] = turn.now_ms
+    turn.world.deadlines.set(turn.now_ms + turn.policy.kill_retry_timeout, Due.KILL_RETRY, task_id)
+
+
+def retry(turn: Turn, task_id: str) -> None:
+    """Send a kill again if its task has not ended meanwhile."""
+    instance = _to_be_killed(turn, task_id)
+    if instance is None or not turn.world.subscribed:
+        turn.world.kill_sent_ms.pop(task_id, None)
+    elif instance.condition not in LOST:
+        send_kill(turn, task_id, instance.agent_id)
+
+
+def resend_all(turn: Turn) -> None:
+    """After a new subscription: every kill that is still owed."""
+    for instance in list(turn.world.state.instances.values()):
+        if instance.kill_reason and instance.condition not in WAITING | LOST:
+            send_kill(turn, instance.task_id, instance.agent_id)
+
+
+def _to_be_killed(turn: Turn, task_id: str) -> Instance | None:
+    parsed = parse_task_id(task_id)
+    instance = None if parsed is None else turn.world.state.instances.get(parsed[0])
+    if instance is None or instance.task_id != task_id or not instance.kill_reason:
+        return None
+    return None if instance.condition in WAITING else instance
+
+
+def youngest_or_oldest_first(app: App | None, instances: list[Instance]) -> list[Instance]:
+    """In the order of the app's killSelection; equals by id, so that a decision can be
+    repeated."""
+    oldest = app is not None and app.kill_selection.value == "OLDEST_FIRST"
+    return sorted(
+        instances,
+        key=lambda one: (one.staged_at_ms if oldest else -one.staged_at_ms, one.id),
+    )

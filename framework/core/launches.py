@@ -1,0 +1,96 @@
+"""Launches that do not come off: never sent, refused, unanswered, or too slow.
+
+A launch is stored before it is sent. From then on it is Provisioned until Mesos says otherwise;
+what was surely never sent goes back to waiting at once, what is unsure is asked about.
+"""
+
+from framework.core import backoff, kills
+from framework.core.deadlines import Due
+from framework.core.statuses import OVERDUE, remember_failure, watch_launch
+from framework.core.turn import Turn
+from framework.domain.actions import Accept, Kill, Reconcile
+from framework.domain.ids import parse_task_id
+from framework.domain.instance import STAGED, Condition, Goal, Instance
+from framework.domain.records import replace
+
+
+def not_sent(turn: Turn, accept: Accept, why: str) -> None:
+    """None of these launches happened. While subscribed that means Mesos refused the call: the
+    apps wait a little longer before the next try."""
+    for launch in accept.launches:
+        instance = turn.world.state.instances.get(launch.instance_id)
+        if (
+            instance is None
+            or instance.task_id != launch.task_id
+            or instance.condition is not Condition.PROVISIONED
+        ):
+            continue
+        if instance.goal is Goal.DECOMMISSIONED:
+            turn.remove_instance(instance)
+            continue
+        waiting = replace(
+            instance,
+            condition=Condition.SCHEDULED,
+            since_ms=turn.now_ms,
+            message=why[:1_000],
+            kill_reason="",
+        )
+        turn.put_instance(waiting)
+        app = turn.world.state.apps.get(instance.app_id)
+        if app is not None and turn.world.subscribed:
+            backoff.failed(turn, app)
+            remember_failure(turn, instance, "TASK_ERROR", f"Mesos refused the launch: {why}")
+
+
+def check(turn: Turn, task_id: str) -> None:
+    """A starting task is due to be looked at."""
+    parsed = parse_task_id(task_id)
+    instance = None if parsed is None else turn.world.state.instances.get(parsed[0])
+    if instance is None or instance.task_id != task_id or instance.condition not in STAGED:
+        return
+    if instance.condition is Condition.PROVISIONED:
+        _without_status(turn, instance)
+    elif turn.now_ms - instance.since_ms < turn.policy.task_launch_timeout:
+        watch_launch(turn, instance)
+    else:
+        seconds = turn.policy.task_launch_timeout / 1000
+        state = instance.condition.value.lower()
+        kills.kill(turn, instance, f"{OVERDUE}: {state} for more than {seconds:g} s")
+
+
+def _without_status(turn: Turn, instance: Instance) -> None:
+    """Mesos has said nothing of it: ask; after the time-out give it up, keeping the reason. The
+    record then proves that this incarnation was replaced, so it is killed should it appear."""
+    policy = turn.policy
+    if turn.now_ms - instance.staged_at_ms < policy.task_launch_confirm_timeout:
+        if turn.world.subscribed:
+            turn.actions.append(Reconcile(((instance.task_id, instance.agent_id),)))
+        watch_launch(turn, instance)
+        return
+    seconds = policy.task_launch_confirm_timeout / 1000
+    message = f"{OVERDUE}: no status from Mesos within {seconds:g} s"
+    turn.actions.append(Kill(instance.task_id, instance.agent_id))
+    turn.remark("warning", f"{instance.task_id}: {message}; it is given up and launched again")
+    if instance.goal is Goal.DECOMMISSIONED:
+        turn.remove_instance(instance, lost=message)
+        return
+    app = turn.world.state.apps.get(instance.app_id)
+    if app is not None:
+        backoff.failed(turn, app)
+    remember_failure(turn, instance, "TASK_DROPPED", message)
+    turn.put_instance(
+        replace(
+            instance,
+            condition=Condition.DROPPED,
+            since_ms=turn.now_ms,
+            message=message,
+            kill_reason="",
+        )
+    )
+
+
+def watch_all(turn: Turn) -> None:
+    """At start: every launch that is under way."""
+    for instance in turn.world.state.instances.values():
+        if instance.condition in STAGED:
+            turn.world.deadlines.set(turn.now_ms, Due.LAUNCH_CHECK, instance.task_id)

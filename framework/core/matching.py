@@ -1,0 +1,254 @@
+"""Does this offer fit this app, and if not, why not.
+
+A Request is what an app asks of any offer, made once per definition; a Remainder is what is
+left of one offer while a turn places instances on it. ``refusal`` compares the two: the one
+truth for placing and for explaining. Reasons are Marathon's, in its funnel order.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from constraints import DynamicCheck, StaticCheck
+from framework.core.ports import FreePorts, Taken, as_ranges
+from framework.core.turn import Turn
+from framework.domain.actions import Launch, TaskResource
+from framework.domain.app import App
+from framework.domain.mesos import Offer, OfferResource
+
+_GPU_LABEL = "GPU_SCHEDULING_BEHAVIOR"
+
+
+class Reason(StrEnum):
+    """Why an offer was not used, in the order of the checks."""
+
+    ROLE = "UnfulfilledRole"
+    CONSTRAINT = "UnfulfilledConstraint"
+    RESERVATION = "NoCorrespondingReservationFound"
+    MAINTENANCE = "AgentMaintenance"
+    CPUS = "InsufficientCpus"
+    MEMORY = "InsufficientMemory"
+    DISK = "InsufficientDisk"
+    GPUS = "InsufficientGpus"
+    PORTS = "InsufficientPorts"
+    SCARCE = "DeclinedScarceResources"
+
+
+_SCALAR_REASONS = {
+    "cpus": Reason.CPUS,
+    "mem": Reason.MEMORY,
+    "disk": Reason.DISK,
+    "gpus": Reason.GPUS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What an app asks of an offer. Apps with an equal ``need`` fit the same offers, but for
+    their dynamic constraints."""
+
+    app: App
+    role: str
+    roles: frozenset[str]
+    scalars: tuple[tuple[str, int], ...]
+    ports: tuple[int, ...]
+    static: tuple[StaticCheck, ...]
+    dynamic: tuple[DynamicCheck, ...]
+    any_region: bool
+    avoids_gpus: bool
+    need: tuple[object, ...]
+
+
+def request_of(turn: Turn, app: App) -> Request:
+    """What this app asks."""
+    compiled = turn.world.compiled(app)
+    wanted = (
+        ("cpus", app.cpus_millis),
+        ("mem", app.mem_millis),
+        ("disk", app.disk_millis),
+        ("gpus", app.gpus * 1000),
+    )
+    scalars = tuple((name, millis) for name, millis in wanted if millis)
+    behavior = app.labels.get(_GPU_LABEL, turn.policy.gpu_scheduling_behavior)
+    avoids_gpus = not app.gpus and behavior != "unrestricted"
+    roles = frozenset(app.accepted_resource_roles)
+    ports = app.requested_host_ports
+    static_keys = tuple(check.key for check in compiled.static)
+    any_region = compiled.uses_fault_domain
+    need = (app.role, roles, scalars, ports, static_keys, any_region, avoids_gpus)
+    return Request(
+        app,
+        app.role,
+        roles,
+        scalars,
+        ports,
+        compiled.static,
+        compiled.dynamic,
+        any_region,
+        avoids_gpus,
+        need,
+    )
+
+
+@dataclass(slots=True)
+class Remainder:
+    """What is left of an offer in this turn, and what was launched on it."""
+
+    offer: Offer
+    values: dict[str, str]
+    scalars: dict[str, list[tuple[OfferResource, int]]]
+    ports: FreePorts
+    has_gpus: bool
+    launches: list[Launch] = field(default_factory=list)
+
+    def left(self, name: str, roles: frozenset[str]) -> int:
+        """Free thousandths of a scalar in entries of these roles."""
+        return sum(left for entry, left in self.scalars.get(name, ()) if entry.role in roles)
+
+    def take(
+        self, request: Request, chance: Callable[[int], int]
+    ) -> tuple[tuple[TaskResource, ...], tuple[int, ...]]:
+        """Use up what one instance needs; it must fit. Returns the resources and host ports."""
+        parts = []
+        for name, millis in request.scalars:
+            parts += self._take_scalar(name, millis, request.roles)
+        chosen = self.ports.choose(request.ports, request.roles, chance)
+        assert chosen is not None, "the ports were there when the offer was chosen"
+        self.ports.take(chosen)
+        return (*parts, *_port_resources(chosen)), tuple(port for _, port in chosen)
+
+    def _take_scalar(self, name: str, millis: int, roles: frozenset[str]) -> list[TaskResource]:
+        parts = []
+        entries = self.scalars[name]
+        for place, (entry, left) in enumerate(entries):
+            part = min(left, millis) if entry.role in roles else 0
+            if part:
+                entries[place] = (entry, left - part)
+                parts.append(TaskResource(entry, millis=part))
+                millis -= part
+        assert millis == 0, f"{name} was there when the offer was chosen"
+        return parts
+
+
+def _port_resources(chosen: list[Taken]) -> list[TaskResource]:
+    by_entry: dict[int, tuple[OfferResource, list[int]]] = {}
+    for entry, port in chosen:
+        by_entry.setdefault(id(entry), (entry, []))[1].append(port)
+    return [TaskResource(entry, ranges=as_ranges(ports)) for entry, ports in by_entry.values()]
+
+
+def remainder_of(turn: Turn, offer: Offer) -> Remainder:
+    """An untouched offer. Only plain entries count: never volumes, never what others reserved."""
+    scalars: dict[str, list[tuple[OfferResource, int]]] = {}
+    has_gpus = False
+    for entry in offer.resources:
+        has_gpus = has_gpus or (entry.name == "gpus" and entry.millis > 0)
+        if entry.plain and entry.millis > 0:
+            scalars.setdefault(entry.name, []).append((entry, entry.millis))
+    values = turn.world.values(offer.agent)
+    return Remainder(offer, values, scalars, FreePorts(offer.resources), has_gpus)
+
+
+def refusal(turn: Turn, request: Request, rest: Remainder) -> Reason | None:
+    """Why the offer does not fit, dynamic constraints aside; None if it fits."""
+    offer = rest.offer
+    if offer.role != request.role:
+        return Reason.ROLE
+    if _elsewhere(turn, request, offer):
+        return Reason.CONSTRAINT
+    for check in request.static:
+        if not check.admits(rest.values):
+            return Reason.CONSTRAINT
+    if in_maintenance(turn, offer):
+        return Reason.MAINTENANCE
+    for name, millis in request.scalars:
+        if rest.left(name, request.roles) < millis:
+            return _SCALAR_REASONS[name]
+    if not rest.ports.can_choose(request.ports, request.roles):
+        return Reason.PORTS
+    if request.avoids_gpus and rest.has_gpus:
+        return Reason.SCARCE
+    return None
+
+
+def _elsewhere(turn: Turn, request: Request, offer: Offer) -> bool:
+    """Without a constraint on region or zone an app stays in the master's own region."""
+    region = offer.agent.region
+    return not request.any_region and region is not None and region != turn.world.home_region
+
+
+def in_maintenance(turn: Turn, offer: Offer) -> bool:
+    """Whether now is inside the agent's announced unavailability, or too close before it."""
+    start_ms = offer.unavailable_from_ms
+    if start_ms is None:
+        return False
+    end_ms = None if offer.unavailable_for_ms is None else start_ms + offer.unavailable_for_ms
+    begun = turn.now_ms >= start_ms - turn.policy.draining_seconds * 1000
+    return begun and (end_ms is None or turn.now_ms < end_ms)
+
+
+def crowded_out(turn: Turn, request: Request, rest: Remainder) -> DynamicCheck | None:
+    """The dynamic constraint that refuses this agent at the moment, if one does."""
+    if not request.dynamic:
+        return None
+    counts = turn.world.apps[request.app.id].counts
+    for check in request.dynamic:
+        if not check.admits(rest.values.get(check.field), counts[check.field]):
+            return check
+    return None
+
+
+def starting_too_many(turn: Turn, rest: Remainder) -> bool:
+    """Whether as many tasks as allowed are starting on the agent already."""
+    return turn.world.staging_on[rest.offer.agent.id] >= turn.policy.max_launches_per_agent
+
+
+def explain(turn: Turn, request: Request, rest: Remainder) -> tuple[Reason | None, str]:
+    """The first reason against an offer, and a sentence for people; (None, "") if it fits."""
+    reason = refusal(turn, request, rest)
+    if reason is None or reason is Reason.CONSTRAINT:
+        crowding = crowded_out(turn, request, rest) if reason is None else None
+        if crowding is not None:
+            count = turn.world.apps[request.app.id].counts[crowding.field]
+            value = rest.values.get(crowding.field)
+            return Reason.CONSTRAINT, crowding.explain(value, count)
+    if reason is None:
+        if starting_too_many(turn, rest):
+            most = turn.policy.max_launches_per_agent
+            return None, f"{most} tasks are starting on the agent already (max_launches_per_agent)"
+        return None, ""
+    return reason, _sentence(request, rest, reason)
+
+
+def _sentence(request: Request, rest: Remainder, reason: Reason) -> str:
+    if reason is Reason.CONSTRAINT:
+        for check in request.static:
+            if not check.admits(rest.values):
+                return check.explain(rest.values)
+        return (
+            f"region {rest.offer.agent.region} is not the master's own; "
+            "a constraint on @region or @zone would allow it"
+        )
+    for name, millis in request.scalars:
+        if _SCALAR_REASONS[name] is reason:
+            left = rest.left(name, request.roles)
+            return f"needs {millis / 1000:g} {name}, {left / 1000:g} offered"
+    return _OTHER_SENTENCES[reason].format(
+        role=request.role, offered=rest.offer.role, ports=_ports_text(request)
+    )
+
+
+_OTHER_SENTENCES = {
+    Reason.ROLE: "offered to role {offered}, the app has role {role}",
+    Reason.MAINTENANCE: "the agent is in, or close to, its maintenance window",
+    Reason.PORTS: "needs {ports}, not free in the offer",
+    Reason.SCARCE: "the agent has GPUs and the app asks for none",
+    Reason.RESERVATION: "no reservation of this app",
+}
+
+
+def _ports_text(request: Request) -> str:
+    fixed = ", ".join(str(port) for port in request.ports if port)
+    dynamic = request.ports.count(0)
+    parts = [f"host ports {fixed}"] if fixed else []
+    return " and ".join([*parts, f"{dynamic} dynamic ports"] if dynamic else parts)

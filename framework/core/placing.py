@@ -1,0 +1,223 @@
+"""Placing: which waiting app gets which of the turn's offers.
+
+All waiting apps take turns, one instance each. An app prefers the agent with the fewest of its
+own instances, then the zone with the fewest, then the tightest fit. Where GROUP_BY decides, the
+group is picked first and then an offer of that group. Offers that can not fit a need are found
+once for all apps with that need.
+"""
+
+import heapq
+from collections import deque
+from collections.abc import Iterable
+
+from constraints import Operator
+from framework.core import backoff, waiting
+from framework.core.index import Slot
+from framework.core.matching import (
+    Remainder,
+    Request,
+    crowded_out,
+    refusal,
+    remainder_of,
+    request_of,
+    starting_too_many,
+)
+from framework.core.statuses import watch_launch
+from framework.core.turn import Turn
+from framework.domain.actions import Accept, Decline, Launch
+from framework.domain.app import App
+from framework.domain.ids import instance_id
+from framework.domain.instance import Instance
+from framework.domain.notices import InstanceChanged
+
+_Key = tuple[int, int, int, int]
+_Heap = list[tuple[_Key, int, Remainder]]
+
+
+def place(turn: Turn) -> None:
+    """Use this turn's offers, and decline what is not used: no offer is held any longer."""
+    world = turn.world
+    if not world.offers:
+        return
+    pool = [remainder_of(turn, offer) for offer in world.offers.values()]
+    world.offers.clear()
+    fitting: dict[tuple[object, ...], list[Remainder]] = {}
+    asking = []
+    for app_id in ready_to_launch(turn):
+        request = request_of(turn, world.state.apps[app_id])
+        if request.need not in fitting:
+            fitting[request.need] = [r for r in pool if refusal(turn, request, r) is None]
+        asking.append(Chooser(turn, request, fitting[request.need]))
+    _take_turns(turn, asking)
+    _answer(turn, pool)
+    for chooser in asking:
+        waiting.looked_at(turn, chooser.request, pool)
+
+
+def ready_to_launch(turn: Turn) -> list[str]:
+    """Apps that want instances and are not in back-off, the longest waiting first."""
+    world = turn.world
+    apps = world.state.apps
+    ready = [
+        (demand.since_ms, app_id)
+        for app_id, demand in world.demand.items()
+        if backoff.remaining_ms(turn, apps[app_id]) == 0
+    ]
+    return [app_id for _, app_id in sorted(ready)]
+
+
+def _take_turns(turn: Turn, choosers: Iterable["Chooser"]) -> None:
+    queue = deque(choosers)
+    while queue:
+        chooser = queue.popleft()
+        rest = chooser.choose()
+        if rest is None:
+            continue
+        launch(turn, chooser.request, rest)
+        demand = turn.world.demand[chooser.request.app.id]
+        demand.wanted -= 1
+        demand.last_used_at_ms = turn.now_ms
+        if demand.wanted:
+            queue.append(chooser)
+        else:
+            del turn.world.demand[chooser.request.app.id]
+
+
+class Chooser:
+    """Finds the best offer for the next instance of one app, in one turn. Within a turn offers
+    only shrink and most constraints only get stricter, so what is refused once is dropped; only
+    GROUP_BY can admit later what it refused before, hence a heap for each group."""
+
+    def __init__(self, turn: Turn, request: Request, fitting: list[Remainder]) -> None:
+        self.request = request
+        self._turn = turn
+        self._index = turn.world.apps[request.app.id]
+        self._groups = tuple(
+            check for check in request.dynamic if check.constraint.operator is Operator.GROUP_BY
+        )
+        self._heaps: dict[tuple[str | None, ...], _Heap] = {}
+        for number, rest in enumerate(fitting):
+            values = tuple(rest.values.get(check.field) for check in self._groups)
+            self._heaps.setdefault(values, []).append((self._key(rest), number, rest))
+        for heap in self._heaps.values():
+            heapq.heapify(heap)
+
+    def choose(self) -> Remainder | None:
+        """The best offer for one more instance; None if there is none in this turn."""
+        best: tuple[_Key, int, Remainder] | None = None
+        for values in list(self._heaps):
+            if not self._admitted(values):
+                continue
+            top = self._top(values)
+            if top is not None and (best is None or top < best):
+                best = top
+        return None if best is None else best[2]
+
+    def _admitted(self, values: tuple[str | None, ...]) -> bool:
+        counts = self._index.counts
+        return all(
+            check.admits(value, counts[check.field])
+            for check, value in zip(self._groups, values, strict=True)
+        )
+
+    def _top(self, values: tuple[str | None, ...]) -> tuple[_Key, int, Remainder] | None:
+        """The best offer of a group, after dropping those that fit no more."""
+        heap = self._heaps[values]
+        while heap:
+            known, number, rest = heap[0]
+            if self._refused(rest):
+                heapq.heappop(heap)
+                continue
+            key = self._key(rest)
+            if key[:2] > known[:2]:
+                heapq.heapreplace(heap, (key, number, rest))
+                continue
+            return heap[0]
+        del self._heaps[values]
+        return None
+
+    def _refused(self, rest: Remainder) -> bool:
+        turn = self._turn
+        return (
+            starting_too_many(turn, rest)
+            or crowded_out(turn, self.request, rest) is not None
+            or refusal(turn, self.request, rest) is not None
+        )
+
+    def _key(self, rest: Remainder) -> _Key:
+        agent = rest.offer.agent
+        roles = self.request.roles
+        return (
+            self._index.on_agent[agent.id],
+            self._index.on_zone[agent.zone],
+            rest.left("cpus", roles),
+            rest.left("mem", roles),
+        )
+
+
+def launch(turn: Turn, request: Request, rest: Remainder) -> None:
+    """Start one instance on this offer: a waiting one again, else a new one."""
+    app = request.app
+    agent = rest.offer.agent
+    resources, host_ports = rest.take(request, turn.context.chance)
+    before = _next_waiting(turn, app)
+    instance = Instance(
+        id=before.id if before else instance_id(app.id, turn.context.new_id()),
+        app_id=app.id,
+        version=app.version,
+        agent_id=agent.id,
+        incarnation=before.incarnation + 1 if before else 1,
+        since_ms=turn.now_ms,
+        staged_at_ms=turn.now_ms,
+        ports=host_ports,
+        role=app.role,
+    )
+    turn.put_agent(agent)
+    turn.put_instance(instance)
+    turn.notices.append(InstanceChanged(instance, agent.hostname))
+    watch_launch(turn, instance)
+    rest.launches.append(
+        Launch(
+            task_id=instance.task_id,
+            instance_id=instance.id,
+            app=app,
+            agent=agent,
+            role=rest.offer.role,
+            host_ports=host_ports,
+            effective_ports=effective_ports(turn, app, host_ports),
+            resources=resources,
+        )
+    )
+
+
+def _next_waiting(turn: Turn, app: App) -> Instance | None:
+    index = turn.world.apps[app.id]
+    for waiting_id in index.members[Slot.WAITING]:
+        return turn.world.state.instances[waiting_id]
+    return None
+
+
+def effective_ports(turn: Turn, app: App, host_ports: tuple[int, ...]) -> tuple[int, ...]:
+    """The port each declared port shows to the task: its host port; without one its container
+    port; if that is 0, a random one (app-definition.md, section 6)."""
+    if app.on_host_network:
+        return host_ports
+    rest = iter(host_ports)
+    return tuple(
+        next(rest)
+        if mapping.host_port is not None
+        else mapping.container_port or 1025 + turn.context.chance(65536 - 1025)
+        for mapping in app.port_mappings
+    )
+
+
+def _answer(turn: Turn, pool: list[Remainder]) -> None:
+    seconds = turn.policy.decline_offer_duration / 1000
+    declined = []
+    for rest in pool:
+        if rest.launches:
+            turn.actions.append(Accept((rest.offer.id,), tuple(rest.launches), seconds))
+        else:
+            declined.append(rest.offer.id)
+    if declined:
+        turn.actions.append(Decline(tuple(declined), seconds))

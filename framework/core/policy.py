@@ -1,0 +1,79 @@
+"""The scheduler's settings: durations, limits and defaults that decisions depend on.
+
+Each field carries its help text and its flag's name; flags, environment names and the docs
+table are generated from them. Durations are milliseconds, as Marathon's flags are.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from constraints import CompilePattern
+
+
+def _option(default: int | str, text: str, flag: str | None = None) -> int:
+    """A documented field; typed as int for the checker, the default's own type at run time."""
+    metadata = {"help": text} | ({"flag": flag} if flag else {})
+    return field(default=default, metadata=metadata)  # type: ignore[return-value]  # see docstring
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What an operator may set about decisions. Flag names are Marathon's where it has them."""
+
+    mesos_role: str = field(
+        default="*",
+        metadata={"help": "Mesos role of apps that do not live in a group of their own"},
+    )
+    decline_offer_duration: int = _option(
+        120_000, "how long Mesos keeps a declined offer from us (ms); new need revives it at once"
+    )
+    min_revive_offers_interval: int = _option(
+        100, "least time between two REVIVE calls for one role (ms)"
+    )
+    max_revive_offers_interval: int = _option(
+        60_000,
+        "while something waits, declined offers are asked for again at least this often (ms)",
+    )
+    max_launches_per_agent: int = _option(
+        64, "tasks of ours that may be starting on one agent at the same time"
+    )
+    task_launch_reconcile_interval: int = _option(
+        10_000, "a launch without any status is asked about this often (ms)"
+    )
+    task_launch_confirm_timeout: int = _option(
+        300_000, "a launch without any status is given up and relaunched after this (ms)"
+    )
+    task_launch_timeout: int = _option(
+        300_000, "a task that stays staging or starting is killed and relaunched after this (ms)"
+    )
+    kill_retry_timeout: int = _option(30_000, "an unanswered kill is sent again after this (ms)")
+    reconciliation_interval: int = _option(
+        600_000, "all tasks are reconciled with Mesos this often (ms)"
+    )
+    local_port_min: int = _option(10_000, "first service port given to apps that ask for port 0")
+    local_port_max: int = _option(20_000, "end of the service port range (not included)")
+    max_running_deployments: int = _option(100, "deployments that may run at the same time")
+    zk_max_versions: int = _option(25, "definitions kept per app, the newest included")
+    max_tombstones: int = _option(
+        10_000, "given-up tasks remembered, so that they are killed should they return"
+    )
+    max_orphans: int = _option(10_000, "unknown tasks listed for the operator to adopt or kill")
+    draining_seconds: int = _option(
+        0, "agents are avoided from this many seconds before their maintenance begins"
+    )
+    gpu_scheduling_behavior: str = field(
+        default="restricted",
+        metadata={"help": "restricted: only apps with gpus use agents with GPUs; or unrestricted"},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a decision may know of the world at this moment. ``new_id`` gives a fresh uuid as
+    text, ``chance(n)`` a number in [0, n); both from the shell, so a step can be repeated."""
+
+    now_ms: int
+    new_id: Callable[[], str]
+    chance: Callable[[int], int]
+    policy: Policy
+    compile_pattern: CompilePattern

@@ -1,0 +1,108 @@
+"""Choosing host ports from what an offer has free.
+
+Fixed ports must be there; dynamic ones are taken consecutively from a random start, wrapping
+around, so that a port just given up is not handed out at once (behaviour.md, section 2.3).
+"""
+
+from collections.abc import Callable, Collection, Sequence
+
+from framework.domain.mesos import OfferResource
+
+Taken = tuple[OfferResource, int]
+Range = tuple[OfferResource, int, int]
+
+
+class FreePorts:
+    """The free ports of one offer: entries with inclusive ranges."""
+
+    __slots__ = ("_free",)
+
+    def __init__(self, resources: Sequence[OfferResource]) -> None:
+        self._free: list[Range] = [
+            (resource, low, high)
+            for resource in resources
+            if resource.name == "ports" and resource.plain
+            for low, high in resource.ranges
+            if low <= high
+        ]
+
+    def choose(
+        self, requested: Sequence[int], roles: Collection[str], chance: Callable[[int], int]
+    ) -> list[Taken] | None:
+        """A port for each requested one (0: any), in order, from entries of these roles; None if
+        they are not all there. Nothing is taken yet."""
+        usable = [entry for entry in self._free if entry[0].role in roles]
+        fixed = {}
+        for port in requested:
+            if port:
+                owner = _owner(usable, port)
+                if owner is None or port in fixed:
+                    return None
+                fixed[port] = owner
+        dynamic = self._dynamic(usable, requested.count(0), fixed, chance)
+        if dynamic is None:
+            return None
+        rest = iter(dynamic)
+        return [(fixed[port], port) if port else next(rest) for port in requested]
+
+    def can_choose(self, requested: Sequence[int], roles: Collection[str]) -> bool:
+        """Whether ``choose`` would find them."""
+        return not requested or self.choose(requested, roles, lambda _: 0) is not None
+
+    @staticmethod
+    def _dynamic(
+        usable: list[Range],
+        wanted: int,
+        fixed: Collection[int],
+        chance: Callable[[int], int],
+    ) -> list[Taken] | None:
+        total = sum(high - low + 1 for _, low, high in usable)
+        if total - len(fixed) < wanted:
+            return None
+        if not wanted:
+            return []
+        chosen: list[Taken] = []
+        position = chance(total)
+        while len(chosen) < wanted:
+            entry, port = _at(usable, position % total)
+            if port not in fixed:
+                chosen.append((entry, port))
+            position += 1
+        return chosen
+
+    def take(self, taken: Sequence[Taken]) -> None:
+        """Use them up."""
+        for entry, port in taken:
+            for place, (owner, low, high) in enumerate(self._free):
+                if owner is entry and low <= port <= high:
+                    around = [(owner, low, port - 1), (owner, port + 1, high)]
+                    self._free[place : place + 1] = [r for r in around if r[1] <= r[2]]
+                    break
+            else:
+                raise AssertionError(f"port {port} is not free")
+
+
+def _owner(usable: list[Range], port: int) -> OfferResource | None:
+    for entry, low, high in usable:
+        if low <= port <= high:
+            return entry
+    return None
+
+
+def _at(usable: list[Range], position: int) -> Taken:
+    for entry, low, high in usable:
+        if position <= high - low:
+            return entry, low + position
+        position -= high - low + 1
+    raise AssertionError("position beyond the free ports")
+
+
+def as_ranges(ports: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """Sorted inclusive ranges of a set of ports, as Mesos writes them."""
+    ranges: list[tuple[int, int]] = []
+    for port in sorted(ports):
+        if ranges and port == ranges[-1][1] + 1:
+            ranges[-1] = (ranges[-1][0], port)
+        else:
+            ranges.append((port, port))
+    return tuple(ranges)

@@ -1,0 +1,88 @@
+"""Reconciliation: asking Mesos what it knows of our tasks until each one has answered.
+
+Implicitly first (all that Mesos knows, in one call), then explicitly in rounds for those that
+have not answered: Mesos is silent about agents that have not come back yet.
+"""
+
+from framework.core.deadlines import Due
+from framework.core.turn import Turn
+from framework.domain.actions import Reconcile
+from framework.domain.ids import parse_task_id
+from framework.domain.instance import WAITING, Condition
+from framework.domain.records import replace
+from framework.domain.rollout import Connection
+from framework.domain.state import Kind
+
+_FIRST_PAUSE_MS = 1_000
+_LONGEST_PAUSE_MS = 60_000
+_TASKS_A_CALL = 1_000
+
+
+def begin(turn: Turn) -> None:
+    """Start over: every task that could live is to be heard of."""
+    reconciliation = turn.world.reconciliation
+    reconciliation.pending = {
+        instance.task_id: instance.agent_id
+        for instance in turn.world.state.instances.values()
+        if instance.condition not in WAITING
+    }
+    reconciliation.pause_ms = _FIRST_PAUSE_MS
+    reconciliation.running = True
+    turn.actions.append(Reconcile())
+    _next_round(turn)
+    turn.world.deadlines.clear(Due.RECONCILE_ALL)
+    turn.world.deadlines.set(turn.now_ms + turn.policy.reconciliation_interval, Due.RECONCILE_ALL)
+    finish_if_done(turn)
+
+
+def round_due(turn: Turn) -> None:
+    """Ask again for those that have not answered."""
+    reconciliation = turn.world.reconciliation
+    if not turn.world.subscribed or not reconciliation.running:
+        return
+    _forget_ended(turn)
+    tasks = list(reconciliation.pending.items())
+    for start in range(0, len(tasks), _TASKS_A_CALL):
+        turn.actions.append(Reconcile(tuple(tasks[start : start + _TASKS_A_CALL])))
+    reconciliation.pause_ms = min(reconciliation.pause_ms * 2, _LONGEST_PAUSE_MS)
+    _next_round(turn)
+
+
+def finish_if_done(turn: Turn) -> None:
+    """Once all have answered, what we show is what is: say so."""
+    reconciliation = turn.world.reconciliation
+    if not reconciliation.running or reconciliation.pending or not turn.world.subscribed:
+        return
+    reconciliation.running = False
+    turn.world.deadlines.clear(Due.RECONCILE_ROUND)
+    connection = turn.world.state.connection
+    if not connection.synced:
+        turn.put(Kind.CONNECTION, "connection", replace(connection, synced=True))
+
+
+def _next_round(turn: Turn) -> None:
+    at_ms = turn.now_ms + turn.world.reconciliation.pause_ms
+    turn.world.deadlines.clear(Due.RECONCILE_ROUND)
+    turn.world.deadlines.set(at_ms, Due.RECONCILE_ROUND)
+
+
+def _forget_ended(turn: Turn) -> None:
+    """Drop tasks whose instance is gone, relaunched or known to be out of reach."""
+    instances = turn.world.state.instances
+    pending = turn.world.reconciliation.pending
+    for task_id in list(pending):
+        parsed = parse_task_id(task_id)
+        instance = None if parsed is None else instances.get(parsed[0])
+        if (
+            instance is None
+            or instance.task_id != task_id
+            or instance.condition in WAITING
+            or instance.condition is Condition.UNREACHABLE_INACTIVE
+        ):
+            del pending[task_id]
+
+
+def disconnected(turn: Turn, master: str = "") -> None:
+    """What we show may be out of date from now on."""
+    turn.world.reconciliation.running = False
+    turn.put(Kind.CONNECTION, "connection", Connection(False, False, master, turn.now_ms))

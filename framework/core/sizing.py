@@ -1,0 +1,146 @@
+"""How many instances an app should have of which version, and what that means right now.
+
+Level-triggered: looks at what there is and moves it one step towards what is wanted, so it
+does not matter how things came to be, or whether the process died in between. Rolling upgrades
+are nothing else: old instances leave as far as the health of the app allows, new ones start as
+far as its capacity allows (behaviour.md, section 3.4, with its holes closed).
+"""
+
+import math
+from dataclasses import dataclass
+
+from constraints import balanced_victims
+from framework.core.index import CURRENT_LIVE, OLD_LIVE, AppIndex, Slot
+from framework.core.kills import decommission, youngest_or_oldest_first
+from framework.core.turn import Turn
+from framework.core.world import Demand
+from framework.domain.app import App
+from framework.domain.instance import Condition, Instance
+
+_SCALE_DOWN = "the app was scaled down"
+_REPLACED = "replaced by a newer version of the app"
+_REMOVED = "the app was removed"
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What to do now: instances to launch, surplus ones to stop, old ready ones to stop.
+    Old instances that are not ready are always stopped: they serve nobody."""
+
+    launch: int
+    surplus: int
+    old_ready: int
+
+
+def size(app: App, current: int, old: int, leaving: int, ready: int, old_ready: int) -> Size:
+    """The arithmetic. ``current`` and ``old`` are instances with a task that counts, by
+    configuration; ``ready`` and ``old_ready`` those of them that serve; ``leaving`` are on
+    their way out and still use resources.
+
+    Never below ceil(n x minimumHealthCapacity) ready ones by our own kills, never above
+    max(floor(n x (1 + maximumOverCapacity)), minimum + 1) tasks in all during an upgrade.
+    """
+    wanted = app.instances
+    if old == 0:
+        missing = wanted - current
+        return Size(max(0, missing), max(0, -missing), 0)
+    strategy = app.upgrade_strategy
+    minimum = math.ceil(round(wanted * strategy.minimum_health_capacity, 6))
+    most = math.floor(round(wanted * (1 + strategy.maximum_over_capacity), 6))
+    room = max(most, minimum + 1) - current - old - leaving
+    spare = ready + old_ready - minimum
+    return Size(
+        launch=max(0, min(wanted - current, room)),
+        surplus=max(0, current - wanted),
+        old_ready=max(0, min(old_ready, spare)),
+    )
+
+
+def resize(turn: Turn, app_id: str) -> None:
+    """Move one app towards its wanted size and version; leaves its demand for offers behind."""
+    world = turn.world
+    index = world.apps.get(app_id)
+    app = world.state.apps.get(app_id)
+    if index is None or app is None:
+        _remove_all(turn, app_id)
+        world.demand.pop(app_id, None)
+        return
+    plan = size(
+        app,
+        current=index.size(*CURRENT_LIVE),
+        old=index.size(*OLD_LIVE),
+        leaving=index.size(Slot.LEAVING),
+        ready=index.size(Slot.READY),
+        old_ready=index.size(Slot.OLD_READY),
+    )
+    _stop_old(turn, app, index, plan.old_ready)
+    if plan.surplus:
+        _stop_surplus(turn, app, index, plan.surplus)
+    _drop_waiting(turn, index, app.instances - index.size(*CURRENT_LIVE))
+    _set_demand(turn, app_id, plan.launch)
+
+
+def _remove_all(turn: Turn, app_id: str) -> None:
+    for instance in list(turn.world.state.instances_of.get(app_id, {}).values()):
+        decommission(turn, instance, _REMOVED)
+
+
+def _stop_old(turn: Turn, app: App, index: AppIndex, ready: int) -> None:
+    for slot in (Slot.OLD_UNREADY, Slot.OLD_STAGED, Slot.OLD_LOST):
+        for instance in _instances(turn, index, slot):
+            decommission(turn, instance, _REPLACED)
+    if ready:
+        candidates = _instances(turn, index, Slot.OLD_READY)
+        for instance in youngest_or_oldest_first(app, candidates)[:ready]:
+            decommission(turn, instance, _REPLACED)
+
+
+def _stop_surplus(turn: Turn, app: App, index: AppIndex, count: int) -> None:
+    candidates: list[Instance] = []
+    for slot in (Slot.LOST, Slot.STAGED, Slot.UNREADY, Slot.READY):
+        candidates += youngest_or_oldest_first(app, _instances(turn, index, slot))
+    for instance in choose_victims(turn, app, candidates, count):
+        decommission(turn, instance, _SCALE_DOWN)
+
+
+def choose_victims(turn: Turn, app: App, preferred: list[Instance], count: int) -> list[Instance]:
+    """Which to stop: those that serve nobody, then whatever keeps GROUP_BY groups even, then in
+    the order of preference."""
+    useless = [one for one in preferred if one.condition is not Condition.RUNNING][:count]
+    rest = [one for one in preferred if one.condition is Condition.RUNNING]
+    count -= len(useless)
+    fields = turn.world.compiled(app).group_by_fields
+    if count and fields:
+        even = set(balanced_victims([(one.id, _values(turn, one)) for one in rest], fields, count))
+        rest = [one for one in rest if one.id in even] + [one for one in rest if one.id not in even]
+    return useless + rest[:count]
+
+
+def _values(turn: Turn, instance: Instance) -> dict[str, str]:
+    agent = turn.world.state.agents.get(instance.agent_id)
+    return {} if agent is None else turn.world.values(agent)
+
+
+def _drop_waiting(turn: Turn, index: AppIndex, wanted: int) -> None:
+    """Forget waiting instances beyond what is still to be launched."""
+    for instance in _instances(turn, index, Slot.WAITING)[max(0, wanted) :]:
+        decommission(turn, instance, _SCALE_DOWN)
+
+
+def _instances(turn: Turn, index: AppIndex, slot: Slot) -> list[Instance]:
+    instances = turn.world.state.instances
+    return [instances[id_] for id_ in index.members[slot]]
+
+
+def _set_demand(turn: Turn, app_id: str, launches: int) -> None:
+    demands = turn.world.demand
+    demand = demands.get(app_id)
+    if launches <= 0:
+        demands.pop(app_id, None)
+    elif demand is None:
+        demands[app_id] = Demand(wanted=launches, since_ms=turn.now_ms)
+        turn.needs_offers(app_id)
+    else:
+        if launches > demand.wanted:
+            turn.needs_offers(app_id)
+        demand.wanted = launches

@@ -1,0 +1,214 @@
+"""What a task's status means for its instance.
+
+Every status is acknowledged once what follows from it is stored. One of a task that we do not
+know goes to ``orphans``; everything else moves an instance along the tables of ``transitions``.
+"""
+
+from framework.core import backoff, orphans
+from framework.core.deadlines import Due
+from framework.core.transitions import (
+    ALIVE,
+    PROVEN_ENDS,
+    condition_of,
+    is_failure,
+    may_follow,
+)
+from framework.core.turn import Turn
+from framework.domain.actions import Acknowledge
+from framework.domain.app import App
+from framework.domain.ids import parse_task_id
+from framework.domain.instance import (
+    STAGED,
+    TERMINAL,
+    Condition,
+    Goal,
+    Instance,
+    TaskFailure,
+)
+from framework.domain.mesos import TaskStatus
+from framework.domain.notices import InstanceChanged, StatusUpdated
+from framework.domain.records import replace
+from framework.domain.state import Kind
+
+
+def received(turn: Turn, status: TaskStatus) -> None:
+    """Take in one status update or answer to a reconciliation."""
+    turn.world.reconciliation.pending.pop(status.task_id, None)
+    parsed = parse_task_id(status.task_id)
+    instance = None if parsed is None else turn.world.state.instances.get(parsed[0])
+    if instance is None:
+        orphans.stranger(turn, status)
+    elif instance.task_id != status.task_id:
+        _other_incarnation(turn, instance, parsed[1] if parsed else 0, status)
+    else:
+        _update(turn, instance, status)
+    if status.uuid:
+        turn.actions.append(Acknowledge(status.task_id, status.agent_id, status.uuid))
+
+
+def _other_incarnation(turn: Turn, instance: Instance, number: int, status: TaskStatus) -> None:
+    """The record proves that an earlier incarnation was replaced; a later one than we know of
+    (state restored from a backup) is nobody's."""
+    if number > instance.incarnation:
+        orphans.stranger(turn, status)
+    elif status.state in ALIVE:
+        orphans.kill_given_up(turn, status)
+
+
+def _update(turn: Turn, instance: Instance, status: TaskStatus) -> None:
+    condition = condition_of(status)
+    if not may_follow(instance.condition, condition):
+        return
+    if condition is Condition.UNREACHABLE:
+        _unreachable(turn, instance, status)
+    elif condition in TERMINAL:
+        _ended(turn, instance, condition, status)
+    else:
+        _alive(turn, instance, condition, status)
+
+
+def _alive(turn: Turn, instance: Instance, condition: Condition, status: TaskStatus) -> None:
+    new = _with_health(turn, _with_condition(turn, instance, condition), status)
+    if condition is Condition.RUNNING and not new.started_at_ms:
+        new = replace(new, started_at_ms=status.timestamp_ms or turn.now_ms)
+    if status.addresses:
+        new = replace(new, addresses=status.addresses)
+    if status.check_json:
+        new = replace(new, check_json=status.check_json)
+    if status.agent_id and status.agent_id != new.agent_id:
+        new = replace(new, agent_id=status.agent_id)
+    if new == instance:
+        return
+    turn.put_instance(new)
+    _tell(turn, instance, new, status)
+    if condition in STAGED:
+        watch_launch(turn, new)
+
+
+def _with_condition(turn: Turn, instance: Instance, condition: Condition) -> Instance:
+    if instance.condition is condition:
+        return instance
+    return replace(instance, condition=condition, since_ms=turn.now_ms, reason="", message="")
+
+
+def _with_health(turn: Turn, instance: Instance, status: TaskStatus) -> Instance:
+    if status.healthy is None or status.healthy is instance.healthy:
+        return instance
+    return replace(instance, healthy=status.healthy, health_since_ms=turn.now_ms)
+
+
+def _unreachable(turn: Turn, instance: Instance, status: TaskStatus) -> None:
+    if instance.goal is Goal.DECOMMISSIONED:
+        turn.remove_instance(instance, lost="unreachable while it was being stopped")
+        return
+    if instance.condition is Condition.UNREACHABLE_INACTIVE:
+        return
+    since_ms = status.unreachable_since_ms or turn.now_ms
+    new = instance
+    if instance.condition is not Condition.UNREACHABLE:
+        new = replace(
+            instance,
+            condition=Condition.UNREACHABLE,
+            since_ms=min(since_ms, turn.now_ms),
+            reason=status.reason,
+            message=status.message,
+        )
+        turn.put_instance(new)
+        _tell(turn, instance, new, status)
+    unreachable_for(turn, new)
+
+
+def unreachable_for(turn: Turn, instance: Instance) -> None:
+    """Follow the app's unreachableStrategy: replace, later forget. Until an agent returns or is
+    given up by Mesos there is no proof of anything, hence the tombstone."""
+    app = turn.world.state.apps.get(instance.app_id)
+    strategy = None if app is None else app.unreachable_strategy
+    if strategy is None or strategy.disabled:
+        return
+    inactive_ms = instance.since_ms + strategy.inactive_after_seconds * 1000
+    expunge_ms = instance.since_ms + strategy.expunge_after_seconds * 1000
+    if turn.now_ms >= expunge_ms:
+        turn.remove_instance(instance, lost="unreachable for longer than the app allows")
+        return
+    if turn.now_ms >= inactive_ms and instance.condition is Condition.UNREACHABLE:
+        turn.put_instance(replace(instance, condition=Condition.UNREACHABLE_INACTIVE))
+    due_ms = inactive_ms if turn.now_ms < inactive_ms else expunge_ms
+    turn.world.deadlines.set(due_ms, Due.UNREACHABLE, instance.id)
+
+
+def unreachable_due(turn: Turn, instance_id: str) -> None:
+    """The moment to look at an unreachable instance again has come."""
+    instance = turn.world.state.instances.get(instance_id)
+    if instance is not None and instance.condition in _OUT_OF_REACH:
+        unreachable_for(turn, instance)
+
+
+_OUT_OF_REACH = frozenset({Condition.UNREACHABLE, Condition.UNREACHABLE_INACTIVE})
+
+
+def _ended(turn: Turn, instance: Instance, condition: Condition, status: TaskStatus) -> None:
+    """The task is over, proven or given up."""
+    app = turn.world.state.apps.get(instance.app_id)
+    ended = _with_health(turn, _with_condition(turn, instance, condition), status)
+    ended = replace(ended, reason=status.reason, message=status.message[:10_000], kill_reason="")
+    if app is not None:
+        _learn(turn, app, instance, ended, status)
+    _tell(turn, instance, ended, status)
+    if instance.goal is Goal.DECOMMISSIONED or instance.condition is (
+        Condition.UNREACHABLE_INACTIVE
+    ):
+        proven = condition in PROVEN_ENDS
+        turn.remove_instance(instance, lost="" if proven else f"gave it up: {status.state}")
+    else:
+        turn.world.kill_sent_ms.pop(instance.task_id, None)
+        turn.put_instance(ended)
+
+
+def _learn(turn: Turn, app: App, before: Instance, ended: Instance, status: TaskStatus) -> None:
+    """Remember the failure and lengthen the back-off, where the app is to blame."""
+    overdue = before.kill_reason.startswith(OVERDUE)
+    unhealthy = ended.condition is Condition.KILLED and ended.healthy is False
+    failure = is_failure(ended.condition, status.reason)
+    if failure or overdue:
+        backoff.failed(turn, app)
+    shown = failure and ended.condition is not Condition.FINISHED
+    if shown or overdue or (unhealthy and not before.kill_reason):
+        message = before.kill_reason if overdue else status.message
+        remember_failure(turn, ended, str(status.state), message[:10_000])
+
+
+def remember_failure(turn: Turn, instance: Instance, state: str, message: str) -> None:
+    """Store what clients see in ``lastTaskFailure``."""
+    failure = TaskFailure(
+        app_id=instance.app_id,
+        task_id=instance.task_id,
+        instance_id=instance.id,
+        state=state,
+        message=message,
+        host=turn.host(instance.agent_id),
+        agent_id=instance.agent_id,
+        timestamp_ms=turn.now_ms,
+        version=instance.version,
+    )
+    turn.put(Kind.FAILURE, instance.app_id, failure)
+
+
+OVERDUE = "the task did not start in time"
+
+
+def watch_launch(turn: Turn, instance: Instance) -> None:
+    """Look at a starting task again: soon while Mesos has said nothing of it, else when its time
+    to start is up."""
+    policy = turn.policy
+    wait_ms = policy.task_launch_timeout
+    if instance.condition is Condition.PROVISIONED:
+        wait_ms = policy.task_launch_reconcile_interval
+    turn.world.deadlines.clear(Due.LAUNCH_CHECK, instance.task_id)
+    turn.world.deadlines.set(turn.now_ms + wait_ms, Due.LAUNCH_CHECK, instance.task_id)
+
+
+def _tell(turn: Turn, old: Instance, new: Instance, status: TaskStatus) -> None:
+    host = turn.host(new.agent_id)
+    if old.condition is not new.condition:
+        turn.notices.append(InstanceChanged(new, host))
+        turn.notices.append(StatusUpdated(status, new, host))

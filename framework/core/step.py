@@ -1,0 +1,185 @@
+"""The one door to the decisions: ``step(world, events, context) -> Step``.
+
+Events are taken in order; then, once for all of them: apps that changed are resized, the turn's
+offers are used or declined, deployments that are done end, and Mesos is asked for offers or not.
+"""
+
+from collections.abc import Iterable
+
+from framework.core import (
+    asking,
+    commands,
+    deployments,
+    kills,
+    launches,
+    placing,
+    reconciling,
+    sizing,
+    statuses,
+    waiting,
+)
+from framework.core.deadlines import Due
+from framework.core.policy import Context
+from framework.core.turn import Step, Turn
+from framework.core.world import World
+from framework.domain.actions import Accept, Action, Halt, Kill
+from framework.domain.events import (
+    AgentFailed,
+    Asked,
+    CallNotSent,
+    CallUnanswered,
+    Disconnected,
+    Event,
+    FrameworkRefused,
+    OfferRescinded,
+    OffersReceived,
+    Started,
+    Subscribed,
+    TaskStatusReceived,
+    TimerFired,
+)
+from framework.domain.instance import Condition
+from framework.domain.records import replace
+from framework.domain.rollout import Connection, Framework
+from framework.domain.state import Kind
+
+EXIT_FRAMEWORK_FAILED_OVER = 103
+EXIT_MESOS_ERROR = 106
+EXIT_FRAMEWORK_ID_MISMATCH = 108
+EXIT_FRAMEWORK_REMOVED = 110
+
+
+def step(world: World, events: Iterable[Event], context: Context) -> Step:
+    """Decide what follows from these events, moving the world's state."""
+    turn = Turn(world, context)
+    for event in events:
+        _take(turn, event)
+    for due, key in list(world.deadlines.pop_until(context.now_ms)):
+        _look_again(turn, due, key)
+    for app_id in list(turn.dirty):
+        sizing.resize(turn, app_id)
+    placing.place(turn)
+    deployments.finish_settled(turn)
+    asking.settle(turn)
+    reconciling.finish_if_done(turn)
+    waiting.refresh(turn)
+    return turn.finish()
+
+
+def _take(turn: Turn, event: Event) -> None:  # noqa: C901 - one line a kind of event
+    match event:
+        case TaskStatusReceived():
+            statuses.received(turn, event.status)
+        case OffersReceived():
+            turn.world.offers.update((offer.id, offer) for offer in event.offers)
+        case Asked():
+            turn.replies.append((event.token, commands.carry_out(turn, event.command)))
+        case OfferRescinded():
+            turn.world.offers.pop(event.offer_id, None)
+        case CallNotSent():
+            _not_sent(turn, event.action, event.why)
+        case Subscribed():
+            _subscribed(turn, event)
+        case Disconnected():
+            _disconnected(turn, event)
+        case FrameworkRefused():
+            _refused(turn, event.message)
+        case Started():
+            _started(turn)
+        case AgentFailed() | CallUnanswered() | TimerFired():
+            pass  # updates of the agent's tasks follow; reconciliation asks; deadlines do the rest
+
+
+def _look_again(turn: Turn, due: Due, key: str) -> None:
+    match due:
+        case Due.DELAY_OVER:
+            turn.needs_offers(key)
+        case Due.LAUNCH_CHECK:
+            launches.check(turn, key)
+        case Due.KILL_RETRY:
+            kills.retry(turn, key)
+        case Due.UNREACHABLE:
+            statuses.unreachable_due(turn, key)
+        case Due.REVIVE:
+            asking.revive_due(turn, key)
+        case Due.RECONCILE_ROUND:
+            reconciling.round_due(turn)
+        case Due.RECONCILE_ALL:
+            if turn.world.subscribed:
+                reconciling.begin(turn)
+
+
+def _started(turn: Turn) -> None:
+    """The state is loaded: everything is looked at once, every deadline set anew."""
+    state = turn.world.state
+    if state.framework is None:
+        framework = Framework(state_id=turn.context.new_id(), created_at_ms=turn.now_ms)
+        turn.put(Kind.FRAMEWORK, "framework", framework)
+    launches.watch_all(turn)
+    for instance in list(state.instances.values()):
+        if instance.condition in {Condition.UNREACHABLE, Condition.UNREACHABLE_INACTIVE}:
+            statuses.unreachable_for(turn, instance)
+    for delay in state.delays.values():
+        turn.world.deadlines.set(delay.until_ms, Due.DELAY_OVER, delay.app_id)
+    turn.dirty.update(dict.fromkeys([*state.apps, *state.instances_of]))
+
+
+def _subscribed(turn: Turn, event: Subscribed) -> None:
+    world = turn.world
+    framework = world.state.framework
+    assert framework is not None, "Started comes before Subscribed"
+    if framework.framework_id not in {"", event.framework_id}:
+        message = (
+            f"Mesos registered us as {event.framework_id}, the state belongs to "
+            f"{framework.framework_id}: give Stayer the store that belongs to this framework"
+        )
+        turn.actions.append(Halt(EXIT_FRAMEWORK_ID_MISMATCH, message))
+        return
+    if not framework.framework_id:
+        known = replace(framework, framework_id=event.framework_id)
+        turn.put(Kind.FRAMEWORK, "framework", known)
+    world.subscribed = True
+    world.home_region = event.region
+    world.offers.clear()
+    turn.put(Kind.CONNECTION, "connection", Connection(True, False, event.master, turn.now_ms))
+    asking.subscribed(turn)
+    reconciling.begin(turn)
+    kills.resend_all(turn)
+    turn.dirty.update(dict.fromkeys(world.demand))
+
+
+def _disconnected(turn: Turn, event: Disconnected) -> None:
+    if turn.world.subscribed:
+        turn.remark("warning", f"disconnected from Mesos: {event.why}")
+    turn.world.subscribed = False
+    turn.world.offers.clear()
+    reconciling.disconnected(turn)
+    turn.dirty.update(dict.fromkeys(turn.world.demand))
+
+
+def _not_sent(turn: Turn, action: Action, why: str) -> None:
+    """Nothing of this call happened. What is not named here is asked anew after the next
+    subscription, or by Mesos itself."""
+    if isinstance(action, Accept):
+        launches.not_sent(turn, action, why)
+    elif isinstance(action, Kill):
+        again_ms = turn.now_ms + min(1_000, turn.policy.kill_retry_timeout)
+        turn.world.deadlines.set(again_ms, Due.KILL_RETRY, action.task_id)
+
+
+def _refused(turn: Turn, message: str) -> None:
+    turn.world.subscribed = False
+    lower = message.lower()
+    if "failed over" in lower:
+        code = EXIT_FRAMEWORK_FAILED_OVER
+        text = f"another scheduler took over this framework ({message}); stopping"
+    elif "removed" in lower or "completed" in lower:
+        code = EXIT_FRAMEWORK_REMOVED
+        text = (
+            f"Mesos has removed this framework ({message}). Its tasks are gone. The state is "
+            "kept. To start anew, move the store aside and start again"
+        )
+    else:
+        code = EXIT_MESOS_ERROR
+        text = f"Mesos refuses this framework: {message}"
+    turn.actions.append(Halt(code, text))

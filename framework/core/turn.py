@@ -1,0 +1,157 @@
+"""A Turn: one step in the making. Decisions write here; ``finish`` gives the Step.
+
+Each change moves the State and the counts at once, so that the next decision of the same turn
+sees it; the list of changes is what becomes durable.
+"""
+
+from dataclasses import dataclass
+
+from framework.core.policy import Context, Policy
+from framework.core.world import World
+from framework.domain.actions import Action
+from framework.domain.app import App
+from framework.domain.clock import iso, parse_iso
+from framework.domain.instance import Instance, Tombstone
+from framework.domain.mesos import Agent
+from framework.domain.notices import Notice, Remarked
+from framework.domain.replies import Reply
+from framework.domain.state import VOLATILE, Change, Kind, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What follows from the events, to be carried out in this order: changes durable, actions,
+    changes and ``volatile`` ones published, replies, notices. ``wake_at_ms``: when to step
+    again if nothing else happens."""
+
+    changes: tuple[Change, ...]
+    actions: tuple[Action, ...]
+    volatile: tuple[Change, ...]
+    replies: tuple[tuple[int, Reply], ...]
+    notices: tuple[Notice, ...]
+    wake_at_ms: int | None
+
+
+class Turn:
+    """One step in the making."""
+
+    __slots__ = (
+        "_changes",
+        "actions",
+        "context",
+        "dirty",
+        "notices",
+        "replies",
+        "revive",
+        "world",
+    )
+
+    def __init__(self, world: World, context: Context) -> None:
+        self.world = world
+        self.context = context
+        self.actions: list[Action] = []
+        self.replies: list[tuple[int, Reply]] = []
+        self.notices: list[Notice] = []
+        self.dirty: dict[str, None] = {}  # apps to look at again in this turn
+        self.revive: set[str] = set()  # roles whose declined offers may fit now
+        self._changes: dict[tuple[Kind, str], Record | None] = {}
+
+    @property
+    def now_ms(self) -> int:
+        return self.context.now_ms
+
+    @property
+    def policy(self) -> Policy:
+        return self.context.policy
+
+    def put(self, kind: Kind, key: str, record: Record | None) -> None:
+        """Change one record, last one wins within the turn."""
+        old = self.world.state.put(kind, key, record)
+        if old is None and record is None:
+            return
+        self._changes[(kind, key)] = record
+        if kind is Kind.APP:
+            self._app_changed(old, record)
+
+    def _app_changed(self, old: Record | None, new: Record | None) -> None:
+        assert old is None or isinstance(old, App)
+        assert new is None or isinstance(new, App)
+        self.world.app_changed(old, new)
+        self.dirty[(new or old).id] = None  # type: ignore[union-attr]  # one of the two is there
+
+    def needs_offers(self, app_id: str) -> None:
+        """The app wants offers that may have been declined before."""
+        app = self.world.state.apps.get(app_id)
+        if app is not None:
+            self.revive.add(app.role)
+            self.dirty[app_id] = None
+
+    def put_instance(self, new: Instance) -> None:
+        """Store an instance as it is now."""
+        old = self.world.state.instances.get(new.id)
+        if new.waits and new.app_id in self.world.demand:
+            self.needs_offers(new.app_id)
+        self.put(Kind.INSTANCE, new.id, new)
+        self.world.instance_changed(old, new)
+        if old is not None and old.agent_id != new.agent_id:
+            self._agent_left(old.agent_id)
+        self.dirty[new.app_id] = None
+
+    def remove_instance(self, instance: Instance, *, lost: str = "") -> None:
+        """Forget an instance. ``lost`` says why its task's end was never proved: then a
+        tombstone stays, and the task is killed should it return."""
+        self.put(Kind.INSTANCE, instance.id, None)
+        self.world.instance_changed(instance, None)
+        self.world.kill_sent_ms.pop(instance.task_id, None)
+        if lost:
+            self.bury(instance.task_id, lost)
+        self._agent_left(instance.agent_id)
+        self.dirty[instance.app_id] = None
+        if instance.app_id in self.world.demand:
+            self.needs_offers(instance.app_id)
+
+    def bury(self, task_id: str, why: str) -> None:
+        """Leave a tombstone, dropping the oldest beyond the limit."""
+        tombstones = self.world.state.tombstones
+        while len(tombstones) >= self.policy.max_tombstones and task_id not in tombstones:
+            self.put(Kind.TOMBSTONE, next(iter(tombstones)), None)
+        self.put(Kind.TOMBSTONE, task_id, Tombstone(task_id, self.now_ms, why))
+
+    def put_agent(self, agent: Agent) -> None:
+        """Remember an agent that an instance is about to run on."""
+        if self.world.state.agents.get(agent.id) != agent:
+            self.put(Kind.AGENT, agent.id, agent)
+
+    def _agent_left(self, agent_id: str) -> None:
+        if agent_id and agent_id not in self.world.agent_uses:
+            self.put(Kind.AGENT, agent_id, None)
+
+    def new_version(self) -> str:
+        """A version later than any before, even when the clock went back."""
+        world = self.world
+        if not world.last_version_ms:
+            versions = (app.version for app in world.state.apps.values() if app.version)
+            world.last_version_ms = max(map(parse_iso, versions), default=0)
+        world.last_version_ms = max(self.now_ms, world.last_version_ms + 1)
+        return iso(world.last_version_ms)
+
+    def host(self, agent_id: str) -> str:
+        """The hostname of an agent that runs or ran an instance, else its id."""
+        agent = self.world.state.agents.get(agent_id)
+        return agent_id if agent is None else agent.hostname
+
+    def remark(self, level: str, message: str) -> None:
+        """Tell the operator."""
+        self.notices.append(Remarked(level, message))
+
+    def finish(self) -> Step:
+        """Everything that was decided."""
+        changes = [Change(kind, key, record) for (kind, key), record in self._changes.items()]
+        return Step(
+            changes=tuple(change for change in changes if change.kind not in VOLATILE),
+            volatile=tuple(change for change in changes if change.kind in VOLATILE),
+            actions=tuple(self.actions),
+            replies=tuple(self.replies),
+            notices=tuple(self.notices),
+            wake_at_ms=self.world.deadlines.next_ms(),
+        )

@@ -1,0 +1,92 @@
+"""Why something waits: what was offered to an app, and what each offer lacked.
+
+Kept only while an app wants instances, published with each look at offers (``/v2/queue`` and
+``/v3/apps/<id>/waiting``), never stored.
+"""
+
+from collections import Counter
+
+from framework.core import backoff
+from framework.core.deadlines import Due
+from framework.core.matching import Remainder, Request, explain, starting_too_many
+from framework.core.turn import Turn
+from framework.core.world import Demand
+from framework.domain.rollout import LaunchStats, UnusedOffer
+from framework.domain.state import Kind
+
+_OFFERS_SHOWN = 100
+_SENTENCES_SHOWN = 10
+_CROWDED_PAUSE_MS = 1_000
+
+
+def looked_at(turn: Turn, request: Request, pool: list[Remainder]) -> None:
+    """Count what a turn's offers lacked for an app that still wants instances."""
+    demand = turn.world.demand.get(request.app.id)
+    if demand is None:
+        turn.put(Kind.LAUNCH_STATS, request.app.id, None)
+        return
+    sentences: Counter[str] = Counter()
+    for rest in pool[:_OFFERS_SHOWN]:
+        reason, sentence = explain(turn, request, rest)
+        sentences[sentence or "already used by other instances"] += 1
+        if reason is not None:
+            demand.refused[reason] += 1
+        demand.last_offers.pop(rest.offer.agent.id, None)
+        reasons = () if reason is None else (str(reason),)
+        demand.last_offers[rest.offer.agent.id] = UnusedOffer(rest.offer, reasons, turn.now_ms)
+        if reason is None and starting_too_many(turn, rest):
+            turn.world.deadlines.set(turn.now_ms + _CROWDED_PAUSE_MS, Due.REVIVE, request.role)
+    while len(demand.last_offers) > _OFFERS_SHOWN:
+        del demand.last_offers[next(iter(demand.last_offers))]
+    demand.processed += len(pool)
+    demand.unused += sum(1 for rest in pool if not rest.launches)
+    demand.last_unused_at_ms = turn.now_ms
+    shown = min(len(pool), _OFFERS_SHOWN)
+    demand.sentences = tuple(
+        f"{count} of {shown} offers: {sentence}"
+        for sentence, count in sentences.most_common(_SENTENCES_SHOWN)
+    )
+    publish(turn, request.app.id, demand)
+
+
+def publish(turn: Turn, app_id: str, demand: Demand) -> None:
+    """Show what is known of an app's wait."""
+    app = turn.world.state.apps[app_id]
+    last = Counter(reason for unused in demand.last_offers.values() for reason in unused.reasons)
+    stats = LaunchStats(
+        app_id=app_id,
+        role=app.role,
+        since_ms=demand.since_ms,
+        waiting=demand.wanted,
+        processed=demand.processed,
+        unused=demand.unused,
+        last_used_at_ms=demand.last_used_at_ms,
+        last_unused_at_ms=demand.last_unused_at_ms,
+        refused_attempt=dict(demand.refused),
+        refused_last=dict(last),
+        processed_last=len(demand.last_offers),
+        last_unused_offers=tuple(demand.last_offers.values()),
+        explanation=_explanation(turn, app_id, demand),
+    )
+    turn.put(Kind.LAUNCH_STATS, app_id, stats)
+
+
+def _explanation(turn: Turn, app_id: str, demand: Demand) -> tuple[str, ...]:
+    if not turn.world.subscribed:
+        return ("not connected to Mesos", *demand.sentences)
+    delay_ms = backoff.remaining_ms(turn, turn.world.state.apps[app_id])
+    if delay_ms:
+        return (f"waits {delay_ms / 1000:g} s after a failure (back-off)", *demand.sentences)
+    return demand.sentences or ("no offer has come yet",)
+
+
+def refresh(turn: Turn) -> None:
+    """Publish the waits of apps that changed in this turn, and end those that are over."""
+    shown = turn.world.state.launch_stats
+    for app_id in turn.dirty:
+        demand = turn.world.demand.get(app_id)
+        if demand is None:
+            if app_id in shown:
+                turn.put(Kind.LAUNCH_STATS, app_id, None)
+        elif app_id not in shown or shown[app_id].waiting != demand.wanted:
+            publish(turn, app_id, demand)

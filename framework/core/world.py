@@ -1,0 +1,184 @@
+"""The World: the State, and what the core keeps beside it that is never stored.
+
+Everything here but the State can be rebuilt from it, or is known again soon after a new
+subscription: counts, deadlines, what Mesos was asked. ``rebuild`` does so at start.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from constraints import Compiled, Constraint, Problem, compile_constraints, parse
+from constraints import CompilePattern as CompilePattern
+from framework.core.deadlines import Deadlines
+from framework.core.index import AppIndex, Paths, service_ports, values_of
+from framework.domain.app import App
+from framework.domain.instance import STAGED, Instance
+from framework.domain.mesos import Agent, Offer
+from framework.domain.rollout import UnusedOffer
+from framework.domain.state import State
+
+_NOTHING = compile_constraints((), lambda pattern: pattern.__eq__)
+
+
+@dataclass(slots=True)
+class Demand:
+    """Launches an app wants at the moment, and what was said about them (see LaunchStats)."""
+
+    wanted: int = 0
+    since_ms: int = 0
+    processed: int = 0
+    unused: int = 0
+    last_used_at_ms: int | None = None
+    last_unused_at_ms: int | None = None
+    refused: Counter[str] = field(default_factory=Counter)
+    last_offers: dict[str, UnusedOffer] = field(default_factory=dict)
+    sentences: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Asking:
+    """What we asked of Mesos for one role: whether offers are suppressed, when we revived."""
+
+    suppressed: bool = False
+    revived_at_ms: int = -(10**12)
+    interval_ms: int = 1_000
+
+
+@dataclass(slots=True)
+class Reconciliation:
+    """Tasks that have not answered yet (task id -> agent id), and the pause before asking
+    again."""
+
+    pending: dict[str, str] = field(default_factory=dict)
+    pause_ms: int = 1_000
+    running: bool = False
+
+
+class World:
+    """State and session of the single writer."""
+
+    def __init__(self, state: State, compile_pattern: CompilePattern) -> None:
+        self.state = state
+        self.compile_pattern = compile_pattern
+        self.deadlines = Deadlines()
+        self.offers: dict[str, Offer] = {}
+        self.demand: dict[str, Demand] = {}
+        self.asking: dict[str, Asking] = {}
+        self.reconciliation = Reconciliation()
+        self.subscribed = False
+        self.home_region: str | None = None
+        self.kill_sent_ms: dict[str, int] = {}
+        self.last_version_ms = 0
+        self._compiled: dict[str, tuple[App, Compiled]] = {}
+        self._values: dict[str, tuple[Agent, dict[str, str]]] = {}
+        self.rebuild()
+
+    def rebuild(self) -> None:
+        """Count everything anew from the State."""
+        state = self.state
+        self.apps: dict[str, AppIndex] = {}
+        self.paths = Paths()
+        self.ports = service_ports(state.apps.values())
+        self.staging_on: Counter[str] = Counter()
+        self.agent_uses: Counter[str] = Counter()
+        self.deploying: dict[str, str] = {}
+        for app in state.apps.values():
+            self.paths.add(app.id)
+            self.index_app(app.id)
+        for app_id in state.instances_of:
+            if app_id not in self.apps:
+                self.index_app(app_id)
+        for instance in state.instances.values():
+            self._count_agent(instance, 1)
+        for deployment in state.deployments.values():
+            self.deploying.update(dict.fromkeys(deployment.affected, deployment.id))
+
+    def index_app(self, app_id: str) -> AppIndex:
+        """Count the app's instances from scratch: after a change of its configuration."""
+        app = self.state.apps.get(app_id)
+        index = AppIndex(app, None if app is None else self.compiled(app))
+        for instance in self.state.instances_of.get(app_id, {}).values():
+            self._update_index(index, instance.id, instance)
+        self.apps[app_id] = index
+        return index
+
+    def app_changed(self, old: App | None, new: App | None) -> None:
+        """Keep the counts in step with a changed definition."""
+        app = new or old
+        assert app is not None
+        self.ports.subtract(service_ports([] if old is None else [old]))
+        self.ports.update(service_ports([] if new is None else [new]))
+        self.ports += Counter()  # drops zeros
+        if old is None:
+            self.paths.add(app.id)
+        elif new is None:
+            self.paths.remove(app.id)
+            self._compiled.pop(app.id, None)
+        self.index_app(app.id)
+        self.forget_if_gone(app.id)
+
+    def instance_changed(self, old: Instance | None, new: Instance | None) -> None:
+        """Keep the counts in step with a changed instance."""
+        instance = new or old
+        assert instance is not None
+        if old is not None:
+            self._count_agent(old, -1)
+        if new is not None:
+            self._count_agent(new, 1)
+        index = self.apps.get(instance.app_id) or self.index_app(instance.app_id)
+        self._update_index(index, instance.id, new)
+        if new is None:
+            self.forget_if_gone(instance.app_id)
+
+    def forget_if_gone(self, app_id: str) -> None:
+        """Drop the counts of an app that has neither definition nor instances."""
+        if app_id not in self.state.apps and app_id not in self.state.instances_of:
+            self.apps.pop(app_id, None)
+
+    def _update_index(self, index: AppIndex, key: str, new: Instance | None) -> None:
+        agent = None if new is None else self.state.agents.get(new.agent_id)
+        index.update(key, new, agent, {} if agent is None else self.values(agent))
+
+    def _count_agent(self, instance: Instance, change: int) -> None:
+        for counter, counts in (
+            (self.agent_uses, bool(instance.agent_id)),
+            (self.staging_on, instance.condition in STAGED),
+        ):
+            if counts:
+                counter[instance.agent_id] += change
+                if not counter[instance.agent_id]:
+                    del counter[instance.agent_id]
+
+    def compiled(self, app: App) -> Compiled:
+        """The app's constraints as checks, compiled once per definition."""
+        if not app.constraints:
+            return _NOTHING
+        known = self._compiled.get(app.id)
+        if known is not None and known[0].constraints == app.constraints:
+            return known[1]
+        compiled = compile_constraints(self._parsed(app), self.compile_pattern)
+        self._compiled[app.id] = (app, compiled)
+        return compiled
+
+    def _parsed(self, app: App) -> list[Constraint]:
+        constraints = []
+        for raw in app.constraints:
+            constraint = parse(raw, self.compile_pattern)
+            assert not isinstance(constraint, Problem), constraint.message
+            constraints.append(constraint)
+        return constraints
+
+    def values(self, agent: Agent) -> dict[str, str]:
+        """The agent's constraint fields, made once per description of it."""
+        known = self._values.get(agent.id)
+        if known is not None and (known[0] is agent or known[0] == agent):
+            return known[1]
+        if len(self._values) > 100_000:
+            self._values.clear()
+        values = values_of(agent)
+        self._values[agent.id] = (agent, values)
+        return values
+
+    def roles(self) -> tuple[str, ...]:
+        """The roles that apps live in, sorted."""
+        return tuple(sorted({app.role for app in self.state.apps.values()}))
