@@ -34,8 +34,11 @@ class Store(Protocol):
         ...
 
     def follow(self) -> Iterator[Sequence[Change]]:
-        """Batches appended since the last call of this iterator's ``next`` (an empty batch when
-        there is nothing new), starting with the whole state: what a warm standby reads."""
+        """What a warm standby reads: first the whole state in one batch, then with each
+        ``next`` what was appended since (an empty batch when there is nothing new); a batch
+        never holds a part of an append. The iterator ends when its position is forgotten,
+        because it was not read for too long: start over with an empty State and a new call.
+        StoreError if the store can not be read or was closed."""
         ...
 
     def close(self) -> None:

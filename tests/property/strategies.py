@@ -1,0 +1,251 @@
+"""Random but valid domain records, for every property test that needs some.
+
+Ids are drawn from small pools, so that random histories meet the same record again.
+"""
+
+from collections.abc import Callable
+
+from hypothesis import strategies as st
+
+from framework.domain.app import (
+    App,
+    Check,
+    Container,
+    Docker,
+    DockerParameter,
+    Fetch,
+    HealthCheck,
+    HostVolume,
+    KillSelection,
+    Network,
+    NetworkMode,
+    PortDefinition,
+    PortMapping,
+    ReadinessCheck,
+    ResourceLimits,
+    UnreachableStrategy,
+    UpgradeStrategy,
+)
+from framework.domain.clock import iso
+from framework.domain.ids import instance_id, task_id
+from framework.domain.instance import Condition, Goal, Instance, Orphan, TaskFailure, Tombstone
+from framework.domain.mesos import Agent, Attribute, TaskState
+from framework.domain.rollout import ActionName, Delay, Deployment, DeploymentAction, Framework
+from framework.domain.state import VOLATILE, Change, Kind, Record, version_key
+
+APP_IDS = ("/web", "/prod/web", "/prod/db", "/prod/a/b/c")
+AGENT_IDS = tuple(f"5f1c-S{number}" for number in range(4))
+ROLES = ("*", "dev", "prod")
+
+app_ids = st.sampled_from(APP_IDS)
+agent_ids = st.sampled_from(AGENT_IDS)
+roles = st.sampled_from(ROLES)
+moments_ms = st.integers(0, 4_102_444_800_000)  # until 2100
+versions = moments_ms.map(iso)
+texts = st.text(max_size=12)
+names = st.from_regex(r"[a-z][a-z0-9-]{0,8}", fullmatch=True)
+labels = st.dictionaries(names, texts, max_size=3)
+ports = st.integers(1, 65535)
+seconds = st.integers(1, 3600)
+instance_ids = st.builds(
+    instance_id, app_ids, st.sampled_from([f"{number:036x}" for number in range(3)])
+)
+task_ids = st.builds(task_id, instance_ids, st.integers(1, 3))
+
+
+def few(
+    elements: st.SearchStrategy[object], most: int = 2
+) -> st.SearchStrategy[tuple[object, ...]]:
+    """A short tuple."""
+    return st.lists(elements, max_size=most).map(tuple)
+
+
+networks = st.one_of(
+    st.just((Network(),)),
+    st.just((Network(NetworkMode.BRIDGE),)),
+    st.builds(Network, st.just(NetworkMode.CONTAINER), names, labels).map(lambda one: (one,)),
+)
+containers = st.builds(
+    Container,
+    type=st.sampled_from(["DOCKER", "MESOS"]),
+    docker=st.builds(
+        Docker,
+        image=names,
+        force_pull_image=st.booleans(),
+        privileged=st.booleans(),
+        parameters=few(st.builds(DockerParameter, names, texts)),
+    ),
+    volumes=few(st.builds(HostVolume, names, names, st.sampled_from(["RW", "RO"]))),
+    port_mappings=few(
+        st.builds(
+            PortMapping,
+            container_port=ports,
+            host_port=st.none() | st.integers(0, 65535),
+            service_port=ports,
+            protocol=st.sampled_from(["tcp", "udp", "udp,tcp"]),
+            name=st.none() | names,
+            labels=labels,
+        )
+    ),
+)
+health_checks = st.builds(
+    HealthCheck,
+    protocol=st.sampled_from(["HTTP", "TCP", "COMMAND", "MESOS_HTTP"]),
+    path=st.none() | st.just("/health"),
+    port_index=st.none() | st.integers(0, 3),
+    command=st.none() | texts,
+    interval_seconds=seconds,
+    max_consecutive_failures=st.integers(0, 5),
+)
+constraints = st.one_of(
+    st.just(("hostname", "UNIQUE")),
+    st.builds(lambda field, groups: (field, "GROUP_BY", str(groups)), names, st.integers(1, 9)),
+    st.builds(lambda field, value: (field, "CLUSTER", value), names, names),
+)
+
+
+def apps(ids: st.SearchStrategy[str] = app_ids) -> st.SearchStrategy[App]:
+    """An app definition with any of its fields set."""
+    return st.builds(
+        App,
+        id=ids,
+        version=versions,
+        last_scaling_at=versions,
+        last_config_change_at=versions,
+        cmd=st.none() | texts,
+        args=few(texts),
+        user=st.none() | names,
+        env=labels,
+        instances=st.integers(0, 1000),
+        cpus_millis=st.integers(0, 64_000),
+        mem_millis=st.integers(0, 512_000_000),
+        disk_millis=st.integers(0, 512_000_000),
+        gpus=st.integers(0, 8),
+        resource_limits=st.none() | st.builds(ResourceLimits, st.none() | st.integers(-1, 9000)),
+        constraints=few(constraints),
+        fetch=few(st.builds(Fetch, names, st.booleans(), st.booleans(), st.booleans())),
+        networks=networks,
+        port_definitions=few(st.builds(PortDefinition, ports, st.just("tcp"), st.none() | names)),
+        require_ports=st.booleans(),
+        container=st.none() | containers,
+        backoff_seconds=st.floats(0, 3600, allow_subnormal=False),
+        backoff_factor=st.floats(1, 10),
+        health_checks=few(health_checks),
+        check=st.none() | st.builds(Check, st.sampled_from(["http", "tcp", "command"])),
+        readiness_checks=few(st.builds(ReadinessCheck, names), most=1),
+        dependencies=few(app_ids),
+        upgrade_strategy=st.builds(UpgradeStrategy, st.floats(0, 1), st.floats(0, 1)),
+        labels=labels,
+        accepted_resource_roles=st.sampled_from([("*",), ("dev",), ("*", "prod")]),
+        role=roles,
+        task_kill_grace_period_seconds=st.none() | seconds,
+        kill_selection=st.sampled_from(KillSelection),
+        unreachable_strategy=st.builds(UnreachableStrategy, seconds, seconds, st.booleans()),
+        tty=st.none() | st.booleans(),
+    )
+
+
+def instances(ids: st.SearchStrategy[str] = instance_ids) -> st.SearchStrategy[Instance]:
+    """An instance in any condition; its app may be another than its id says."""
+    return st.builds(
+        Instance,
+        id=ids,
+        app_id=app_ids,
+        version=versions,
+        agent_id=agent_ids,
+        incarnation=st.integers(1, 999_999_999),
+        goal=st.sampled_from(Goal),
+        condition=st.sampled_from(Condition),
+        since_ms=moments_ms,
+        staged_at_ms=moments_ms,
+        started_at_ms=moments_ms,
+        ports=few(ports, most=3),
+        role=roles,
+        healthy=st.none() | st.booleans(),
+        health_since_ms=moments_ms,
+        addresses=few(st.ip_addresses(v=4).map(str)),
+        reason=names,
+        message=texts,
+        kill_reason=texts,
+    )
+
+
+attributes = st.one_of(
+    st.builds(Attribute, names, text=names),
+    st.builds(Attribute, names, scalar=st.floats(-1e6, 1e6)),
+    st.builds(Attribute, names, ranges=st.just(((1, 5), (7, 9)))),
+    st.builds(Attribute, names, items=few(names)),
+)
+agents = st.builds(
+    Agent,
+    id=agent_ids,
+    hostname=names.map(lambda name: f"{name}.local"),
+    attributes=few(attributes, most=3),
+    region=st.none() | names,
+    zone=st.none() | names,
+    address=st.none() | st.ip_addresses(v=4).map(str),
+    port=ports,
+)
+deployments = st.builds(
+    Deployment,
+    id=st.sampled_from(["d-1", "d-2", "d-3"]),
+    version=versions,
+    steps=few(few(st.builds(DeploymentAction, st.sampled_from(ActionName), app_ids))),
+    affected=few(app_ids),
+    before=st.dictionaries(app_ids, versions, max_size=2),
+    current_step=st.integers(0, 3),
+    started_at_ms=moments_ms,
+)
+delays = st.builds(Delay, app_ids, versions, st.integers(0, 300_000), moments_ms)
+failures = st.builds(
+    TaskFailure,
+    app_id=app_ids,
+    task_id=task_ids,
+    instance_id=instance_ids,
+    state=st.sampled_from(TaskState).map(str),
+    message=texts,
+    host=names,
+    agent_id=agent_ids,
+    timestamp_ms=moments_ms,
+    version=versions,
+)
+tombstones = st.builds(Tombstone, task_ids, moments_ms, texts)
+orphans = st.builds(
+    Orphan,
+    task_id=task_ids,
+    agent_id=agent_ids,
+    state=st.sampled_from(TaskState).map(str),
+    first_seen_ms=moments_ms,
+    message=texts,
+    kill_requested=st.booleans(),
+)
+frameworks = st.builds(Framework, names, names, moments_ms)
+
+
+def _version_id(app: App) -> str:
+    return version_key(app.id, app.version)
+
+
+# Each stored kind: its records, and the id under which one is kept.
+_KINDS: dict[Kind, tuple[st.SearchStrategy[Record], Callable[..., str]]] = {
+    Kind.APP: (apps(), lambda app: str(app.id)),
+    Kind.APP_VERSION: (apps(), _version_id),
+    Kind.INSTANCE: (instances(), lambda instance: str(instance.id)),
+    Kind.AGENT: (agents, lambda agent: str(agent.id)),
+    Kind.DEPLOYMENT: (deployments, lambda deployment: str(deployment.id)),
+    Kind.DELAY: (delays, lambda delay: str(delay.app_id)),
+    Kind.FAILURE: (failures, lambda failure: str(failure.app_id)),
+    Kind.TOMBSTONE: (tombstones, lambda tombstone: str(tombstone.task_id)),
+    Kind.ORPHAN: (orphans, lambda orphan: str(orphan.task_id)),
+    Kind.FRAMEWORK: (frameworks, lambda _: "framework"),
+}
+assert set(_KINDS) == set(Kind) - VOLATILE
+
+
+def _changes_of(kind: Kind) -> st.SearchStrategy[Change]:
+    records, id_of = _KINDS[kind]
+    put = records.map(lambda record: Change(kind, id_of(record), record))
+    return put | put.map(lambda change: change._replace(record=None))
+
+
+changes: st.SearchStrategy[Change] = st.sampled_from(list(_KINDS)).flatmap(_changes_of)
