@@ -11,7 +11,6 @@ from localmesos.simulated.resources import (
     Bag,
     contains,
     from_wire,
-    is_empty,
     minus,
     plus,
     to_text,
@@ -108,8 +107,8 @@ def _refuse_task(
     message: str,
 ) -> None:
     status = events.Answer(
-        state,
         {"value": info.task_id.value},
+        state,
         reason,
         message,
         now + cluster.wall_offset,
@@ -154,7 +153,7 @@ def _launch(
     left: Bag,
 ) -> Bag:
     framework = seat[0]
-    bag, error = _checked(framework, agent, info, left)
+    bag, error = _checked(seat, agent, info, left)
     if error is not None:
         reason = "REASON_TASK_INVALID"
         _refuse_task(cluster, now, framework, info, "TASK_ERROR", reason, error)
@@ -175,7 +174,7 @@ def _launch_group(
     framework, checked, rest = seat[0], [], left
     infos = group.task_group.tasks
     for info in infos:
-        bag, error = _checked(framework, agent, info, rest, executor=group.executor)
+        bag, error = _checked(seat, agent, info, rest, executor=group.executor)
         if error is not None:
             for each in infos:
                 reason = "REASON_TASK_GROUP_INVALID"
@@ -211,7 +210,7 @@ def _begin(
 
 
 def _checked(
-    framework: Framework,
+    seat: allocation.Seat,
     agent: Agent,
     info: wire.Task,
     left: Bag,
@@ -219,6 +218,7 @@ def _checked(
     executor: wire.Executor | None = None,
 ) -> tuple[Bag, str | None]:
     """What the task takes, and why it may not be launched."""
+    framework, role = seat
     error = _identity_error(framework, agent, info)
     if error is None and executor is None and (info.command is None) == (info.executor is None):
         error = (
@@ -226,28 +226,32 @@ def _checked(
         )
     if error is not None:
         return EMPTY, error
+    if not info.resources:
+        return EMPTY, "Task uses no resources"
     try:
         bag = from_wire(info.resources)
-        if is_empty(bag):
-            return EMPTY, "Task uses no resources"
         if info.executor is not None:
             bag = plus(bag, from_wire(info.executor.resources))
     except ValueError as wrong:
-        return EMPTY, f"Task uses invalid resources: {wrong}"
+        return EMPTY, str(wrong)
     if not contains(left, bag):
         return bag, (
-            f"Total resources {to_text(bag)} required by task and its executor is more than "
-            f"available {to_text(left)}"
+            f"Total resources {to_text(bag, role)} required by task and its executor is more than "
+            f"available {to_text(left, role)}"
         )
     return bag, None
 
 
 def _identity_error(framework: Framework, agent: Agent, info: wire.Task) -> str | None:
     task_id = info.task_id.value
-    if not task_id or task_id in (".", "..") or "/" in task_id or not task_id.isprintable():
-        return f"TaskID '{task_id}' contains invalid characters"
+    if not task_id:
+        return "ID must not be empty"
     if len(task_id) > _MOST_TASK_ID_BYTES or len(task_id.encode()) > _MOST_TASK_ID_BYTES:
-        return f"TaskID '{task_id}' must not be greater than {_MOST_TASK_ID_BYTES} characters"
+        return f"ID must not be greater than {_MOST_TASK_ID_BYTES} characters"
+    if task_id in (".", ".."):
+        return f"'{task_id}' is disallowed"
+    if "/" in task_id or "\\" in task_id or not task_id.isprintable():
+        return f"'{task_id}' contains invalid characters"
     if task_id in framework.tasks or task_id in framework.unreachable:
         return f"Task has duplicate ID: {task_id}"
     if info.agent_id.value != agent.id:

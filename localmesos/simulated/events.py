@@ -23,44 +23,44 @@ def master_info(cluster: Cluster) -> dict[str, object]:
     ip = cluster.host if cluster.host[:1].isdigit() else "127.0.0.1"
     number = int.from_bytes(bytes(map(int, ip.split("."))), "little")
     return {
-        "address": {"hostname": cluster.host, "ip": ip, "port": cluster.port},
-        "capabilities": [{"type": "AGENT_UPDATE"}],
-        "hostname": cluster.host,
         "id": cluster.id,
         "ip": number,
-        "pid": f"master@{ip}:{cluster.port}",
         "port": cluster.port,
+        "pid": f"master@{ip}:{cluster.port}",
+        "hostname": cluster.host,
         "version": VERSION,
+        "address": {"hostname": cluster.host, "ip": ip, "port": cluster.port},
+        "capabilities": [{"type": "AGENT_UPDATE"}, {"type": "AGENT_DRAINING"}, {}],
     }
 
 
 def subscribed(cluster: Cluster, framework: Framework) -> bytes:
     return encode(
         {
+            "type": "SUBSCRIBED",
             "subscribed": {
                 "framework_id": {"value": framework.id},
                 "heartbeat_interval_seconds": float(cluster.options.heartbeat_seconds),
                 "master_info": master_info(cluster),
             },
-            "type": "SUBSCRIBED",
         }
     )
 
 
 def error(message: str) -> bytes:
-    return encode({"error": {"message": message}, "type": "ERROR"})
+    return encode({"type": "ERROR", "error": {"message": message}})
 
 
 def rescind(offer_id: str) -> bytes:
-    return b'{"rescind":{"offer_id":{"value":"%b"}},"type":"RESCIND"}' % offer_id.encode()
+    return b'{"type":"RESCIND","rescind":{"offer_id":{"value":"%b"}}}' % offer_id.encode()
 
 
 def agent_failure(agent_id: str) -> bytes:
-    return encode({"failure": {"agent_id": {"value": agent_id}}, "type": "FAILURE"})
+    return encode({"type": "FAILURE", "failure": {"agent_id": {"value": agent_id}}})
 
 
 def offers(each: list[bytes]) -> bytes:
-    return b'{"offers":{"offers":[' + b",".join(each) + b']},"type":"OFFERS"}'
+    return b'{"type":"OFFERS","offers":{"offers":[' + b",".join(each) + b"]}}"
 
 
 def offer(given: Offer) -> bytes:
@@ -69,12 +69,15 @@ def offer(given: Offer) -> bytes:
     if rendered is None or rendered[0] is not given.bag or rendered[1] != given.role:
         rendered = (given.bag, given.role, to_wire(given.bag, given.role))
         agent.rendered = rendered
-    return b'{"allocation_info":{"role":%b},%b,"framework_id":%b,"id":{"value":"%b"},%b' % (
-        encode(given.role),
-        agent.wire,
-        encode({"value": given.framework.id}),
+    return (
+        b'{"id":{"value":"%b"},"framework_id":{"value":%b},%b,"resources":%b,'
+        b'"allocation_info":{"role":%b}}'
+    ) % (
         given.id.encode(),
-        b'"resources":%b}' % rendered[2],
+        encode(given.framework.id),
+        agent.wire,
+        rendered[2],
+        encode(given.role),
     )
 
 
@@ -89,18 +92,18 @@ def update(cluster: Cluster, task: Task, sent: Update) -> bytes:
     if sent.healthy is not None:
         more += b'"healthy":true,' if sent.healthy else b'"healthy":false,'
     return (
-        b'{"type":"UPDATE","update":{"status":{"agent_id":{"value":"%b"},'
-        b'"container_status":%b,"executor_id":{"value":%b},%b"source":"SOURCE_EXECUTOR",'
-        b'"state":"%b","task_id":{"value":%b},"timestamp":%b,"uuid":"%b"}}}'
+        b'{"type":"UPDATE","update":{"status":{"task_id":{"value":%b},"state":"%b",%b'
+        b'"source":"SOURCE_EXECUTOR","agent_id":{"value":"%b"},"executor_id":{"value":%b},'
+        b'"timestamp":%.6f,"uuid":"%b","container_status":%b}}}'
     ) % (
-        task.agent.id.encode(),
-        _container_status(cluster, task),
-        task_id if task.executor is None else encode(task.executor),
-        more,
-        sent.state.encode(),
         task_id,
-        b"%.6f" % sent.timestamp,
+        sent.state.encode(),
+        more,
+        task.agent.id.encode(),
+        task_id if task.executor is None else encode(task.executor),
+        sent.timestamp,
         sent.uuid.encode(),
+        _container_status(cluster, task),
     )
 
 
@@ -114,8 +117,8 @@ def _container_status(cluster: Cluster, task: Task) -> bytes:
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     """A status that the master itself makes: no uuid, not to be acknowledged."""
 
-    state: str
     task_id: dict[str, str]
+    state: str
     reason: str
     message: str
     timestamp: float

@@ -10,8 +10,10 @@ from collections import deque
 from localmesos.simulated import agents, allocation, events, wire
 from localmesos.simulated.state import Cluster, Framework, Stream
 
-_ROLE = re.compile(r"[^\s/\\*.-][^\s\\*]*|\*|\.[^\s/.][^\s\\*]*")
+_BLANK = re.compile(r"[\s\x08]")
 _REMOVED = "Framework has been removed"
+_PRINCIPAL = "Changing framework's principal is not allowed."
+_MOST_SECONDS = 9.2e9  # Mesos counts nanoseconds in 64 bits
 
 
 def subscribe(
@@ -24,8 +26,8 @@ def subscribe(
     error = info_error(asked, call.suppressed_roles)
     if error is None and framework_id in cluster.removed:
         error = _REMOVED
-    if error is None and known is not None:
-        error = _immutable_error(known, asked)
+    if error is None and known is not None and known.principal != asked.principal:
+        error = _PRINCIPAL
     if error is not None:
         cluster.emit_to(stream, events.error(error))
         cluster.close(stream)
@@ -55,24 +57,53 @@ def info_error(info: wire.FrameworkInfo, suppressed: list[str]) -> str | None:
         return "'FrameworkInfo.role' must not be set when the framework is MULTI_ROLE capable"
     if not multi and info.roles:
         return "'FrameworkInfo.roles' must not be set when the framework is not MULTI_ROLE capable"
-    for role in roles:
-        if not _ROLE.fullmatch(role):
-            return f"'FrameworkInfo.roles' contains invalid role: '{role}'"
+    if multi and len(roles) < len(info.roles):
+        twice = sorted({role for role in roles if info.roles.count(role) > 1})
+        return f"'FrameworkInfo.roles' contains duplicate items: {{ {', '.join(twice)} }}"
+    for wrong in filter(None, map(role_error, roles)):
+        return f"'FrameworkInfo.roles' contains invalid role: {wrong}"
     for role in suppressed:
         if role not in roles:
             return f"Suppressed role '{role}' is not contained in the list of roles"
-    if not 0 <= info.failover_timeout < 1e10:
-        return f"The framework failover timeout of {info.failover_timeout} seconds is invalid"
+    if abs(info.failover_timeout) > _MOST_SECONDS:
+        return f"The framework failover_timeout ({info.failover_timeout:g}) is invalid"
+    return None
+
+
+def role_error(role: str) -> str | None:
+    """Why this cannot be the name of a role."""
+    if role == "*":
+        return None
+    if not role:
+        return "Role names cannot be the empty string"
+    for part in role.split("/"):
+        if not part:
+            return f"Role '{role}' cannot start or end with a slash, or have an empty component"
+        if part in (".", ".."):
+            return f"Role '{role}' cannot include '{part}' as a component"
+        if part == "*":
+            return f"Role '{role}' cannot include '*' as a component"
+        if part[0] == "-":
+            return f"Role component '{part}' is invalid because it starts with a dash"
+        if _BLANK.search(part):
+            return f"Role component '{part}' is invalid because it contains backspace or whitespace"
     return None
 
 
 def _immutable_error(known: Framework, asked: wire.FrameworkInfo) -> str | None:
+    """Why UPDATE_FRAMEWORK is refused; a SUBSCRIBE silently keeps user and checkpoint."""
     if known.principal != asked.principal:
-        return "Changing framework's principal is not allowed."
-    if known.user != asked.user:
-        return f"Updating 'FrameworkInfo.user' is unsupported; attempted to set it to {asked.user}"
-    if known.checkpoint != asked.checkpoint:
-        return "Updating 'FrameworkInfo.checkpoint' is unsupported"
+        return _PRINCIPAL
+    fields = (
+        ("user", known.user, asked.user),
+        ("checkpoint", str(known.checkpoint).lower(), str(asked.checkpoint).lower()),
+    )
+    for name, before, after in fields:
+        if before != after:
+            return (
+                f"Updating 'FrameworkInfo.{name}' is unsupported; "
+                f"attempted to update from '{before}' to '{after}'"
+            )
     return None
 
 
@@ -127,7 +158,8 @@ def change(
     framework.failover_timeout = asked.failover_timeout
     framework.capabilities = frozenset(each.type for each in asked.capabilities)
     framework.roles = roles_of(asked)
-    framework.info = {**info, "id": {"value": framework.id}}
+    kept = {"user": framework.user, "checkpoint": framework.checkpoint}
+    framework.info = {**info, **kept, "id": {"value": framework.id}}
     removed = [role for role in before if role not in framework.roles]
     for role in removed:
         framework.filters.pop(role, None)
@@ -149,10 +181,13 @@ def update_framework(
 ) -> str | None:
     """Carry out UPDATE_FRAMEWORK, or say why not."""
     error = info_error(call.framework_info, call.suppressed_roles)
-    error = error or _immutable_error(framework, call.framework_info)
-    if error is None:
-        change(cluster, now, framework, call, info)
-    return error
+    if error is not None:
+        return f"Supplied FrameworkInfo is not valid: {error}"
+    error = _immutable_error(framework, call.framework_info)
+    if error is not None:
+        return f"FrameworkInfo update is not valid: {error}"
+    change(cluster, now, framework, call, info)
+    return None
 
 
 def _beat(cluster: Cluster, now: float, framework: Framework, stream: Stream) -> None:
@@ -182,7 +217,7 @@ def await_return(cluster: Cluster, now: float, framework: Framework) -> None:
         if framework.stream is None and framework.disconnections == count:
             remove(cluster, later, framework)
 
-    cluster.timers.at(now + framework.failover_timeout, give_up)
+    cluster.timers.at(now + max(0.0, framework.failover_timeout), give_up)
 
 
 def remove(cluster: Cluster, now: float, framework: Framework) -> None:

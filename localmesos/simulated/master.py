@@ -29,7 +29,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 ACCEPTED = Answer(202)
 _OK = Answer(200)
-_UUID_BYTES = 16
+_UUID_BYTES, _LAST_UUID_VERSION = 16, 5
 _NEEDED = {
     "ACCEPT": "accept",
     "DECLINE": "decline",
@@ -43,6 +43,8 @@ _NO_ROLES = wire.Roles()
 
 def call_error(call: wire.Call) -> str | None:
     """What a call lacks: the master's validation before it looks at anything else."""
+    if call.type not in wire.CALLS:
+        return "Expecting 'type' to be present"
     if call.type == "SUBSCRIBE":
         if call.subscribe is None:
             return "Expecting 'subscribe' to be present"
@@ -61,10 +63,12 @@ def call_error(call: wire.Call) -> str | None:
 
 
 def _is_uuid(text: str) -> bool:
+    """16 bytes with a version; the padding may be missing."""
     try:
-        return len(text) == 24 and len(b64decode(text, validate=True)) == _UUID_BYTES
+        data = b64decode(text + "=" * (-len(text) % 4), validate=True)
     except ValueError:
         return False
+    return len(data) == _UUID_BYTES and 1 <= data[6] >> 4 <= _LAST_UUID_VERSION
 
 
 def subscribe(cluster: Cluster, now: float, call: wire.Call, body: bytes, stream: Stream) -> None:

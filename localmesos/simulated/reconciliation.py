@@ -40,8 +40,8 @@ def _explicit(
     if unreachable_at is not None:
         nanoseconds = {"nanoseconds": int((unreachable_at + cluster.wall_offset) * 1e9)}
     status = events.Answer(
-        state,
         {"value": task_id},
+        state,
         _REASON,
         f"Reconciliation: {message}",
         now + cluster.wall_offset,

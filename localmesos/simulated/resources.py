@@ -172,7 +172,7 @@ def parse_items(text: str) -> tuple[str, ...]:
 
 def _milli(value: float) -> int:
     if not 0 <= value <= _MAX_AMOUNT:
-        raise ValueError(f"{value} is no amount of a resource")
+        raise ValueError(f"Invalid scalar resource: {value:g} is no amount")
     return round(value * 1000)
 
 
@@ -197,7 +197,7 @@ def from_wire(resources: list[wire.Resource]) -> Bag:
         elif resource.ranges is not None:
             asked = tuple((piece.begin, piece.end) for piece in resource.ranges.range)
             if any(begin > end for begin, end in asked):
-                raise ValueError(f"{name} has a range that ends before it begins")
+                raise ValueError(f"Resource '{name}' is invalid: begin > end")
             ranges[name] = ranges_plus(ranges.get(name, ()), asked)
         elif resource.set is not None:
             sets[name] = sets.get(name, frozenset()) | frozenset(resource.set.item)
@@ -237,13 +237,13 @@ def _decimal(milli: int) -> bytes:
     return b"%d.%03d" % divmod(milli, 1000) if milli % 1000 else b"%d.0" % (milli // 1000)
 
 
-def to_text(bag: Bag) -> str:
-    """The form of Mesos' log lines and messages: "cpus:0.1; mem:32; ports:[31000-31000]"."""
-    out = [f"{name}:{milli / 1000:g}" for name, milli in bag.scalars.items()]
-    for name, ranges in bag.ranges.items():
-        out.append(f"{name}:[{', '.join(f'{begin}-{end}' for begin, end in ranges)}]")
-    out += [f"{name}:{{{', '.join(sorted(items))}}}" for name, items in bag.sets.items()]
-    return "; ".join(out)
+def to_text(bag: Bag, role: str) -> str:
+    """The form of Mesos' messages: "cpus(allocated: web):0.1; mem(allocated: web):32"."""
+    view = to_view(bag)
+    return "; ".join(
+        f"{name}(allocated: {role}):{value if isinstance(value, str) else format(value, 'g')}"
+        for name, value in view.items()
+    )
 
 
 def to_view(bag: Bag) -> dict[str, float | str]:

@@ -166,7 +166,9 @@ class Server:
     def _subscribe(self, connection: Connection, head: Head, call: wire.Call, body: bytes) -> bytes:
         accepted = head.headers.get("accept", "*/*")
         if not any(kind in accepted for kind in (_JSON, "*/*", "application/*")):
-            return response(406, b"Expecting 'Accept' to allow application/json")
+            return response(
+                406, b"Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'"
+            )
         if "mesos-stream-id" in head.headers:
             return response(400, b"Subscribe calls should not include the 'Mesos-Stream-Id' header")
         stream = Stream(self.cluster.new_stream_id())
@@ -211,5 +213,7 @@ def _head_error(head: Head) -> bytes | None:
     if content_type is None:
         return response(400, b"Expecting 'Content-Type' to be present")
     if content_type.partition(";")[0].strip() != _JSON:
-        return response(415, b"Expecting 'Content-Type' of application/json")
+        return response(
+            415, b"Expecting 'Content-Type' of application/json or application/x-protobuf"
+        )
     return None

@@ -199,7 +199,7 @@ class Cluster:
         self.options = options
         self.host, self.port = address
         self.wall_offset = wall_offset
-        self.run = os.urandom(8)
+        self._uuid_start = _version_4(os.urandom(9))
         self.id = new_master_id()
         self.agents: dict[str, Agent] = {}
         self.frameworks: dict[str, Framework] = {}
@@ -227,7 +227,7 @@ class Cluster:
 
     def uuid(self) -> str:
         """16 bytes in base64, as status updates carry them."""
-        return b64encode(self.run + self.number().to_bytes(8, "big")).decode()
+        return b64encode(self._uuid_start + self.number().to_bytes(7, "big")).decode()
 
     def new_stream_id(self) -> str:
         return str(uuid4())
@@ -263,6 +263,11 @@ class Cluster:
         for stream in streams:
             stream.touched = False
         return streams
+
+
+def _version_4(start: bytes) -> bytes:
+    """Make the first 9 bytes of a UUID say that the rest was drawn by chance."""
+    return start[:6] + bytes((0x40 | start[6] & 0x0F, start[7], 0x80 | start[8] & 0x3F))
 
 
 def new_master_id() -> str:

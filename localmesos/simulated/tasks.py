@@ -129,7 +129,8 @@ def acknowledge(
     task = framework.tasks.get(task_id)
     if task is None or task.pending is None or task.agent.id != agent_id:
         return
-    if task.agent.state is not AgentState.REGISTERED or task.pending[0].uuid != uuid:
+    waited = task.pending[0].uuid
+    if task.agent.state is not AgentState.REGISTERED or (uuid != waited and uuid + "==" != waited):
         return
     cluster.counters.acknowledged += 1
     acknowledged = task.pending.pop(0)
@@ -184,13 +185,13 @@ def answer(
     if unreachable_at is not None:
         nanoseconds = {"nanoseconds": int((unreachable_at + cluster.wall_offset) * 1e9)}
     status = events.Answer(
-        state,
         {"value": task.id},
+        state,
         reason,
         message,
         now + cluster.wall_offset,
         {"value": task.agent.id},
-        {"value": task.executor or task.id},
+        None if task.executor is None else {"value": task.executor},
         task.healthy,
         nanoseconds,
     )

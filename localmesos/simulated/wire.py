@@ -9,25 +9,27 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-CallType = Literal[
-    "SUBSCRIBE",
-    "TEARDOWN",
-    "ACCEPT",
-    "DECLINE",
-    "ACCEPT_INVERSE_OFFERS",
-    "DECLINE_INVERSE_OFFERS",
-    "REVIVE",
-    "SUPPRESS",
-    "KILL",
-    "SHUTDOWN",
-    "ACKNOWLEDGE",
-    "ACKNOWLEDGE_OPERATION_STATUS",
-    "RECONCILE",
-    "RECONCILE_OPERATIONS",
-    "MESSAGE",
-    "REQUEST",
-    "UPDATE_FRAMEWORK",
-]
+CALLS = frozenset(
+    {
+        "SUBSCRIBE",
+        "TEARDOWN",
+        "ACCEPT",
+        "DECLINE",
+        "ACCEPT_INVERSE_OFFERS",
+        "DECLINE_INVERSE_OFFERS",
+        "REVIVE",
+        "SUPPRESS",
+        "KILL",
+        "SHUTDOWN",
+        "ACKNOWLEDGE",
+        "ACKNOWLEDGE_OPERATION_STATUS",
+        "RECONCILE",
+        "RECONCILE_OPERATIONS",
+        "MESSAGE",
+        "REQUEST",
+        "UPDATE_FRAMEWORK",
+    }
+)
 
 
 class Id(Struct, frozen=True, gc=False):
@@ -179,7 +181,7 @@ class Reconcile(Struct, gc=False):
 
 
 class Call(Struct, gc=False):
-    type: CallType
+    type: str = ""
     framework_id: Id | None = None
     subscribe: Subscribe | None = None
     accept: Accept | None = None
