@@ -1,0 +1,52 @@
+"""The journal: the last events that were decided, kept in memory, written out at a crash.
+
+With the seed and the moment of each step a crash can be looked at as it happened. Values that
+may be secret (environments, arguments, commands) are left out of what is written.
+"""
+
+import json
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from framework.domain.events import Event
+
+_STEPS_KEPT = 500
+_REDACTED = frozenset({"env", "args", "cmd", "labels", "parameters"})
+
+
+class Journal:
+    """A bounded memory of steps."""
+
+    def __init__(self) -> None:
+        self._steps: deque[tuple[int, int, Sequence[Event]]] = deque(maxlen=_STEPS_KEPT)
+
+    def write(self, now_ms: int, seed: int, events: Sequence[Event]) -> None:
+        """Remember what a step is about to decide."""
+        self._steps.append((now_ms, seed, events))
+
+    def dump(self, path: Path) -> None:
+        """Write what is remembered, a JSON line a step, oldest first; readable by the owner."""
+        path.touch(mode=0o600)
+        with path.open("w", encoding="utf-8") as file:
+            for now_ms, seed, events in list(self._steps):
+                shown = [{type(event).__name__: _shown(event)} for event in events]
+                line = {"nowMs": now_ms, "seed": seed, "events": shown}
+                file.write(json.dumps(line, separators=(",", ":")) + "\n")
+
+
+def _shown(event: Event) -> object:
+    return _redacted(msgspec.to_builtins(event))
+
+
+def _redacted(value: object) -> object:
+    if isinstance(value, dict):
+        return {
+            key: "redacted" if key in _REDACTED else _redacted(inner)
+            for key, inner in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_redacted(inner) for inner in value]
+    return value

@@ -1,0 +1,156 @@
+"""The running scheduler: loop, pipeline, store and driver put together.
+
+This is what the API sees (the Protocol ``Scheduler``) and what the command line starts and stops.
+"""
+
+import itertools
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass, field
+
+from constraints import CompilePattern
+from framework.core.policy import Policy
+from framework.core.world import World
+from framework.domain.actions import Halt
+from framework.domain.events import Asked, Command, Started
+from framework.domain.notices import Notice
+from framework.domain.replies import Reply
+from framework.domain.state import State
+from framework.interfaces import CommandTimeoutError, Mesos, Store
+from framework.runtime.loop import Loop
+from framework.runtime.metrics import Metrics
+from framework.runtime.moments import fresh_ids, steady_clock
+from framework.runtime.notices import log_notice
+from framework.runtime.pipeline import Pipeline
+
+_log = logging.getLogger("stayer")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the process knows about itself, for ``/v2/info``: the address others reach the API
+    at (host:port), and every setting by Marathon's name, without credentials."""
+
+    leader: str = ""
+    version: str = ""
+    settings: dict[str, object] = field(default_factory=dict)
+
+
+class RunningScheduler:
+    """One scheduler process. ``on_end`` is called once when it can not go on, from whatever
+    thread found out: with the exception of a bug or failed write, or with the Halt that was
+    decided."""
+
+    def __init__(
+        self,
+        store: Store,
+        mesos: Mesos,
+        policy: Policy,
+        compile_pattern: CompilePattern,
+        *,
+        facts: Facts | None = None,
+        on_end: Callable[[BaseException | Halt], None],
+    ) -> None:
+        self.facts = facts or Facts()
+        self.view = State()
+        self._store = store
+        self._mesos = mesos
+        self._policy = policy
+        self._on_end = on_end
+        self._ended = threading.Lock()
+        self._tokens = itertools.count(1)
+        self._waiting: dict[int, Future[Reply]] = {}
+        self._listeners: list[Callable[[Notice], None]] = [log_notice]
+        world = World(self._load(), compile_pattern)
+        self.pipeline = Pipeline(
+            store,
+            mesos,
+            self.view,
+            reply=self._reply,
+            notify=self._notify,
+            halt=self._end,
+            fatal=self._end,
+        )
+        self.loop = Loop(
+            world,
+            policy,
+            compile_pattern,
+            clock=steady_clock(),
+            new_id=fresh_ids(),
+            emit=self.pipeline.put,
+            fatal=self._end,
+        )
+        self.pipeline.on_start = self.loop.never_wait_here
+        self._metrics = Metrics(self.view, self.loop, self.pipeline)
+
+    def start(self) -> None:
+        """Decide, carry out, and subscribe to Mesos."""
+        self.pipeline.start()
+        self.loop.start()
+        self.loop.submit(Started())
+        framework = self.view.framework
+        framework_id = "" if framework is None else framework.framework_id
+        roles = {self._policy.mesos_role, *(app.role for app in self.view.apps.values())}
+        self._mesos.start(self.loop.submit, framework_id, sorted(roles))
+
+    def stop(self) -> None:
+        """Stop deciding, finish what was decided, leave Mesos; tasks keep running."""
+        self.loop.stop()
+        self.pipeline.stop()
+        self._mesos.stop()
+        self._store.close()
+
+    def ask(self, command: Command, timeout_seconds: float = 10.0) -> Reply:
+        """Submit a command and wait until what it did is durable and published."""
+        token = next(self._tokens)
+        future: Future[Reply] = Future()
+        self._waiting[token] = future
+        try:
+            self.loop.submit(Asked(token, command))
+            return future.result(timeout_seconds)
+        except FutureTimeoutError:
+            raise CommandTimeoutError(
+                f"Futures timed out after [{round(timeout_seconds * 1000)} milliseconds]"
+            ) from None
+        finally:
+            self._waiting.pop(token, None)
+
+    def listen(self, listener: Callable[[Notice], None]) -> None:
+        """Call ``listener`` with each notice, in order, from the pipeline's thread: it must
+        return at once."""
+        self._listeners.append(listener)
+
+    def info(self) -> dict[str, object]:
+        """See the Protocol."""
+        return {
+            "leader": self.facts.leader,
+            "version": self.facts.version,
+            "settings": self.facts.settings,
+        }
+
+    def metrics(self) -> bytes:
+        """See the Protocol."""
+        return self._metrics.text()
+
+    def _load(self) -> State:
+        state = State()
+        for change in self._store.load():
+            state.put(change.kind, change.id, change.record)
+            self.view.put(change.kind, change.id, change.record)
+        return state
+
+    def _reply(self, token: int, reply: Reply) -> None:
+        future = self._waiting.get(token)
+        if future is not None:
+            future.set_result(reply)
+
+    def _notify(self, notice: Notice) -> None:
+        for listener in self._listeners:
+            listener(notice)
+
+    def _end(self, why: BaseException | Halt) -> None:
+        if self._ended.acquire(blocking=False):
+            self._on_end(why)
