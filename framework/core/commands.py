@@ -44,6 +44,7 @@ def carry_out(turn: Turn, command: Command) -> Reply:
         case KillOrphan():
             return orphans.kill_orphan(turn, command)
         case TearDown():
+            turn.world.tearing_down = True
             turn.actions.append(RemoveFramework())
             return Done()
 

@@ -148,7 +148,22 @@ def _subscribed(turn: Turn, event: Subscribed) -> None:
     turn.dirty.update(dict.fromkeys(world.demand))
 
 
+def _torn_down(turn: Turn) -> None:
+    """Mesos has forgotten us, as we asked: so do we, but for the definitions. Before the proof
+    nothing is forgotten, so a crash in between loses no task."""
+    for instance in list(turn.world.state.instances.values()):
+        turn.remove_instance(instance)
+    framework = turn.world.state.framework
+    if framework is not None:
+        turn.put(Kind.FRAMEWORK, "framework", replace(framework, framework_id=""))
+    turn.actions.append(Halt(0, "the framework is removed from Mesos, its tasks are killed"))
+
+
 def _disconnected(turn: Turn, event: Disconnected) -> None:
+    if turn.world.tearing_down:
+        turn.world.subscribed = False
+        _torn_down(turn)
+        return
     if turn.world.subscribed:
         turn.remark("warning", f"disconnected from Mesos: {event.why}")
     turn.world.subscribed = False
@@ -169,6 +184,9 @@ def _not_sent(turn: Turn, action: Action, why: str) -> None:
 
 def _refused(turn: Turn, message: str) -> None:
     turn.world.subscribed = False
+    if turn.world.tearing_down:
+        _torn_down(turn)
+        return
     lower = message.lower()
     if "failed over" in lower:
         code = EXIT_FRAMEWORK_FAILED_OVER

@@ -66,6 +66,7 @@ class World:
         self.asking: dict[str, Asking] = {}
         self.reconciliation = Reconciliation()
         self.subscribed = False
+        self.tearing_down = False
         self.home_region: str | None = None
         self.kill_sent_ms: dict[str, int] = {}
         self.last_version_ms = 0
