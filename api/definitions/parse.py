@@ -1,0 +1,52 @@
+"""The way of a definition: structure, old forms, defaults, record, meaning."""
+
+from typing import Any
+
+from api.definitions.convert import to_app
+from api.definitions.defaults import with_defaults
+from api.definitions.legacy import legacy_faults, translate
+from api.definitions.rules import Setting, app_faults
+from api.definitions.unsupported import unsupported_faults
+from api.faults import NOT_VALID, Fault, Invalid
+from api.options import ApiOptions
+from api.schemas import APP, read
+from constraints import CompilePattern
+from framework.domain.app import App
+
+
+def parse_app(
+    body: Any,
+    options: ApiOptions,
+    compile_pattern: CompilePattern,
+    existing_role: str | None = None,
+) -> App | Invalid:
+    """The canonical app of a whole definition, or all that is wrong with it.
+
+    ``body`` is decoded JSON of any kind. ``existing_role`` is the role that the app of this id has
+    now, if there is one. The version is left empty: whoever stores the app stamps it.
+    """
+    definition = read(APP, body)
+    if isinstance(definition, Invalid):
+        return definition
+    faults = tuple(legacy_faults(definition))
+    if faults:
+        return Invalid(NOT_VALID, faults)
+    canonical = translate_forms(definition, options)
+    return complete_app(canonical, Setting(options, compile_pattern, existing_role))
+
+
+def translate_forms(definition: dict[str, Any], options: ApiOptions) -> dict[str, Any]:
+    """The definition or update without old forms."""
+    return translate(
+        definition,
+        bridge_name=options.mesos_bridge_name,
+        default_network_name=options.default_network_name,
+    )
+
+
+def complete_app(canonical: dict[str, Any], setting: Setting) -> App | Invalid:
+    """The app of canonical fields, with defaults; or what is wrong with their meaning."""
+    complete = with_defaults(canonical, setting.options)
+    app = to_app(complete)
+    faults: tuple[Fault, ...] = (*unsupported_faults(complete), *app_faults(app, setting))
+    return Invalid(NOT_VALID, faults) if faults else app

@@ -1,0 +1,11 @@
+"""The structure of request bodies, one schema a type, in marshmallow.
+
+A schema answers one question: is every known field there, of its type, and within its fixed
+bounds? Unknown fields are dropped, a null counts as absent, and faults carry Marathon's structural
+keys. What the fields mean together is judged in ``api.definitions``.
+"""
+
+from api.schemas.app import ADOPTION, APP, APP_UPDATE, TASK_IDS
+from api.schemas.structure import read
+
+__all__ = ["ADOPTION", "APP", "APP_UPDATE", "TASK_IDS", "read"]

@@ -1,0 +1,129 @@
+"""Structure of an app definition, of a partial update of one, and of the smaller bodies."""
+
+import re
+from typing import Any
+
+from marshmallow import fields
+
+from api.schemas.checks import CHECK, HEALTH_CHECK, READINESS_CHECK
+from api.schemas.fields import (
+    Anything,
+    Choice,
+    EnvironmentValue,
+    Flag,
+    ListOf,
+    MapOf,
+    Number,
+    Part,
+    Text,
+    WordOr,
+    structure,
+    whole,
+)
+from api.schemas.networking import (
+    CONTAINER,
+    IP_ADDRESS,
+    MAX_PORTS,
+    NETWORK,
+    PORT_DEFINITION,
+    PORT_MAX,
+)
+
+MAX_INSTANCES = 1_000_000
+_LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
+_ELEMENT = re.compile(rf"\.\.|{_LABEL}(?:\.{_LABEL})*")
+_EXECUTOR = re.compile(r"//cmd|/?[^/]+(?:/[^/]+)*|")
+
+
+def _path(text: str) -> bool:
+    """Whether each element is ``..`` or dot-joined lower-case labels; empty ones are skipped."""
+    return all(_ELEMENT.fullmatch(element) for element in text.split("/") if element)
+
+
+def _executor(text: str) -> bool:
+    return _EXECUTOR.fullmatch(text) is not None
+
+
+FETCH = structure(
+    "Fetch",
+    uri=Text(required=True, shortest=1, longest=1_024),
+    extract=Flag(),
+    executable=Flag(),
+    cache=Flag(),
+    destPath=Text(longest=4_096),
+)
+
+UPGRADE_STRATEGY = structure(
+    "UpgradeStrategy",
+    minimumHealthCapacity=Number(required=True),
+    maximumOverCapacity=Number(required=True),
+)
+
+UNREACHABLE_STRATEGY = structure(
+    "UnreachableStrategy",
+    inactiveAfterSeconds=whole(least=0),
+    expungeAfterSeconds=whole(least=0),
+)
+
+RESOURCE_LIMITS = structure(
+    "ResourceLimits",
+    cpus=WordOr("unlimited", Number(least=0)),
+    mem=WordOr("unlimited", Number(least=0)),
+)
+
+
+def _settings() -> dict[str, fields.Field[Any]]:
+    """Every field but ``id``: a definition and an update of one have the same."""
+    return {
+        "cmd": Text(shortest=1),
+        "args": ListOf(Text()),
+        "user": Text(longest=255),
+        "env": MapOf(EnvironmentValue()),
+        "instances": whole(least=0, most=MAX_INSTANCES),
+        "cpus": Number(least=0.001),
+        "mem": Number(least=0),
+        "disk": Number(least=0),
+        "gpus": whole(least=0),
+        "resourceLimits": Part(RESOURCE_LIMITS),
+        "executor": Text(longest=4_096, accepts=_executor),
+        "executorResources": Anything(),
+        "constraints": ListOf(ListOf(Text(), longest=16), longest=128, unique=True),
+        "fetch": ListOf(Part(FETCH), longest=256),
+        "uris": ListOf(Text(shortest=1, longest=1_024), longest=256),
+        "portDefinitions": ListOf(Part(PORT_DEFINITION), longest=MAX_PORTS),
+        "ports": ListOf(whole(least=0, most=PORT_MAX), longest=MAX_PORTS),
+        "requirePorts": Flag(),
+        "backoffSeconds": whole(least=0),
+        "backoffFactor": Number(least=1.0),
+        "maxLaunchDelaySeconds": whole(least=0),
+        "container": Part(CONTAINER),
+        "networks": ListOf(Part(NETWORK), longest=16),
+        "ipAddress": Part(IP_ADDRESS),
+        "healthChecks": ListOf(Part(HEALTH_CHECK), longest=64, unique=True),
+        "check": Part(CHECK),
+        "readinessChecks": ListOf(Part(READINESS_CHECK), longest=16),
+        "dependencies": ListOf(
+            Text(shortest=1, longest=1_024, accepts=_path), longest=1_024, unique=True
+        ),
+        "upgradeStrategy": Part(UPGRADE_STRATEGY),
+        "labels": MapOf(Text()),
+        "acceptedResourceRoles": ListOf(Text(longest=255), longest=64, unique=True),
+        "role": Text(shortest=1, longest=255),
+        "residency": Anything(),
+        "secrets": Anything(),
+        "taskKillGracePeriodSeconds": whole(least=0),
+        "killSelection": Choice("YOUNGEST_FIRST", "OLDEST_FIRST"),
+        "unreachableStrategy": WordOr("disabled", Part(UNREACHABLE_STRATEGY)),
+        "tty": Flag(),
+        "version": Text(longest=64),
+    }
+
+
+def _id(*, required: bool) -> Text:
+    return Text(required=required, shortest=1, longest=1_024, accepts=_path)
+
+
+APP = structure("App", id=_id(required=True), **_settings())()
+APP_UPDATE = structure("AppUpdate", id=_id(required=False), **_settings())()
+TASK_IDS = structure("TaskIds", ids=ListOf(Text(), required=True, longest=10_000))()
+ADOPTION = structure("Adoption", appId=_id(required=True))()

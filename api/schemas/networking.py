@@ -1,0 +1,114 @@
+"""Structure of networks, ports and containers, today's forms and the old ones."""
+
+import re
+
+from api.schemas.fields import (
+    Anything,
+    Choice,
+    Flag,
+    ListOf,
+    MapOf,
+    Part,
+    Text,
+    structure,
+    whole,
+)
+
+_NETWORK_NAME = re.compile(r"[a-z0-9]([-a-z0-9_]*[a-z0-9])?")
+_PORT_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", re.IGNORECASE)
+PORT_MAX = 65_535
+MAX_PORTS = 256
+
+
+def _network_name(text: str) -> bool:
+    return _NETWORK_NAME.fullmatch(text) is not None
+
+
+def protocol() -> Choice:
+    """Transport of a port; the reversed pair is read as Marathon writes it."""
+    return Choice("tcp", "udp", "udp,tcp", also={"tcp,udp": "udp,tcp"})
+
+
+def port_name() -> Text:
+    """A port's name: letters, digits and inner dashes."""
+    return Text(
+        shortest=1, longest=255, accepts=lambda name: _PORT_NAME.fullmatch(name) is not None
+    )
+
+
+NETWORK = structure(
+    "Network",
+    mode=Choice("host", "container/bridge", "container"),
+    name=Text(longest=63, accepts=_network_name),
+    labels=MapOf(Text()),
+)
+
+PORT_DEFINITION = structure(
+    "PortDefinition",
+    port=whole(least=0, most=PORT_MAX),
+    protocol=protocol(),
+    name=port_name(),
+    labels=MapOf(Text()),
+)
+
+PORT_MAPPING = structure(
+    "PortMapping",
+    containerPort=whole(least=0, most=PORT_MAX),
+    hostPort=whole(least=0, most=PORT_MAX),
+    servicePort=whole(least=0, most=PORT_MAX),
+    protocol=protocol(),
+    name=port_name(),
+    labels=MapOf(Text()),
+    networkNames=ListOf(Text(), longest=16),
+)
+
+DOCKER_PARAMETER = structure(
+    "DockerParameter", key=Text(required=True, shortest=1), value=Text(required=True)
+)
+
+DOCKER = structure(
+    "Docker",
+    image=Text(required=True, longest=1_024),
+    forcePullImage=Flag(),
+    privileged=Flag(),
+    parameters=ListOf(Part(DOCKER_PARAMETER), longest=256),
+    pullConfig=Anything(),
+    network=Choice("HOST", "BRIDGE", "USER", "NONE"),
+    portMappings=ListOf(Part(PORT_MAPPING), longest=MAX_PORTS),
+    credential=Anything(),
+)
+
+VOLUME = structure(
+    "Volume",
+    containerPath=Text(required=True, longest=4_096),
+    hostPath=Text(longest=4_096),
+    mode=Choice("RO", "RW"),
+    persistent=Anything(),
+    external=Anything(),
+    secret=Anything(),
+)
+
+CONTAINER = structure(
+    "Container",
+    type=Choice("DOCKER", "MESOS"),
+    docker=Part(DOCKER),
+    volumes=ListOf(Part(VOLUME), longest=256),
+    portMappings=ListOf(Part(PORT_MAPPING), longest=MAX_PORTS),
+    linuxInfo=Anything(),
+)
+
+DISCOVERY_PORT = structure(
+    "DiscoveryPort",
+    number=whole(required=True, least=0, most=PORT_MAX),
+    name=Text(required=True, shortest=1, longest=255),
+    protocol=protocol(),
+    labels=MapOf(Text()),
+)
+
+IP_ADDRESS = structure(
+    "IpAddress",
+    networkName=Text(longest=63),
+    labels=MapOf(Text()),
+    groups=ListOf(Text()),
+    discovery=Part(structure("Discovery", ports=ListOf(Part(DISCOVERY_PORT), longest=MAX_PORTS))),
+)
