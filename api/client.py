@@ -83,7 +83,7 @@ class InvalidError(RefusedError):
 
 
 class UnauthorizedError(RefusedError):
-    """401, 403 without credentials that suffice."""
+    """401: the API wants (other) credentials."""
 
 
 class NotFoundError(RefusedError):
@@ -101,7 +101,6 @@ class UnavailableError(RefusedError):
 _ERRORS: dict[int, type[RefusedError]] = {
     400: InvalidError,
     401: UnauthorizedError,
-    403: UnauthorizedError,
     404: NotFoundError,
     409: ConflictError,
     422: InvalidError,

@@ -1,0 +1,203 @@
+"""What the commands read out of the API's answers: only the fields they show, each checked.
+
+Fields that are missing have Marathon's defaults, fields we don't know are ignored, so the
+commands work against older and newer schedulers, and against Marathon.
+"""
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from api.client import BadAnswerError
+
+Read = TypeVar("Read")
+
+
+class Named(Struct, frozen=True):
+    """An object of which only the id matters here."""
+
+    id: str
+
+
+class HealthResult(Struct, frozen=True):
+    alive: bool = False
+
+
+class Task(Struct, frozen=True, rename="camel"):
+    """A task as in ``/v2/tasks``."""
+
+    id: str
+    app_id: str = ""
+    host: str = ""
+    slave_id: str | None = None
+    ports: tuple[int, ...] = ()
+    state: str = ""
+    started_at: str | None = None
+    version: str | None = None
+    health_check_results: tuple[HealthResult, ...] = ()
+
+    @property
+    def health(self) -> str:
+        """What its health checks say together; ``-`` before any of them spoke."""
+        if not self.health_check_results:
+            return "-"
+        alive = all(result.alive for result in self.health_check_results)
+        return "healthy" if alive else "unhealthy"
+
+
+class Failure(Struct, frozen=True, rename="camel"):
+    """An app's ``lastTaskFailure``."""
+
+    task_id: str = ""
+    state: str = ""
+    message: str = ""
+    host: str = ""
+    timestamp: str = ""
+
+
+class App(Struct, frozen=True, rename="camel"):
+    """An app as in ``/v2/apps``: the definition's usual fields and what is embedded."""
+
+    id: str
+    version: str = ""
+    instances: int = 1
+    cmd: str | None = None
+    args: tuple[str, ...] | None = None
+    container: dict[str, Any] | None = None
+    cpus: float = 1
+    mem: float = 128
+    disk: float = 0
+    gpus: int = 0
+    role: str | None = None
+    constraints: tuple[tuple[str, ...], ...] = ()
+    labels: dict[str, str] = {}
+    env: dict[str, Any] = {}
+    health_checks: tuple[dict[str, Any], ...] = ()
+    tasks_staged: int = 0
+    tasks_running: int = 0
+    tasks_healthy: int = 0
+    tasks_unhealthy: int = 0
+    deployments: tuple[Named, ...] = ()
+    tasks: tuple[Task, ...] = ()
+    last_task_failure: Failure | None = None
+
+
+class Delay(Struct, frozen=True, rename="camel"):
+    time_left_seconds: int = 0
+    overdue: bool = True
+
+
+class Rejected(Struct, frozen=True):
+    """How many offers lacked one thing, of how many looked at for it."""
+
+    reason: str
+    declined: int = 0
+    processed: int = 0
+
+
+class OffersSummary(Struct, frozen=True, rename="camel"):
+    processed_offers_count: int = 0
+    unused_offers_count: int = 0
+    last_unused_offer_at: str | None = None
+    last_used_offer_at: str | None = None
+    reject_summary_last_offers: tuple[Rejected, ...] = ()
+    reject_summary_launch_attempt: tuple[Rejected, ...] = ()
+
+
+class RefusedOffer(Struct, frozen=True, rename="camel"):
+    hostname: str = ""
+    agent_id: str = ""
+
+
+class UnusedOffer(Struct, frozen=True):
+    offer: RefusedOffer = RefusedOffer()
+    reason: tuple[str, ...] = ()
+    timestamp: str = ""
+
+
+class Waiting(Struct, frozen=True, rename="camel"):
+    """An app in ``/v2/queue``."""
+
+    count: int = 0
+    role: str = "*"
+    since: str = ""
+    app: Named | None = None
+    pod: Named | None = None
+    delay: Delay = Delay()
+    processed_offers_summary: OffersSummary = OffersSummary()
+    last_unused_offers: tuple[UnusedOffer, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The id of the app (or pod) that waits."""
+        waiting = self.app or self.pod
+        return waiting.id if waiting else ""
+
+
+class Explanation(Struct, frozen=True, rename="camel"):
+    """Why an app waits, from ``/v3/explain``."""
+
+    app_id: str
+    role: str | None = None
+    explanation: tuple[str, ...] = ()
+
+
+class DeploymentAction(Struct, frozen=True):
+    action: str = ""
+    app: str = ""
+    pod: str = ""
+
+
+class DeploymentStep(Struct, frozen=True):
+    actions: tuple[DeploymentAction, ...] = ()
+
+
+class Deployment(Struct, frozen=True, rename="camel"):
+    """A change under way."""
+
+    id: str
+    version: str = ""
+    affected_apps: tuple[str, ...] = ()
+    current_step: int = 0
+    total_steps: int = 0
+    current_actions: tuple[DeploymentAction, ...] = ()
+
+
+class Started(Struct, frozen=True, rename="camel"):
+    """The answer to a change: its deployment."""
+
+    version: str = ""
+    deployment_id: str = ""
+
+
+class Agent(Struct, frozen=True):
+    """An agent as in ``/v3/agents``."""
+
+    id: str
+    hostname: str = ""
+    attributes: dict[str, str] = {}
+    region: str | None = None
+    zone: str | None = None
+    address: str | None = None
+
+
+class Info(Struct, frozen=True, rename="camel"):
+    name: str = ""
+    version: str | None = None
+    framework_id: str | None = None
+    leader: str | None = None
+
+
+def read(answer: object, shape: type[Read]) -> Read:
+    """One object of an answer. BadAnswerError names the field that is not as it should be."""
+    try:
+        return msgspec.convert(answer, shape, strict=False)
+    except msgspec.ValidationError as error:
+        raise BadAnswerError(f"the answer is not as expected: {error}") from error
+
+
+def read_all(answers: Sequence[object], shape: type[Read]) -> list[Read]:
+    """Every object of an answer's list."""
+    return [read(answer, shape) for answer in answers]

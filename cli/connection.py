@@ -1,0 +1,186 @@
+"""Which scheduler a command talks to, and what it says when that does not work.
+
+Every command gets the same options, and every failure its exit code: 1 refused by the API,
+2 wrong usage, 3 no scheduler reached. The texts end with what to do next.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec
+
+import click
+
+from api.client import (
+    DEFAULT_TIMEOUT_SECONDS,
+    DEFAULT_URL,
+    BadAnswerError,
+    Client,
+    ConflictError,
+    Credentials,
+    OutcomeUnknownError,
+    RefusedError,
+    UnauthorizedError,
+    UnavailableError,
+    UnreachableError,
+)
+from cli.output import visible
+
+P = ParamSpec("P")
+
+_MAX_CREDENTIALS_BYTES = 4096
+_BAD_SEGMENTS = frozenset({"", ".", ".."})
+
+
+class Failure(click.ClickException):
+    """Ends the command: the API refused. Its text goes to standard error."""
+
+    exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(visible(message))
+
+
+class UnreachableFailure(Failure):
+    """Ends the command: no scheduler answered, or none that is ready."""
+
+    exit_code = 3
+
+
+def absolute_id(text: str) -> str:
+    """An argument's app id in its absolute form; on the command line its slash may be left out.
+    click.BadParameter for what can be no id."""
+    path = text.strip("/")
+    if not _BAD_SEGMENTS.isdisjoint(path.split("/")):
+        raise click.BadParameter(f"{text!r} is not an app id; one looks like /web or /shop/web")
+    return "/" + path
+
+
+_OPTIONS = (
+    click.option(
+        "--url",
+        "urls",
+        multiple=True,
+        envvar="STAYER_URL",
+        metavar="URL",
+        help=f"Where the scheduler answers; repeat it for a spare. [env STAYER_URL, separated by "
+        f"spaces; default {DEFAULT_URL}]",
+    ),
+    click.option(
+        "--request-timeout",
+        type=click.FloatRange(min=0.1, max=3600),
+        default=DEFAULT_TIMEOUT_SECONDS,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long to wait for an answer.",
+    ),
+    click.option(
+        "--credentials-file",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        envvar="STAYER_CREDENTIALS_FILE",
+        metavar="FILE",
+        help="A file with USER:PASSWORD for HTTP Basic. [env STAYER_CREDENTIALS_FILE]",
+    ),
+    click.option(
+        "--ca-file",
+        type=click.Path(exists=True, dir_okay=False),
+        envvar="STAYER_CA_FILE",
+        metavar="FILE",
+        help="The certificates to trust for https, PEM. [env STAYER_CA_FILE]",
+    ),
+)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+force_option = click.option(
+    "--force", is_flag=True, help="Cancel deployments that are in the way, where they are."
+)
+
+
+def with_client(command: Callable[Concatenate[Client, P], None]) -> Callable[..., None]:
+    """Give the command its options to reach the API, and the client as first argument."""
+
+    @wraps(command)
+    def connected(
+        *args: Any,
+        urls: tuple[str, ...],
+        request_timeout: float,
+        credentials_file: Path | None,
+        ca_file: str | None,
+        **options: Any,
+    ) -> None:
+        try:
+            client = Client(
+                urls or (DEFAULT_URL,),
+                timeout_seconds=request_timeout,
+                credentials=read_credentials(credentials_file) if credentials_file else None,
+                ca_file=ca_file,
+            )
+        except (ValueError, OSError) as error:
+            raise click.UsageError(visible(str(error))) from error
+        with closing(client), failures_explained():
+            command(client, *args, **options)
+
+    for option in reversed(_OPTIONS):
+        connected = option(connected)
+    return connected
+
+
+def read_credentials(path: Path) -> Credentials:
+    """USER:PASSWORD from the first line of a file. ValueError says what is wrong, not what was
+    read."""
+    with path.open("rb") as file:
+        content = file.read(_MAX_CREDENTIALS_BYTES + 1)
+    try:
+        user, separator, password = content.decode().strip().partition(":")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not UTF-8 text") from None
+    if not (user and separator) or "\n" in password or len(content) > _MAX_CREDENTIALS_BYTES:
+        raise ValueError(f"{path} must hold one line USER:PASSWORD")
+    return Credentials(user, password)
+
+
+@contextmanager
+def failures_explained() -> Iterator[None]:
+    """Turn what the client raises into a text that says what to do next."""
+    try:
+        yield
+    except UnreachableError as error:
+        raise UnreachableFailure(_unreachable(error)) from error
+    except OutcomeUnknownError as error:
+        raise UnreachableFailure(
+            f"The request went out, but no answer came back ({error}).\n"
+            "It may have been carried out: look with `stayer app list` before repeating it."
+        ) from error
+    except BadAnswerError as error:
+        raise UnreachableFailure(
+            f"What answers there does not speak this API: {error}\nCheck --url or STAYER_URL."
+        ) from error
+    except UnavailableError as error:
+        raise UnreachableFailure(
+            f"{error.message}\nThe scheduler is not ready (HTTP {error.status}): try again in a "
+            "few seconds; its log says what it waits for."
+        ) from error
+    except RefusedError as error:
+        raise Failure(_refusal(error)) from error
+
+
+def _unreachable(error: UnreachableError) -> str:
+    places = "\n".join(f"  {url}: {why}" for url, why in error.causes.items())
+    return (
+        f"No scheduler answers:\n{places}\n"
+        "Start one with `stayer local` (it brings a Mesos of its own) or with\n"
+        "`stayer serve --master HOST:PORT`, or name another with --url or STAYER_URL."
+    )
+
+
+def _refusal(error: RefusedError) -> str:
+    lines = [error.message, *(f"  {path}: {reason}" for path, reason in error.details)]
+    if error.deployment_ids:
+        lines += [f"  deployment {id_}" for id_ in error.deployment_ids]
+        lines.append("See `stayer deployment list`. --force cancels them and goes on.")
+    elif isinstance(error, ConflictError):
+        lines.append("To change what exists: `stayer app add --replace FILE`.")
+    elif isinstance(error, UnauthorizedError):
+        lines.append("Give credentials with --credentials-file or STAYER_CREDENTIALS_FILE.")
+    return "\n".join(lines)

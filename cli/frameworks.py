@@ -1,0 +1,26 @@
+"""`stayer framework`: our registration with Mesos as a whole."""
+
+import click
+
+from api.client import Client
+from cli.connection import with_client
+from cli.output import say
+
+
+@click.group()
+def framework() -> None:
+    """The registration with Mesos: teardown."""
+
+
+@framework.command()
+@click.option("--yes", is_flag=True, help="Yes, end every task of every app.")
+@with_client
+def teardown(client: Client, yes: bool) -> None:
+    """Remove the framework from Mesos: every task of every app is killed."""
+    if not yes:
+        raise click.UsageError(
+            "This kills every task of every app and gives up the framework id. If that is "
+            "meant: stayer framework teardown --yes"
+        )
+    client.teardown_framework()
+    say("The framework is removed from Mesos, and its tasks with it.")
