@@ -24,6 +24,7 @@ help: ## list what can be done
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
 
 install: $(VENV)/.installed ## prepare .venv with the product, and nothing more
+	@echo "Stayer is installed in .venv: $(BIN)/stayer --help"
 
 run: install ## boot a genuine Mesos, start Stayer and an example app; Ctrl-C stops all of it
 	@exec $(BIN)/stayer local --demo $(ARGS)

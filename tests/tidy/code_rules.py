@@ -93,7 +93,7 @@ def no_sleep(source: Source) -> Iterator[Finding]:
     """Tests wait for a condition or an event with a deadline, or move a fake clock."""
     for node, name in _uses(source.tree):
         if name in _SLEEPS:
-            yield Finding(source.path, node.lineno, f"no {name} in tests: wait for a condition")
+            yield Finding(source.path, node.lineno, f"no {name} in tests: tests.polling")
 
 
 def no_skip(source: Source) -> Iterator[Finding]:
