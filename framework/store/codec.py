@@ -26,7 +26,7 @@ SCHEMAS: Mapping[Kind, int] = {kind: 1 for kind in Kind if kind not in VOLATILE}
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
 UPGRADES: Mapping[tuple[Kind, int], Upgrade] = {}
 
-_GONE = b"null"
+_GONE = Raw(b"null")
 
 
 class Mark(Struct, frozen=True, gc=False):

@@ -351,7 +351,8 @@ def _create(path: Path) -> None:
     made = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
     if path.is_dir():
         raise StoreUnusableError(f"{path} is a folder; name a file in it")
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for folder in reversed(made):
+        folder.mkdir(mode=0o700, exist_ok=True)
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     for folder in {path.parent, *(folder.parent for folder in made)}:

@@ -1,0 +1,174 @@
+"""The line of a change: round trips, older and newer releases, damage, what is refused."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+
+from framework.domain.app import App
+from framework.domain.instance import Tombstone
+from framework.domain.rollout import Connection
+from framework.domain.state import Change, Kind
+from framework.interfaces import StoreError, StoreUnusableError
+from framework.store.codec import RECORD_MAX_BYTES, SCHEMAS, Codec, excess_bytes
+from tests.property.strategies import changes
+
+STONE = Change(Kind.TOMBSTONE, "web.1", Tombstone("web.1", 7, "expunged"))
+
+
+def tombstone_of(size: int) -> Change:
+    """A change whose line takes ``size`` bytes."""
+    empty = Change(Kind.TOMBSTONE, "t", Tombstone("t", 1, ""))
+    return empty._replace(record=Tombstone("t", 1, "x" * (size - len(Codec().encode(empty)))))
+
+
+@given(changes)
+def test_a_change_survives_its_line(change: Change) -> None:
+    line = Codec().encode(change)
+    assert Codec().decode(line) == change
+    assert type(Codec().decode(line).kind) is Kind
+    assert b"\n" not in line
+
+
+def test_a_line_says_what_it_is_and_leaves_defaults_out() -> None:
+    assert Codec().encode(STONE) == (
+        b'["tombstone",1,"web.1",{"task_id":"web.1","at_ms":7,"why":"expunged"}]'
+    )
+    assert Codec().encode(STONE._replace(record=None)) == b'["tombstone",1,"web.1",null]'
+    assert Codec().encode(Change(Kind.APP, "/a", App(id="/a"))) == b'["app",1,"/a",{"id":"/a"}]'
+
+
+def test_a_volatile_kind_is_a_bug() -> None:
+    with pytest.raises(AssertionError, match="connection is never stored"):
+        Codec().encode(Change(Kind.CONNECTION, "connection", Connection()))
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        App(id="/a", backoff_factor=float("nan")),
+        App(id="/a", backoff_factor=float("inf")),
+        App(id="/a", cmd="\ud800"),
+        App(id="/a", cmd=7),  # type: ignore[arg-type]  # a bug elsewhere must not be stored
+        App(id="/a", env={"A": object()}),  # type: ignore[dict-item]  # the same
+    ],
+    ids=["nan", "infinite", "surrogate", "wrong-type", "no-json"],
+)
+def test_what_could_not_be_read_back_is_refused(record: App) -> None:
+    with pytest.raises(StoreError, match="app '/a' can not be stored"):
+        Codec().encode(Change(Kind.APP, "/a", record))
+
+
+def test_the_limit_on_size_is_exact() -> None:
+    fits, exceeds = tombstone_of(RECORD_MAX_BYTES), tombstone_of(RECORD_MAX_BYTES + 3)
+    assert len(Codec().encode(fits)) == RECORD_MAX_BYTES
+    assert excess_bytes(fits) == 0
+    assert excess_bytes(exceeds) == 3
+    with pytest.raises(StoreError, match=f"{RECORD_MAX_BYTES + 3} bytes"):
+        Codec().encode(exceeds)
+
+
+def reason_from_why(document: dict[str, Any]) -> dict[str, Any]:
+    return {"task_id": document["task_id"], "at_ms": document["at_ms"], "why": document["reason"]}
+
+
+def seconds_to_ms(document: dict[str, Any]) -> dict[str, Any]:
+    return {**document, "at_ms": document["at_ms"] * 1000}
+
+
+LATER = Codec(
+    schemas={**SCHEMAS, Kind.TOMBSTONE: 3},
+    upgrades={(Kind.TOMBSTONE, 1): seconds_to_ms, (Kind.TOMBSTONE, 2): reason_from_why},
+    release="9.1.0",
+)
+OLD_LINE = b'["tombstone",1,"web.1",{"task_id":"web.1","at_ms":7,"reason":"expunged"}]'
+WITHOUT_REASON = b'["tombstone",1,"web.1",{"task_id":"web.1","at_ms":7}]'
+
+
+def test_an_older_record_is_upgraded_step_by_step() -> None:
+    assert LATER.decode(OLD_LINE).record == Tombstone("web.1", 7000, "expunged")
+    newer_line = OLD_LINE.replace(b",1,", b",2,", 1)
+    assert LATER.decode(newer_line).record == Tombstone("web.1", 7, "expunged")
+    assert LATER.decode(b'["tombstone",1,"web.1",null]') == STONE._replace(record=None)
+
+
+def test_an_upgraded_record_is_written_in_the_new_schema() -> None:
+    line = LATER.encode(LATER.decode(OLD_LINE))
+    assert line.startswith(b'["tombstone",3,')
+
+
+def test_a_codec_without_the_needed_upgrade_is_a_bug() -> None:
+    with pytest.raises(AssertionError, match="no upgrade from tombstone 1"):
+        Codec(schemas={**SCHEMAS, Kind.TOMBSTONE: 2}, upgrades={})
+
+
+@pytest.mark.parametrize(
+    "line", [LATER.encode(STONE), b'["holiday",1,"x",{"id":"x"}]'], ids=["schema", "kind"]
+)
+def test_a_newer_record_is_refused(line: bytes) -> None:
+    with pytest.raises(StoreUnusableError, match=r"newer release .* nothing was changed"):
+        Codec().decode(line)
+
+
+def test_the_mark_names_the_release_that_is_needed() -> None:
+    Codec().check_mark(Codec().mark())
+    LATER.check_mark(Codec().mark())
+    with pytest.raises(StoreUnusableError, match=r"release 9\.1\.0 .*tombstone.* schema 3"):
+        Codec(release="1.0.0").check_mark(LATER.mark())
+    kind_of_later = msgspec.json.encode({"release": "8.0", "schemas": {"holiday": 1}})
+    with pytest.raises(StoreUnusableError, match=r"release 8\.0 .*holiday"):
+        Codec().check_mark(kind_of_later)
+
+
+@pytest.mark.parametrize("mark", [b"", b"{}", b'{"release":1}', b"[" * 5000])
+def test_a_malformed_mark_is_refused(mark: bytes) -> None:
+    with pytest.raises(StoreUnusableError, match="mark of its release is malformed"):
+        Codec().check_mark(mark)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"\xff",
+        b"{}",
+        b'["app",1,"/a"]',
+        b'["app",1,"/a",{"id":"/a"},1]',
+        b'["app","1","/a",{"id":"/a"}]',
+        b'["app",1,"/a",{"id":"/a"}',
+        b'["app",1,"/a\xff",{"id":"/a"}]',
+        b'["app",1,"/a",' + b"[" * 100_000 + b"]" * 100_000 + b"]",
+    ],
+)
+def test_a_line_that_says_not_even_what_it_is(line: bytes) -> None:
+    with pytest.raises(StoreUnusableError, match=r"row 7 is malformed|app '/a' is malformed"):
+        Codec().decode(line, "row 7")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'["app",1,"/a",{}]',
+        b'["app",1,"/a",7]',
+        b'["app",1,"/a",{"id":"/a","instances":"many"}]',
+        b'["app",1,"/a",{"id":"/a","kill_selection":"NONE"}]',
+        b'["app",0,"/a",{"id":"/a"}]',
+        b'["app",-1,"/a",{"id":"/a"}]',
+    ],
+)
+def test_damage_is_named_by_kind_and_id(line: bytes) -> None:
+    with pytest.raises(StoreUnusableError, match=r"app '/a'.* is malformed"):
+        Codec().decode(line)
+
+
+@pytest.mark.parametrize("line", [WITHOUT_REASON, OLD_LINE.replace(b":7,", b':{"a":1},')])
+def test_damage_in_an_older_record_is_told_as_damage(line: bytes) -> None:
+    with pytest.raises(StoreUnusableError, match=r"tombstone 'web\.1' \(schema 1\) is malformed"):
+        LATER.decode(line)
+
+
+def test_the_removal_of_an_unknown_kind_is_refused() -> None:
+    assert Codec().gone("app", "/a") == Change(Kind.APP, "/a", None)
+    with pytest.raises(StoreUnusableError, match="holiday"):
+        Codec().gone("holiday", "x")
