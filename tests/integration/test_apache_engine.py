@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from localmesos.apache.engine import ApacheEngine
 from localmesos.apache.errors import EngineError
 from localmesos.apache.leftovers import tasks_of
 from localmesos.cluster import AgentSpec, agent_specs
+from tests.integration.scheduler_client import Scheduler
 
 pytestmark = pytest.mark.mesos
 
@@ -99,6 +101,27 @@ def test_an_agent_killed_comes_back_as_itself(apache_cluster: ApacheCluster) -> 
     assert engine.agent_ids() == ids
     assert engine.agent_pid(1) != pid
     assert len([agent for agent in agents(engine) if agent["active"]]) == 2
+
+
+def test_tasks_outlive_their_agent_and_master_but_not_stop(
+    apache_cluster: ApacheCluster, tmp_path: Path
+) -> None:
+    engine = apache_cluster(1, flags=QUICK_LOSS, state_dir=tmp_path / "state")
+    framework = Scheduler(engine.url, checkpoint=True, failover_seconds=60.0)
+    with closing(framework.stream):
+        task_id = framework.run(framework.offer(), "exec sleep 1000")["task_id"]["value"]
+        eventually(lambda: len(tasks_of(tmp_path / "state")) == 2, "executor and task")
+        processes = tasks_of(tmp_path / "state")
+        engine.kill_agent(0)
+        framework.status(task_id, "TASK_UNREACHABLE")
+        since = framework.mark
+        engine.start_agent(0)
+        framework.status(task_id, "TASK_RUNNING", since)
+        engine.restart_master()
+        framework.stream.wait_end()
+        assert tasks_of(tmp_path / "state") == processes
+        engine.stop()
+        assert [each for each in processes if is_running(each.pid)] == []
 
 
 def test_a_paused_agent_becomes_unreachable_and_returns(apache_cluster: ApacheCluster) -> None:
