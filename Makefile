@@ -18,7 +18,8 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install run test test-fast test-integration test-long check bench clean system-packages
+.PHONY: help install run test test-fast test-integration test-long check bench clean \
+	lint format types import-rules house-rules system-packages
 
 help: ## list what can be done
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -44,11 +45,24 @@ test-long: system-packages $(VENV)/.installed-dev ## the longer forms: many seed
 	@STAYER_SEED=$(SEED) $(PYTEST) tests -m long --timeout=3600 \
 		--hypothesis-profile=long --hypothesis-seed=$(SEED) -n $(JOBS) $(ARGS)
 
-check: $(VENV)/.installed-dev ## lint, format, types, import rules and house rules
+CHECKS := lint format types import-rules house-rules
+
+check: $(VENV)/.installed-dev ## lint, format, types, import rules and house rules: all of them, then fail
+	@$(MAKE) --no-print-directory --keep-going $(CHECKS)
+
+lint: $(VENV)/.installed-dev
 	@scripts/quietly "ruff check" $(BIN)/ruff check .
+
+format: $(VENV)/.installed-dev
 	@scripts/quietly "ruff format" $(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-dev
 	@scripts/quietly "mypy" $(BIN)/mypy
+
+import-rules: $(VENV)/.installed-dev
 	@scripts/quietly "import rules" $(BIN)/lint-imports
+
+house-rules: $(VENV)/.installed-dev
 	@scripts/quietly "house rules" $(BIN)/python -m pytest -q tests/tidy
 
 bench: $(VENV)/.installed-dev ## measure: ARGS="NAME ..." runs tests/bench/NAME.py, without all of them
