@@ -1,8 +1,8 @@
 """One child process that is a Mesos node, as its starter sees it: start, signal, wait, log.
 
-The child lives in a process group of its own (Ctrl-C does not reach it) and ends when the pipe to
-its standard input closes, so a starter that is killed leaves no node behind. A node that is
-stopped by SIGSTOP at that moment is woken by the kernel, because its group has lost its parent.
+The child lives in a process group of its own (Ctrl-C does not reach it). A starter that is killed
+leaves no node behind: the kernel kills the children of a thread that ends (see `node`), so all of
+them are started by one thread that lives as long as this process.
 """
 
 import os
@@ -10,11 +10,13 @@ import signal
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from localmesos.apache.launcher_folder import isolated_python
 from localmesos.apache.node import APPOINT
 
+_SPAWNER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mesos-spawner")
 _TAIL_BYTES = 4096
 _OLD_LOG_BYTES = 32 * 1024 * 1024
 
@@ -39,8 +41,11 @@ class Child:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.bound_log()
         command = [*isolated_python("localmesos.apache.node", self.name), *self._arguments]
+        self._process = _SPAWNER.submit(self._spawn, command).result()
+
+    def _spawn(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as output:
-            self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and module
+            return subprocess.Popen(  # noqa: S603  # our own interpreter and module
                 command,
                 env=self._environment,
                 cwd=self.log.parent,
