@@ -1,0 +1,112 @@
+"""Offers of the wire as offers of the domain.
+
+What matters here is ``plain``: whatever must not be taken like any other resource (volumes, whole
+disks, labelled or unreadable reservations, revocable and shared resources, resources of a
+provider) is marked, so that the core can not take it by mistake.
+"""
+
+import msgspec
+
+from framework.domain.mesos import Agent, Attribute, Offer, OfferResource
+from framework.mesos.wire import (
+    RAW_NOTHING,
+    Ranges,
+    Reservation,
+    WireAttribute,
+    WireOffer,
+    WireResource,
+    is_present,
+    text,
+)
+
+_RESERVATIONS = msgspec.json.Decoder(tuple[Reservation, ...])
+_NANOSECONDS_PER_MS = 1_000_000
+_UNMARKED = (RAW_NOTHING,) * 5
+
+
+def to_offer(wire: WireOffer) -> Offer:
+    """The domain's offer. Raises ValueError (msgspec's, too) for what can not be right."""
+    role = wire.allocation_info.role if wire.allocation_info else "*"
+    start_ms = duration_ms = None
+    if wire.unavailability is not None:
+        start_ms = wire.unavailability.start.nanoseconds // _NANOSECONDS_PER_MS
+        if wire.unavailability.duration is not None:
+            duration_ms = wire.unavailability.duration.nanoseconds // _NANOSECONDS_PER_MS
+    return Offer(
+        wire.id.value,
+        _agent(wire),
+        role,
+        tuple([_resource(resource) for resource in wire.resources]),
+        start_ms,
+        duration_ms,
+    )
+
+
+def _agent(wire: WireOffer) -> Agent:
+    fault_domain = wire.domain.fault_domain if wire.domain else None
+    address = wire.url.address if wire.url else None
+    return Agent(
+        wire.agent_id.value,
+        wire.hostname,
+        tuple([_attribute(attribute) for attribute in wire.attributes]),
+        fault_domain.region.name if fault_domain else None,
+        fault_domain.zone.name if fault_domain else None,
+        address.ip or None if address else None,
+        address.port if address else 5051,
+    )
+
+
+def _attribute(wire: WireAttribute) -> Attribute:
+    if wire.text is not None:
+        return Attribute(wire.name, wire.text.value)
+    if wire.scalar is not None:
+        return Attribute(wire.name, scalar=wire.scalar.value)
+    if wire.ranges is not None:
+        return Attribute(wire.name, ranges=_ranges(wire.ranges))
+    if wire.set is not None:
+        return Attribute(wire.name, items=wire.set.item)
+    raise ValueError(f"the attribute {wire.name!r} has no value")
+
+
+def _resource(wire: WireResource) -> OfferResource:
+    role, plain = "*", True
+    if is_present(wire.reservations):
+        role, plain = _reserved(wire)
+    elif wire.role != "*":
+        # The form before reservation refinement, which we ask Mesos not to use: its
+        # reservation could not be echoed as it came.
+        role, plain = wire.role, False
+    return OfferResource(
+        wire.name,
+        0 if wire.scalar is None else round(wire.scalar.value * 1000),
+        () if wire.ranges is None else _ranges(wire.ranges),
+        () if wire.set is None else wire.set.item,
+        role,
+        "" if role == "*" else text(wire.reservations),
+        plain and not _special(wire),
+    )
+
+
+def _reserved(wire: WireResource) -> tuple[str, bool]:
+    """The innermost role, and whether the stack is an ordinary one, without labels."""
+    stack = _RESERVATIONS.decode(wire.reservations)
+    if not stack:
+        return "*", True
+    return stack[-1].role, not any(is_present(layer.labels) for layer in stack)
+
+
+def _special(wire: WireResource) -> bool:
+    marks = (wire.disk, wire.revocable, wire.shared, wire.provider_id, wire.reservation)
+    if marks == _UNMARKED:  # nearly always, and quick: the wire named none of them
+        return False
+    disk, *others = marks
+    is_volume = is_present(disk) and bytes(disk) != b"{}"
+    return is_volume or any(is_present(other) for other in others)
+
+
+def _ranges(wire: Ranges) -> tuple[tuple[int, int], ...]:
+    ranges = tuple([(each.begin, each.end) for each in wire.range])
+    for begin, end in ranges:
+        if begin > end:
+            raise ValueError("a range ends before it begins")
+    return ranges
