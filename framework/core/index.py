@@ -119,8 +119,9 @@ class AppIndex:
         self, key: str, new: Instance | None, agent: Agent | None, values: dict[str, str]
     ) -> None:
         """Replace what is counted for the instance with the id ``key``."""
-        self._move(key, None if new is None else slot_of(self.app, new))
-        self._place(key, new, agent)
+        slot = None if new is None else slot_of(self.app, new)
+        self._move(key, slot)
+        self._place(key, agent if slot in CURRENT_LIVE else None)
         if self.counts:
             self._count(key, new, values)
 
@@ -136,10 +137,10 @@ class AppIndex:
             self._slot[key] = slot
             self.members[slot][key] = None
 
-    def _place(self, key: str, new: Instance | None, agent: Agent | None) -> None:
-        place = None
-        if new is not None and agent is not None and new.condition not in WAITING:
-            place = (agent.id, agent.zone)
+    def _place(self, key: str, agent: Agent | None) -> None:
+        """Where instances of the present configuration live; old ones are about to go and must
+        not keep new ones away."""
+        place = None if agent is None else (agent.id, agent.zone)
         known = self._placed.get(key)
         if known == place:
             return

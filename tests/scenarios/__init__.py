@@ -1,0 +1,1 @@
+"""Scenarios: what the scheduler decides, as transcripts that read as documentation."""
