@@ -29,6 +29,7 @@ from localmesos.apache.errors import EngineError
 from localmesos.apache.flags import Address, domain_json, flag_variables
 from localmesos.apache.host import check_host
 from localmesos.apache.leftovers import end_tasks, tasks_of
+from localmesos.apache.master_client import agent_is_registered, registered_agents
 from localmesos.cluster import (
     DEFAULT_ATTRIBUTES,
     DEFAULT_HOSTNAME,
@@ -228,7 +229,7 @@ def mesos() -> None:
 )
 def up(ready: Path | None, **options: Any) -> None:
     """Run a whole cluster in the foreground until Ctrl-C."""
-    console = Console(stderr=True)
+    console = Console(stderr=True, soft_wrap=True)
     with stop_on_signals(), running_cluster(ClusterOptions(**options), console) as engine:
         console.print(f"Mesos is ready at {engine.url} (stop it with Ctrl-C)")
         with ready_file(ready, {"mesos": engine.url, "pid": os.getpid()}):
@@ -274,14 +275,19 @@ def master(
 
     Agents with a fault domain need a master with one.
     """
-    console = Console(stderr=True)
+    console = Console(stderr=True, soft_wrap=True)
     with stop_on_signals(), _told_by_click():
         library = _library(console)
         folder = work_dir or _kept_folder("master", port)
         address = Address(nodes.resolve(ip or "127.0.0.1"), port)
         domain = domain_json(AgentSpec("", "", "", region, zone))
         child = nodes.master(library, address, folder, flags=_flags(flags), domain=domain)
-        _run_node(child, folder, console, f"The Mesos master runs at http://{address}")
+        _run_node(
+            child,
+            folder,
+            lambda: registered_agents(address) is not None,
+            lambda text: console.print(f"The Mesos master at http://{address} {text}"),
+        )
 
 
 @mesos.command()
@@ -308,7 +314,7 @@ def agent(
 
     When it is stopped its tasks end too.
     """
-    console = Console(stderr=True)
+    console = Console(stderr=True, soft_wrap=True)
     with stop_on_signals(), _told_by_click():
         library = _library(console)
         its_master = _parse_address(master_address)
@@ -316,19 +322,31 @@ def agent(
         address = Address(nodes.resolve(ip or _address_towards(its_master)), port)
         spec = AgentSpec(hostname or socket.gethostname(), attributes, resources, region, zone)
         child = nodes.agent(library, address, folder, spec, master=its_master, flags=_flags(flags))
-        _run_node(child, folder, console, f"The Mesos agent runs at http://{address}")
+        _run_node(
+            child,
+            folder,
+            lambda: agent_is_registered(address),
+            lambda text: console.print(f"The Mesos agent at http://{address} {text}"),
+        )
 
 
-def _run_node(child: Child, folder: Path, console: Console, text: str) -> None:
+def _run_node(
+    child: Child, folder: Path, is_ready: Callable[[], bool], say: Callable[[str], None]
+) -> None:
     """Run a node until it is stopped; raises EngineError when it ends by itself."""
     child.start()
     try:
-        console.print(f"{text}; its log is {child.log}")
+        say(f"boots; its log is {child.log}")
+        told = False
         while not child.wait(_LOOK_SECONDS):
             child.bound_log()
+            if not told and is_ready():
+                told = True
+                say("is ready (stop it with Ctrl-C)")
         raise EngineError(f"{child.name} ended; the end of its log:\n{child.log_tail()}")
     finally:
-        tasks = tasks_of(folder, [child.pid] if child.is_running() else [])
+        pid = child.running_pid
+        tasks = tasks_of(folder, [] if pid is None else [pid])
         child.end()
         end_tasks(folder, tasks, grace_seconds=1.0)
 

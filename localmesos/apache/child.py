@@ -56,19 +56,21 @@ class Child:
             )
 
     @property
-    def pid(self) -> int:
-        """The process id; raises ProcessLookupError unless it runs."""
-        if self._process is None or not self.is_running():
-            raise ProcessLookupError(f"{self.name} does not run")
-        return self._process.pid
+    def running_pid(self) -> int | None:
+        """The process id; None unless it runs."""
+        process = self._process
+        return process.pid if process is not None and process.poll() is None else None
 
     @property
-    def exit_code(self) -> int | None:
-        """As of subprocess: negative for a signal, None while running or before the start."""
-        return None if self._process is None else self._process.poll()
+    def pid(self) -> int:
+        """The process id; raises ProcessLookupError unless it runs."""
+        pid = self.running_pid
+        if pid is None:
+            raise ProcessLookupError(f"{self.name} does not run")
+        return pid
 
     def is_running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+        return self.running_pid is not None
 
     def send_signal(self, number: int) -> None:
         """Raises ProcessLookupError unless it runs."""

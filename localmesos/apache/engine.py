@@ -145,7 +145,7 @@ class ApacheEngine:
             self._supervisor = None
         with self._lock:
             self._wanted.clear()
-            pids = [child.pid for child in self._children.values() if child.is_running()]
+            pids = [pid for child in self._children.values() if (pid := child.running_pid)]
             if not pids and self._claim is None:
                 return
             tasks = tasks_of(self._state, pids)

@@ -14,7 +14,7 @@ from localmesos.apache.errors import EngineError
 from localmesos.apache.index_settings import IndexSettings, without_credentials
 from localmesos.apache.release import Progress, Release
 
-_CHUNK_BYTES = 256 * 1024
+_CHUNK_BYTES = 64 * 1024  # as much of a broken download may be lost
 _TIMEOUT_SECONDS = 30
 _ATTEMPTS = 3
 _BROKEN = (

@@ -1,0 +1,119 @@
+"""Processes of the engine without Mesos in them: flags by pipe, launchers, leftovers, back-off."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from localmesos.apache.flag_files import prepare_flag_files, serve_flag_files
+from localmesos.apache.launcher_folder import PROGRAMS, isolated_python, write_launcher_folder
+from localmesos.apache.leftovers import end_tasks, tasks_of
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@contextmanager
+def shell(script: str, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that leads a session of its own; killed in the end if it still runs."""
+    environment = {"PATH": os.environ["PATH"], **variables}
+    command = ["/bin/sh", "-c", script]
+    with subprocess.Popen(command, env=environment, start_new_session=True) as process:
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_each_reader_of_a_flag_gets_the_next_value(tmp_path: Path) -> None:
+    values = {"hostname": [f"h{i}" for i in range(200)], "attributes": ["a", "", "ä;b:c"]}
+    flags = prepare_flag_files(tmp_path / "flags", values)
+    serve_flag_files(tmp_path / "flags")
+    for name, expected in values.items():
+        path = Path(flags[name].removeprefix("file://"))
+        assert [path.read_text() for _ in expected] == expected
+
+
+def test_flags_can_be_served_again_after_a_restart(tmp_path: Path) -> None:
+    for _ in range(2):
+        flags = prepare_flag_files(tmp_path, {"hostname": ["one", "two"]})
+        serve_flag_files(tmp_path)
+        path = Path(flags["hostname"].removeprefix("file://"))
+        assert [path.read_text(), path.read_text()] == ["one", "two"]
+
+
+def test_the_launcher_folder_holds_programs_that_start(tmp_path: Path) -> None:
+    folder = write_launcher_folder(tmp_path / "a folder's name")
+    write_launcher_folder(folder)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(PROGRAMS)
+    for program in PROGRAMS:
+        assert os.access(folder / program, os.X_OK)
+        assert sys.executable in (folder / program).read_text()
+
+
+def test_a_program_is_isolated_from_its_environment(tmp_path: Path) -> None:
+    (tmp_path / "localmesos.py").write_text("raise SystemExit('the wrong module')")
+    command = isolated_python("localmesos.apache.node", "a name")
+    environment = {"PYTHONPATH": str(tmp_path), "PYTHONHOME": "/nonexistent"}
+    answer = subprocess.run(
+        [*command, "nonsense", "/nonexistent"],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "cannot load Mesos" in answer.stderr
+
+
+def test_tasks_are_found_by_sandbox_descent_and_session(tmp_path: Path) -> None:
+    sandbox = str(tmp_path / "agent-0" / "sandbox")
+    with (
+        shell("sleep 100 & wait", MESOS_SANDBOX=str(tmp_path.with_name("other")) + "/x") as other,
+        shell("env -i setsid sleep 100 & sleep 100 & wait", MESOS_SANDBOX=sandbox) as task,
+        shell("cd /; sleep 100", MESOS_CONTAINERIZER_RUNTIME_DIRECTORY=sandbox) as executor,
+    ):
+        eventually(lambda: len(tasks_of(tmp_path)) == 5)
+        pids = {each.pid for each in tasks_of(tmp_path)}
+        assert {task.pid, executor.pid} < pids
+        assert other.pid not in pids
+        with_descendants = {each.pid for each in tasks_of(tmp_path, [other.pid])}
+        assert other.pid not in with_descendants
+        assert len(with_descendants) == len(pids) + 1
+        assert end_tasks(tmp_path, frozenset(), grace_seconds=5) == frozenset()
+        assert tasks_of(tmp_path) == frozenset()
+        assert other.poll() is None
+
+
+def test_a_person_looking_into_a_sandbox_is_left_alone(tmp_path: Path) -> None:
+    with shell(f"cd {tmp_path}; sleep 100 & wait") as person:
+        eventually(lambda: Path(f"/proc/{person.pid}/cwd").readlink() == tmp_path)
+        assert end_tasks(tmp_path, frozenset(), grace_seconds=0) == frozenset()
+        assert person.poll() is None
+
+
+def test_who_ignores_sigterm_is_killed_and_who_stopped_is_woken(tmp_path: Path) -> None:
+    sandbox = str(tmp_path / "sandbox")
+    with (
+        shell("trap '' TERM; while :; do sleep 100; done", MESOS_SANDBOX=sandbox) as stubborn,
+        shell("sleep 100", MESOS_SANDBOX=sandbox) as stopped,
+    ):
+        eventually(lambda: len(tasks_of(tmp_path)) >= 3)
+        stopped.send_signal(signal.SIGSTOP)
+        reaper = threading.Thread(target=stubborn.wait)
+        reaper.start()
+        assert end_tasks(tmp_path, frozenset(), grace_seconds=0.3) == frozenset()
+        reaper.join(10)
+        assert stubborn.returncode == -signal.SIGKILL
+        assert stopped.wait(10) == -signal.SIGTERM
