@@ -234,8 +234,10 @@ class Client:
         scheduler without this page (Marathon) explains nothing: an empty list."""
         try:
             answer = self.get("/v3/explain" + (_id_path(app_id) if app_id else ""))
-        except NotFoundError:
-            return []
+        except RefusedError as error:
+            if _is_unknown_page(error):
+                return []
+            raise
         return _objects(answer, "waiting")
 
     def reset_delay(self, app_id: str) -> None:
@@ -254,8 +256,14 @@ class Client:
 
     def list_agents(self) -> list[JsonObject]:
         """Agents seen in offers: {id, hostname, attributes: {name: text}, region, zone,
-        address}."""
-        return _objects(self.get("/v3/agents"))
+        address}. A scheduler without this page (Marathon) tells of none."""
+        try:
+            answer = self.get("/v3/agents")
+        except RefusedError as error:
+            if _is_unknown_page(error):
+                return []
+            raise
+        return _objects(answer)
 
     def info(self) -> JsonObject:
         """Name, version, framework id, leader and settings."""
@@ -372,6 +380,11 @@ def _read(response: urllib3.BaseHTTPResponse, limit: int, deadline: float) -> by
             raise _CutOffError("the answer took too long")
         pieces.append(piece)
     return b"".join(pieces)
+
+
+def _is_unknown_page(error: RefusedError) -> bool:
+    """Whether there is no such page; the last releases of Marathon say so with a 500."""
+    return error.status == 404 or (error.status == 500 and error.message == "URI not found")
 
 
 def _decoded(content: bytes) -> object:

@@ -179,7 +179,7 @@ def _refusal(error: RefusedError) -> str:
     if error.deployment_ids:
         lines += [f"  deployment {id_}" for id_ in error.deployment_ids]
         lines.append("See `stayer deployment list`. --force cancels them and goes on.")
-    elif isinstance(error, ConflictError):
+    elif isinstance(error, ConflictError) and "already exists" in error.message:
         lines.append("To change what exists: `stayer app add --replace FILE`.")
     elif isinstance(error, UnauthorizedError):
         lines.append("Give credentials with --credentials-file or STAYER_CREDENTIALS_FILE.")

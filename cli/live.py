@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from api.client import Client, ClientError, NotFoundError
+from api.client import Client, ClientError
 from cli.answers import Agent, App, Explanation, Info, Task, read, read_all
 from cli.output import Column, as_plain_text, make_table, visible
 
@@ -85,7 +85,7 @@ def take_snapshot(
     """Ask the API how the app is; when it does not answer, the ``last`` one with a note."""
     try:
         found = read(client.get_app(app_id), App)
-        agents = _agents(client)
+        agents = {agent.id: agent for agent in read_all(client.list_agents(), Agent)}
         info = read(client.info(), Info)
         why = _why_waiting(client, found)
     except ClientError as error:
@@ -93,14 +93,6 @@ def take_snapshot(
     tasks = sorted(found.tasks, key=lambda task: (task.host, task.id))
     rows = tuple(_row(task, agents, attribute) for task in tasks)
     return Snapshot(_facts(found, info, urls, _places(tasks, agents)), rows, why)
-
-
-def _agents(client: Client) -> dict[str, Agent]:
-    """Agents by id; none where the scheduler has no such page (Marathon)."""
-    try:
-        return {agent.id: agent for agent in read_all(client.list_agents(), Agent)}
-    except NotFoundError:
-        return {}
 
 
 def plain_snapshot(snapshot: Snapshot, attribute: str) -> str:

@@ -133,10 +133,23 @@ def test_answers_come_without_their_wrapping(
     assert _ask(lambda c: c.get_app("/a"), server) == {"id": "/a"}
 
 
-def test_nothing_is_explained_by_a_scheduler_without_that_page(
-    serve: Callable[[Script], ScriptedServer],
+@pytest.mark.parametrize(
+    "answer", [Answer({"message": "no page"}, 404), Answer({"message": "URI not found"}, 500)]
+)
+def test_scheduler_without_our_pages(
+    serve: Callable[[Script], ScriptedServer], answer: Answer
 ) -> None:
-    assert _ask(lambda c: c.explain(), serve({})) == []
+    server = serve({"GET /v3/explain": answer, "GET /v3/agents": answer})
+    assert _ask(lambda c: c.explain(), server) == []
+    assert _ask(lambda c: c.list_agents(), server) == []
+
+
+def test_our_pages_that_fail(serve: Callable[[Script], ScriptedServer]) -> None:
+    failure = Answer({"message": "a bug"}, 500)
+    server = serve({"GET /v3/explain": failure, "GET /v3/agents": failure})
+    for call in (lambda c: c.explain(), lambda c: c.list_agents()):
+        with pytest.raises(RefusedError, match="a bug"):
+            _ask(call, server)
 
 
 def test_url_that_refuses_is_passed_over_and_asked_last_from_then_on(

@@ -260,6 +260,8 @@ def test_app_that_exists_can_be_replaced(api: ScriptedServer, stayer: Stayer) ->
     result = stayer("app", "add", "-", stdin="{}")
     assert result.exit_code == 1
     assert "--replace" in result.stderr
+    api.script["POST /v2/apps"] = Answer({"message": "changed by others"}, 409)
+    assert stayer("app", "add", "-", stdin="{}").stderr == "Error: changed by others\n"
 
 
 def test_unknown_app(api: ScriptedServer, stayer: Stayer) -> None:
