@@ -43,6 +43,8 @@ _UNSUPPORTED = (
     "no_new_privileges",
 )
 _STATUS_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+_OUTPUT_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+_IN_LOCAL_MODE = "MESOS_NUM_SLAVES"  # a flag that only a mesos-local has
 
 
 class LaunchError(Exception):
@@ -101,6 +103,8 @@ def launch(environment: Mapping[str, str]) -> int:
         _wait_for_agent(environment)
         _close_inherited(status_fd)
         _prepare(container)
+        if _IN_LOCAL_MODE in environment:
+            _stay_in_sandbox()
         command = container.command
         if _is_our_executor(command, environment):
             status = executor.run(command.arguments[1:], container.environment) << 8
@@ -167,6 +171,20 @@ def _prepare(container: Launch) -> None:
         os.setgid(user.gid)
         os.setgroups(user.groups)
         os.setuid(user.uid)
+
+
+def _stay_in_sandbox() -> None:
+    """Send both outputs to the files of the sandbox, the working directory; take no input.
+
+    An agent does that itself, except one of a `mesos-local`, whose containers would write into the
+    agent's log and read its input. Done as the task's user and never through a link, because what
+    lies in the sandbox may have been fetched for the task.
+    """
+    files = ((os.devnull, os.O_RDONLY), ("stdout", _OUTPUT_FLAGS), ("stderr", _OUTPUT_FLAGS))
+    for fd, (name, flags) in enumerate(files):
+        opened = os.open(name, flags, 0o644)
+        os.dup2(opened, fd)
+        os.close(opened)
 
 
 def _user(container: Launch) -> User | None:

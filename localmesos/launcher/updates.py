@@ -50,7 +50,7 @@ class Updates:
         return [{"status": status} for status in self._unacknowledged.values()]
 
     def _keep(self, status: Json) -> Json:
-        uuid = binascii.b2a_base64(os.urandom(16), newline=False).decode()
+        uuid = _random_uuid()
         status = {
             **status,
             "executor_id": {"value": self._executor_id},
@@ -70,6 +70,14 @@ class Updates:
                 del self._unacknowledged[uuid]
                 return
         del self._unacknowledged[next(iter(self._unacknowledged))]
+
+
+def _random_uuid() -> str:
+    """A random UUID in base64. Mesos refuses 16 bytes without the marks of RFC 4122's version 4."""
+    data = bytearray(os.urandom(16))
+    data[6] = data[6] & 0x0F | 0x40
+    data[8] = data[8] & 0x3F | 0x80
+    return binascii.b2a_base64(data, newline=False).decode()
 
 
 def empty_check_status(check: Check) -> Json:

@@ -2,6 +2,7 @@
 
 import binascii
 import os
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def test_a_task_starts_runs_and_finishes(agent: FakeAgent, tmp_path: Path) -> No
     for status in statuses:
         assert status["source"] == "SOURCE_EXECUTOR"
         assert status["executor_id"] == {"value": "task-1"}
-        assert len(binascii.a2b_base64(status["uuid"])) == 16
+        assert uuid.UUID(bytes=binascii.a2b_base64(status["uuid"])).version == 4
     assert len({status["uuid"] for status in statuses}) == 3
     assert (tmp_path / "stdout").read_text() == "out\n"
     log = (tmp_path / "stderr").read_text()
