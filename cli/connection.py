@@ -57,6 +57,22 @@ def absolute_id(text: str) -> str:
     return "/" + path
 
 
+# Marathon's keys for errors of structure, which stand alone in its answers.
+_STRUCTURE = {
+    "error.path.missing": "is missing",
+    "error.expected.jsstring": "must be a text",
+    "error.expected.jsnumber": "must be a number",
+    "error.expected.jsboolean": "must be true or false",
+    "error.expected.jsarray": "must be a list",
+    "error.expected.jsobject": "must be an object",
+    "error.minLength": "is too short",
+    "error.maxLength": "is too long",
+    "error.min": "is too small",
+    "error.max": "is too large",
+    "error.pattern": "is not of the right form",
+    "error.unknown.enum.literal": "is none of the allowed words",
+}
+
 _OPTIONS = (
     click.option(
         "--url",
@@ -175,7 +191,7 @@ def _unreachable(error: UnreachableError) -> str:
 
 
 def _refusal(error: RefusedError) -> str:
-    lines = [error.message, *(f"  {path}: {reason}" for path, reason in error.details)]
+    lines = [error.message, *(f"  {path}: {_in_words(why)}" for path, why in error.details)]
     if error.deployment_ids:
         lines += [f"  deployment {id_}" for id_ in error.deployment_ids]
         lines.append("See `stayer deployment list`. --force cancels them and goes on.")
@@ -184,3 +200,8 @@ def _refusal(error: RefusedError) -> str:
     elif isinstance(error, UnauthorizedError):
         lines.append("Give credentials with --credentials-file or STAYER_CREDENTIALS_FILE.")
     return "\n".join(lines)
+
+
+def _in_words(reason: str) -> str:
+    words = _STRUCTURE.get(reason)
+    return f"{words} ({reason})" if words else reason

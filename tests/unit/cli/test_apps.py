@@ -225,7 +225,7 @@ def test_wait_gives_up_and_says_where_to_look(api: ScriptedServer, stayer: Staye
 def test_refusal_of_bad_input_names_each_path(api: ScriptedServer, stayer: Stayer) -> None:
     details = [
         {"path": "/constraints(0)", "errors": ["unknown operator NEAR"]},
-        {"path": "/cpus", "errors": ["a", "b"]},
+        {"path": "/cpus", "errors": ["error.min", "b"]},
     ]
     body = {"message": "Object is not valid", "details": details}
     api.script["POST /v2/apps"] = Answer(body, 422)
@@ -235,7 +235,7 @@ def test_refusal_of_bad_input_names_each_path(api: ScriptedServer, stayer: Staye
         """\
         Error: Object is not valid
           /constraints(0): unknown operator NEAR
-          /cpus: a
+          /cpus: is too small (error.min)
           /cpus: b
         """
     )
