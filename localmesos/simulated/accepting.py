@@ -18,6 +18,9 @@ from localmesos.simulated.resources import (
 from localmesos.simulated.state import Agent, Cluster, Framework, Offer, Task
 
 _MOST_TASK_ID_BYTES = 255
+_COMMAND_OR_EXECUTOR = (
+    "Task should have at least one (but not both) of CommandInfo or ExecutorInfo present"
+)
 _OPERATIONS_ANSWERED = frozenset({"RESERVE", "UNRESERVE", "CREATE", "DESTROY"})
 
 
@@ -137,29 +140,35 @@ def _operate(
     if operation.type in _OPERATIONS_ANSWERED:
         _refuse_operation(cluster, framework, operation, "Not supported by the simulated Mesos")
         return left
+    infos = _infos(operation)
+    try:
+        wanted = [(info, _bag(info)) for info in infos]
+    except ValueError as wrong:  # Mesos then refuses all tasks of the operation
+        for info in infos:
+            _err(cluster, now, framework, info, str(wrong))
+        return left
     if operation.launch_group is not None:
-        return _launch_group(cluster, now, seat, agent, operation.launch_group, left)
-    for info in _infos(operation):
-        left = _launch(cluster, now, seat, agent, info, left)
+        executor = operation.launch_group.executor
+        return _launch_group(cluster, now, seat, agent, executor, wanted, left)
+    for info, bag in wanted:
+        error = _task_error(seat, agent, info, bag, left)
+        if error is None and (info.command is None) == (info.executor is None):
+            error = _COMMAND_OR_EXECUTOR
+        if error is None:
+            left = minus(left, bag)
+            _begin(cluster, now, seat, agent, info, bag)
+        else:
+            _err(cluster, now, framework, info, error)
     return left
 
 
-def _launch(
-    cluster: Cluster,
-    now: float,
-    seat: allocation.Seat,
-    agent: Agent,
-    info: wire.Task,
-    left: Bag,
-) -> Bag:
-    framework = seat[0]
-    bag, error = _checked(seat, agent, info, left)
-    if error is not None:
-        reason = "REASON_TASK_INVALID"
-        _refuse_task(cluster, now, framework, info, "TASK_ERROR", reason, error)
-        return left
-    _begin(cluster, now, seat, agent, info, bag)
-    return minus(left, bag)
+def _bag(info: wire.Task) -> Bag:
+    bag = from_wire(info.resources)
+    return bag if info.executor is None else plus(bag, from_wire(info.executor.resources))
+
+
+def _err(cluster: Cluster, now: float, framework: Framework, info: wire.Task, message: str) -> None:
+    _refuse_task(cluster, now, framework, info, "TASK_ERROR", "REASON_TASK_INVALID", message)
 
 
 def _launch_group(
@@ -167,23 +176,22 @@ def _launch_group(
     now: float,
     seat: allocation.Seat,
     agent: Agent,
-    group: wire.LaunchGroup,
+    executor: wire.Executor,
+    wanted: list[tuple[wire.Task, Bag]],
     left: Bag,
 ) -> Bag:
     """All tasks of the group or none."""
-    framework, checked, rest = seat[0], [], left
-    infos = group.task_group.tasks
-    for info in infos:
-        bag, error = _checked(seat, agent, info, rest, executor=group.executor)
+    framework, rest = seat[0], left
+    for info, bag in wanted:
+        error = _task_error(seat, agent, info, bag, rest)
         if error is not None:
-            for each in infos:
-                reason = "REASON_TASK_GROUP_INVALID"
+            reason = "REASON_TASK_GROUP_INVALID"
+            for each, _ in wanted:
                 _refuse_task(cluster, now, framework, each, "TASK_ERROR", reason, error)
             return left
-        checked.append((info, bag))
         rest = minus(rest, bag)
-    for info, bag in checked:
-        info.executor = group.executor
+    for info, bag in wanted:
+        info.executor = executor
         _begin(cluster, now, seat, agent, info, bag)
     return rest
 
@@ -209,37 +217,22 @@ def _begin(
     tasks.start(cluster, now, task)
 
 
-def _checked(
-    seat: allocation.Seat,
-    agent: Agent,
-    info: wire.Task,
-    left: Bag,
-    *,
-    executor: wire.Executor | None = None,
-) -> tuple[Bag, str | None]:
-    """What the task takes, and why it may not be launched."""
+def _task_error(
+    seat: allocation.Seat, agent: Agent, info: wire.Task, bag: Bag, left: Bag
+) -> str | None:
+    """Why a task may not be launched, in the order in which the master looks."""
     framework, role = seat
     error = _identity_error(framework, agent, info)
-    if error is None and executor is None and (info.command is None) == (info.executor is None):
-        error = (
-            "Task should have at least one (but not both) of CommandInfo or ExecutorInfo present"
-        )
     if error is not None:
-        return EMPTY, error
+        return error
     if not info.resources:
-        return EMPTY, "Task uses no resources"
-    try:
-        bag = from_wire(info.resources)
-        if info.executor is not None:
-            bag = plus(bag, from_wire(info.executor.resources))
-    except ValueError as wrong:
-        return EMPTY, str(wrong)
+        return "Task uses no resources"
     if not contains(left, bag):
-        return bag, (
+        return (
             f"Total resources {to_text(bag, role)} required by task and its executor is more than "
             f"available {to_text(left, role)}"
         )
-    return bag, None
+    return None
 
 
 def _identity_error(framework: Framework, agent: Agent, info: wire.Task) -> str | None:

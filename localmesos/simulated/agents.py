@@ -3,7 +3,7 @@
 from localmesos.cluster import AgentSpec
 from localmesos.simulated import allocation, events, tasks
 from localmesos.simulated.resources import minus, parse_text
-from localmesos.simulated.state import TERMINAL, Agent, AgentState, Cluster, Framework, Task
+from localmesos.simulated.state import Agent, AgentState, Cluster, Framework, Task
 
 
 def add_agent(cluster: Cluster, now: float, spec: AgentSpec) -> Agent:
@@ -22,10 +22,20 @@ def add_agent(cluster: Cluster, now: float, spec: AgentSpec) -> Agent:
 
 
 def disconnect_agent(cluster: Cluster, now: float, agent: Agent) -> None:
-    """Its connection breaks: no offers and no updates, but not given up yet."""
-    if agent.state is AgentState.REGISTERED:
-        agent.state = AgentState.DISCONNECTED
-        _rescind(cluster, now, agent)
+    """Its connection breaks: no offers and no updates, but not given up yet.
+
+    Tasks of frameworks that do not checkpoint are lost with the agent's process.
+    """
+    if agent.state is not AgentState.REGISTERED:
+        return
+    agent.state = AgentState.DISCONNECTED
+    _rescind(cluster, now, agent)
+    for task in [each for each in agent.tasks if not each.framework.checkpoint]:
+        if not task.ended:
+            message = f"Agent {agent.spec.hostname} disconnected"
+            reason = "REASON_AGENT_DISCONNECTED"
+            tasks.answer(cluster, now, task, "TASK_LOST", reason, message)
+        _shut_down(cluster, now, task, "TASK_LOST")
 
 
 def lose_agent(cluster: Cluster, now: float, agent: Agent) -> None:
@@ -39,11 +49,11 @@ def lose_agent(cluster: Cluster, now: float, agent: Agent) -> None:
         framework = task.framework
         framework.tasks.pop(task.id, None)
         framework.unreachable[task.id] = task
-        if task.state not in TERMINAL and not was_recovered:
+        if not task.ended and not was_recovered:
             state = "TASK_UNREACHABLE" if framework.partition_aware else "TASK_LOST"
-            message = f"Agent {agent.spec.hostname} is unreachable: health check timed out"
+            message = "health check timed out"
             reason = "REASON_AGENT_REMOVED"
-            tasks.answer(cluster, now, framework, task, state, reason, message, unreachable_at=now)
+            tasks.answer(cluster, now, task, state, reason, message, unreachable_at=now)
     _rescind(cluster, now, agent)
     _tell_failure(cluster, agent)
 
@@ -58,11 +68,12 @@ def return_agent(cluster: Cluster, now: float, agent: Agent) -> None:
         framework.unreachable.pop(task.id, None)
         framework.tasks[task.id] = task
         if before is AgentState.UNREACHABLE and not framework.partition_aware:
-            _shut_down(cluster, now, task)
-        elif before is AgentState.UNREACHABLE and task.state not in TERMINAL:
-            message = f"Agent {agent.spec.hostname} reregistered"
+            # Mesos kills what it called lost before, and does not say so again.
+            _shut_down(cluster, now, task, "TASK_KILLED")
+        elif before is AgentState.UNREACHABLE and not task.ended:
+            message = "Unreachable agent re-reregistered"
             reason = "REASON_AGENT_REREGISTERED"
-            tasks.answer(cluster, now, framework, task, task.state, reason, message)
+            tasks.answer(cluster, now, task, task.state, reason, message, whole=True)
         tasks.send(cluster, now, task)
     kills, agent.kills = agent.kills, []
     for task in kills:
@@ -71,11 +82,11 @@ def return_agent(cluster: Cluster, now: float, agent: Agent) -> None:
     cluster.allocation_due = now
 
 
-def _shut_down(cluster: Cluster, now: float, task: Task) -> None:
-    """Mesos lets tasks of frameworks that are not PARTITION_AWARE not come back."""
-    if task.state not in TERMINAL:
-        task.state = "TASK_KILLED"
-        allocation.recover(cluster, now, (task.framework, task.role), task.agent, task.bag)
+def _shut_down(cluster: Cluster, now: float, task: Task, state: str) -> None:
+    """End a task of which the framework gets no further update."""
+    if not task.ended:
+        task.state = state  # timers of the task look at it
+        tasks.end_known(cluster, now, task)
     tasks.forget(task.framework, task)
 
 
@@ -86,13 +97,12 @@ def mark_gone(cluster: Cluster, now: float, agent: Agent) -> None:
     agent.state = AgentState.GONE
     for task in list(agent.tasks):
         framework = task.framework
-        if task.state not in TERMINAL:
+        if not task.ended:
             state = "TASK_GONE_BY_OPERATOR" if framework.partition_aware else "TASK_LOST"
-            message = f"Agent {agent.spec.hostname} has been marked gone"
+            message = "Agent has been marked gone"
             reason = "REASON_AGENT_REMOVED_BY_OPERATOR"
-            tasks.answer(cluster, now, framework, task, state, reason, message)
-            task.state = state
-        tasks.forget(framework, task)
+            tasks.answer(cluster, now, task, state, reason, message)
+        _shut_down(cluster, now, task, "TASK_GONE_BY_OPERATOR")
     _rescind(cluster, now, agent)
     for name, milli in agent.total.scalars.items():
         cluster.total[name] -= milli
@@ -119,7 +129,7 @@ def restart_master(cluster: Cluster, *, registry: bool) -> None:
         agent.kills.clear()
         agent.free = agent.total
         for task in agent.tasks:
-            if task.state not in TERMINAL:
+            if not task.ended:
                 _take_back(agent, task)
 
 
@@ -145,7 +155,4 @@ def remove_tasks(cluster: Cluster, now: float, framework: Framework) -> None:
     """Kill all tasks of a framework without telling anybody: it is removed."""
     for agent in cluster.agents.values():
         for task in [each for each in agent.tasks if each.framework is framework]:
-            if task.state not in TERMINAL:
-                task.state = "TASK_KILLED"
-                allocation.recover(cluster, now, (framework, task.role), agent, task.bag)
-            tasks.forget(framework, task)
+            _shut_down(cluster, now, task, "TASK_KILLED")

@@ -27,7 +27,7 @@ def behaviour_of(task: wire.Task) -> Behaviour | None:
     labels: dict[str, str] = {}
     if task.labels is not None:
         labels = {e.key: e.value for e in task.labels.labels if e.key.startswith(_PREFIX)}
-    if match is None and not labels and task.health_check is None:
+    if match is None and not labels and not bytes(task.health_check):
         return None
     run_seconds = float(match[1] or 0) if match else 0.0
     code = int(match[2]) if match else None
@@ -54,4 +54,4 @@ def _seconds(text: str | None) -> float | None:
 def _healthy(task: wire.Task, asked: str | None) -> bool | None:
     if asked is not None:
         return asked == "true"
-    return None if task.health_check is None else True
+    return True if bytes(task.health_check) else None

@@ -103,11 +103,11 @@ def update(cluster: Cluster, task: Task, sent: Update) -> bytes:
         task_id if task.executor is None else encode(task.executor),
         sent.timestamp,
         sent.uuid.encode(),
-        _container_status(cluster, task),
+        container_status(cluster, task),
     )
 
 
-def _container_status(cluster: Cluster, task: Task) -> bytes:
+def container_status(cluster: Cluster, task: Task) -> bytes:
     return (
         b'{"container_id":{"value":"%b-0000-4000-8000-%012x"},"network_infos":'
         b'[{"ip_addresses":[{"ip_address":"%b","protocol":"IPv4"}]}]}'
@@ -126,6 +126,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     executor_id: dict[str, str] | None = None
     healthy: bool | None = None
     unreachable_time: dict[str, int] | None = None
+    container_status: msgspec.Raw | None = None
     source: str = msgspec.field(default_factory=lambda: "SOURCE_MASTER")
 
 

@@ -10,14 +10,14 @@ import msgspec
 
 from localmesos.simulated import agents, allocation, events, wire
 from localmesos.simulated.resources import EMPTY, Bag, plus, to_view, to_wire
-from localmesos.simulated.state import TERMINAL, Agent, AgentState, Cluster, Framework, Task
+from localmesos.simulated.state import Agent, AgentState, Cluster, Framework, Task
 
 Json = dict[str, object]
 _PRESENT = (AgentState.REGISTERED, AgentState.DISCONNECTED)
 
 
 def answer(cluster: Cluster, now: float, call: wire.OperatorCall) -> Json | None:
-    """The answer to a call, an empty one for a command. Raises ValueError for a wrong call."""
+    """The answer to a call, None for a command. Raises ValueError, or KeyError: no such agent."""
     match call.type:
         case "GET_HEALTH":
             return {"type": call.type, "get_health": {"healthy": True}}
@@ -40,10 +40,8 @@ def answer(cluster: Cluster, now: float, call: wire.OperatorCall) -> Json | None
             }
             return {"type": call.type, "get_state": state}
         case "MARK_AGENT_GONE" if call.mark_agent_gone is not None:
-            agent = cluster.agents.get(call.mark_agent_gone.agent_id.value)
-            if agent is None:
-                raise ValueError("Agent not found")
-            agents.mark_gone(cluster, now, agent)
+            agent_id = call.mark_agent_gone.agent_id.value
+            agents.mark_gone(cluster, now, cluster.agents[agent_id])
             return None
     raise ValueError(f"{call.type} is not answered by the simulated Mesos")
 
@@ -79,7 +77,7 @@ def _agent_info(agent: Agent) -> Json:
 def _agent(cluster: Cluster, agent: Agent, offered: Bag) -> Json:
     used = EMPTY
     for task in agent.tasks:
-        if task.state not in TERMINAL:
+        if not task.ended:
             used = plus(used, task.bag)
     return {
         "active": agent.state is AgentState.REGISTERED,
@@ -113,7 +111,11 @@ def _tasks(cluster: Cluster) -> Json:
     known = cluster.frameworks.values()
     return {
         "tasks": [_task(task) for each in known for task in each.tasks.values()],
-        "unreachable_tasks": [_task(task) for each in known for task in each.unreachable.values()],
+        "unreachable_tasks": [
+            _task(task) | {"state": "TASK_UNREACHABLE"}
+            for each in known
+            for task in each.unreachable.values()
+        ],
         "completed_tasks": [done for each in known for done in _completed(each)],
     }
 

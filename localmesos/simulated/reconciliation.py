@@ -16,7 +16,7 @@ def reconcile(
     """Answer for the asked tasks, or for all known ones when none is asked for."""
     if not asked:
         for task in list(framework.tasks.values()):
-            _answer_latest(cluster, now, framework, task)
+            _answer_latest(cluster, now, task)
         return
     for each in asked:
         agent_id = each.agent_id.value if each.agent_id is not None else None
@@ -28,9 +28,9 @@ def _explicit(
 ) -> None:
     task = framework.tasks.get(task_id)
     if task is not None:
-        _answer_latest(cluster, now, framework, task)
+        _answer_latest(cluster, now, task)
         return
-    verdict = _unknown(cluster, framework, task_id, agent_id)
+    verdict = _unknown(cluster, agent_id)
     if verdict is None:
         return
     state, message, unreachable_at = verdict
@@ -51,26 +51,21 @@ def _explicit(
     cluster.emit(framework, events.master_update(status))
 
 
-def _answer_latest(cluster: Cluster, now: float, framework: Framework, task: Task) -> None:
+def _answer_latest(cluster: Cluster, now: float, task: Task) -> None:
     """The state last sent, not the last reported: updates must not seem to overtake each other."""
     state = task.pending[0].state if task.pending else task.state
     message = "Reconciliation: Latest task state"
-    tasks.answer(cluster, now, framework, task, state, _REASON, message)
+    tasks.answer(cluster, now, task, state, _REASON, message, whole=True)
 
 
-def _unknown(
-    cluster: Cluster, framework: Framework, task_id: str, agent_id: str | None
-) -> tuple[str, str, float | None] | None:
-    """(state, message, since when unreachable), or None for silence."""
+def _unknown(cluster: Cluster, agent_id: str | None) -> tuple[str, str, float | None] | None:
+    """(state, message, since when unreachable), or None for silence: the agent alone decides."""
     agent = cluster.agents.get(agent_id) if agent_id is not None else None
     state = agent.state if agent is not None else None
     if state in (AgentState.REGISTERED, AgentState.DISCONNECTED):
         return "TASK_GONE", "Task is unknown to the agent", None
     if state is AgentState.RECOVERED or (agent_id is None and _any_recovered(cluster)):
         return None
-    task = framework.unreachable.get(task_id)
-    if task is not None:
-        return "TASK_UNREACHABLE", "Task is unreachable", task.agent.unreachable_at
     if agent is not None and state is AgentState.UNREACHABLE:
         return "TASK_UNREACHABLE", "Task is unreachable", agent.unreachable_at
     if state is AgentState.GONE:

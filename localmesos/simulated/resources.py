@@ -156,7 +156,7 @@ def parse_text(text: str) -> Bag:
         elif value[0] == "{":
             sets[name] = frozenset(parse_items(value))
         else:
-            scalars[name] = _milli(float(value))
+            scalars[name] = _scalar(name, float(value))
     return Bag(scalars, ranges, sets)
 
 
@@ -170,10 +170,19 @@ def parse_items(text: str) -> tuple[str, ...]:
     return tuple(item for item in (piece.strip() for piece in text[1:-1].split(",")) if item)
 
 
-def _milli(value: float) -> int:
+def _scalar(name: str, value: float) -> int:
     if not 0 <= value <= _MAX_AMOUNT:
-        raise ValueError(f"Invalid scalar resource: {value:g} is no amount")
+        text = f"{name}:{value:g}"
+        raise ValueError(f"Resource '{text}' is invalid: Invalid scalar resource: value <= 0")
     return round(value * 1000)
+
+
+def _ranges(name: str, pieces: list[wire.Range]) -> Ranges:
+    for each in pieces:
+        if each.begin > each.end:
+            text = f"{name}:[{each.begin}-{each.end}]"
+            raise ValueError(f"Resource '{text}' is invalid: Invalid ranges resource: begin > end")
+    return tuple((each.begin, each.end) for each in pieces)
 
 
 _interned: dict[tuple[tuple[str, int], ...], dict[str, int]] = {}
@@ -189,15 +198,14 @@ def from_wire(resources: list[wire.Resource]) -> Bag:
     sets: dict[str, frozenset[str]] = {}
     for resource in resources:
         name = resource.name
-        if resource.reservations or resource.disk:
+        if resource.reservations or bytes(resource.disk):
             raise ValueError(f"no reserved {name} and no volumes are to be had here")
         if resource.scalar is not None:
-            if (milli := _milli(resource.scalar.value)) != 0:
+            milli = _scalar(name, resource.scalar.value)
+            if milli:
                 scalars[name] = scalars.get(name, 0) + milli
         elif resource.ranges is not None:
-            asked = tuple((piece.begin, piece.end) for piece in resource.ranges.range)
-            if any(begin > end for begin, end in asked):
-                raise ValueError(f"Resource '{name}' is invalid: begin > end")
+            asked = _ranges(name, resource.ranges.range)
             ranges[name] = ranges_plus(ranges.get(name, ()), asked)
         elif resource.set is not None:
             sets[name] = sets.get(name, frozenset()) | frozenset(resource.set.item)

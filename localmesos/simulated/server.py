@@ -188,6 +188,8 @@ class Server:
         try:
             call = wire.decode_operator_call(body)
             answer = operator_api.answer(self.cluster, self._loop.time(), call)
+        except KeyError as error:
+            return response(404, f"Agent {error} not found".encode())
         except _UNREADABLE as error:
             return response(400, str(error).encode())
         if answer is None:

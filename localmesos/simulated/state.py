@@ -98,10 +98,13 @@ class Task:
     executor: str | None = None
     """None for the command executor, whose id is the task's."""
     state: str = "TASK_STAGING"
-    """The latest, which the scheduler may not have been told yet."""
+    """The latest, which neither the master nor the scheduler may have been told yet."""
+    ended: bool = False
+    """The master knows that its state is terminal, so its resources are free."""
     pending: list[Update] | None = None
     """Not yet acknowledged, in order; only the first has been sent."""
     healthy: bool | None = None
+    """As the latest update said: only those of the health check say it."""
     kill_asked: bool = False
 
 

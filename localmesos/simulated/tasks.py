@@ -5,6 +5,8 @@ task is on its way, and it is sent again after 10, 20, 40, ... seconds. A task t
 its resources back at once, but is known until its last update is acknowledged.
 """
 
+import msgspec
+
 from localmesos.simulated import allocation, events
 from localmesos.simulated.state import (
     TERMINAL,
@@ -59,8 +61,7 @@ def end(cluster: Cluster, now: float, task: Task, state: str, message: str | Non
 def report_health(cluster: Cluster, now: float, task: Task, *, healthy: bool) -> None:
     if task.state in TERMINAL:
         return
-    task.healthy = healthy
-    report(cluster, now, task, task.state, reason=HEALTH_REASON)
+    report(cluster, now, task, task.state, reason=HEALTH_REASON, healthy=healthy)
 
 
 def report(
@@ -71,13 +72,12 @@ def report(
     *,
     message: str | None = None,
     reason: str | None = None,
+    healthy: bool | None = None,
 ) -> None:
     """The executor says how the task is."""
-    update = Update(cluster.uuid(), state, now + cluster.wall_offset, reason, message, task.healthy)
-    task.state = state
-    if state in TERMINAL:
-        cluster.counters.ended += 1
-        allocation.recover(cluster, now, (task.framework, task.role), task.agent, task.bag)
+    wall = now + cluster.wall_offset
+    update = Update(cluster.uuid(), state, wall, reason, message, healthy)
+    task.state, task.healthy = state, healthy
     if task.pending is None:
         task.pending = [update]
         send(cluster, now, task)
@@ -86,16 +86,29 @@ def report(
 
 
 def send(cluster: Cluster, now: float, task: Task, attempt: int = 0) -> None:
-    """Send the oldest update of a task, and plan to send it again."""
+    """Send the oldest update of a task, and plan to send it again.
+
+    With each update the agent tells the master the latest state too: only then, and not when a
+    later update joins the queue, does the master learn that a task has ended.
+    """
     if task.pending is None:
         return
     update = task.pending[0]
     cluster.retries.add(now, (task, update), attempt)
     if task.agent.state is AgentState.REGISTERED:
+        if task.state in TERMINAL and not task.ended:
+            end_known(cluster, now, task)
         if cluster.faults.held is not None:
             cluster.faults.held.append((task, update))
         else:
             forward(cluster, task, update)
+
+
+def end_known(cluster: Cluster, now: float, task: Task) -> None:
+    """The master learns that a task has ended: its resources are free."""
+    task.ended = True
+    cluster.counters.ended += 1
+    allocation.recover(cluster, now, (task.framework, task.role), task.agent, task.bag)
 
 
 def forward(cluster: Cluster, task: Task, update: Update) -> None:
@@ -172,15 +185,19 @@ def kill(cluster: Cluster, now: float, task: Task) -> None:
 def answer(
     cluster: Cluster,
     now: float,
-    framework: Framework,
     task: Task,
     state: str,
     reason: str,
     message: str,
     *,
+    whole: bool = False,
     unreachable_at: float | None = None,
 ) -> None:
-    """The master itself tells how a known task is; nothing to acknowledge."""
+    """The master itself tells how a known task is; nothing to acknowledge.
+
+    A `whole` answer repeats what the last status said of health and container.
+    """
+    healthy = task.pending[0].healthy if task.pending else task.healthy
     nanoseconds = None
     if unreachable_at is not None:
         nanoseconds = {"nanoseconds": int((unreachable_at + cluster.wall_offset) * 1e9)}
@@ -192,7 +209,8 @@ def answer(
         now + cluster.wall_offset,
         {"value": task.agent.id},
         None if task.executor is None else {"value": task.executor},
-        task.healthy,
+        healthy if whole else None,
         nanoseconds,
+        msgspec.Raw(events.container_status(cluster, task)) if whole else None,
     )
-    cluster.emit(framework, events.master_update(status))
+    cluster.emit(task.framework, events.master_update(status))

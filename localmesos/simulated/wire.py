@@ -32,6 +32,10 @@ CALLS = frozenset(
 )
 
 
+ABSENT = msgspec.Raw(b"")
+"""In place of a part that is not looked into and was not given."""
+
+
 class Id(Struct, frozen=True, gc=False):
     value: str
 
@@ -60,7 +64,7 @@ class Resource(Struct, gc=False):
     ranges: Ranges | None = None
     set: Items | None = None
     reservations: list[msgspec.Raw] = []
-    disk: msgspec.Raw | None = None
+    disk: msgspec.Raw = ABSENT
 
 
 class Label(Struct, gc=False):
@@ -90,7 +94,7 @@ class Task(Struct, gc=False):
     resources: list[Resource] = []
     command: Command | None = None
     executor: Executor | None = None
-    health_check: msgspec.Raw | None = None
+    health_check: msgspec.Raw = ABSENT
     labels: Labels | None = None
 
 

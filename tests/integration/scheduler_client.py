@@ -57,7 +57,9 @@ class Stream:
         self.status = self._answer.status
         self.id = self._answer.headers.get("Mesos-Stream-Id")
         if self.status != 200:
-            raise UnexpectedError(f"SUBSCRIBE: {self.status} {self._answer.read()!r}")
+            text = self._answer.read().decode()
+            self._connection.close()
+            raise UnexpectedError(f"SUBSCRIBE: {self.status} {text}")
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
@@ -97,6 +99,7 @@ class Stream:
             with contextlib.suppress(OSError):  # the other side may be faster
                 self._socket.shutdown(2)
         self._thread.join(DEADLINE_SECONDS)
+        self._answer.close()
         self._connection.close()
 
 
