@@ -49,16 +49,15 @@ class Supervisor:
     def _run(self) -> None:
         log_checked_at = time.monotonic()
         while not self._stop.wait(_LOOK_SECONDS):
-            children = self._watched()
+            children, now = self._watched(), time.monotonic()
             for name, child in children.items():
-                self._look_after(name, child)
-            if time.monotonic() - log_checked_at > _LOG_SECONDS:
-                log_checked_at = time.monotonic()
+                self._look_after(name, child, now)
+            if now - log_checked_at > _LOG_SECONDS:
+                log_checked_at = now
                 for child in children.values():
                     child.bound_log()
 
-    def _look_after(self, name: str, child: Child) -> None:
-        now = time.monotonic()
+    def _look_after(self, name: str, child: Child, now: float) -> None:
         record = self._records.setdefault(name, _Record(started_at=now))
         if child.is_running():
             record.seen_ended_at = None
@@ -75,4 +74,4 @@ class Supervisor:
         try:
             self._restart(name)
         except (EngineError, OSError):
-            record.seen_ended_at = time.monotonic()  # tried again after the longer delay
+            record.seen_ended_at = now  # tried again after the longer delay

@@ -8,8 +8,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -217,25 +217,57 @@ def test_stop_leaves_no_process(apache_cluster: ApacheCluster, tmp_path: Path) -
     engine.stop()
 
 
-def test_a_starter_killed_leaves_no_node(tmp_path: Path) -> None:
+@contextmanager
+def engine_in_another_process(state: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A starter to be killed, and the address of its master; its second agent is paused."""
     script = (
-        "import sys, time, pathlib\n"
+        "import pathlib, sys, time\n"
         "from localmesos.apache.engine import ApacheEngine\n"
         "from localmesos.cluster import agent_specs\n"
         "engine = ApacheEngine(agent_specs(2), state_dir=pathlib.Path(sys.argv[1]))\n"
         "engine.start()\n"
         "engine.pause_agent(1)\n"
-        "print(engine.master_pid, engine.agent_pid(0), engine.agent_pid(1), flush=True)\n"
+        "pids = [engine.master_pid, engine.agent_pid(0), engine.agent_pid(1)]\n"
+        "print(engine.url, *pids, flush=True)\n"
         "time.sleep(1000)\n"
     )
-    command = [sys.executable, "-c", script, str(tmp_path / "state")]
+    command = [sys.executable, "-c", script, str(state)]
     root = Path(__file__).parents[2]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=root, text=True) as starter:
-        assert starter.stdout is not None
-        pids = [int(word) for word in starter.stdout.readline().split()]
+        try:
+            assert starter.stdout is not None
+            yield starter, starter.stdout.readline()
+        finally:
+            starter.kill()
+
+
+def test_a_starter_killed_leaves_no_node(tmp_path: Path) -> None:
+    with engine_in_another_process(tmp_path / "state") as (starter, line):
+        pids = [int(word) for word in line.split()[1:]]
         assert [is_running(pid) for pid in pids] == [True, True, True]
         starter.kill()
-    eventually(lambda: not any(is_running(pid) for pid in pids), "the end of all nodes")
+        eventually(lambda: not any(is_running(pid) for pid in pids), "the end of all nodes")
+
+
+def test_tasks_of_a_starter_killed_are_found_again(tmp_path: Path) -> None:
+    with engine_in_another_process(tmp_path / "state") as (starter, line):
+        url = line.split()[0]
+        framework = Scheduler(url, checkpoint=True, failover_seconds=60.0)
+        offer = framework.offer(0, lambda offer: offer["hostname"] == "agent1.local")
+        task_id = framework.run(offer)["task_id"]["value"]
+        framework.stream.close()
+        starter.kill()
+    tasks = tasks_of(tmp_path / "state")
+    with ApacheEngine(agent_specs(2), state_dir=tmp_path / "state") as engine:
+        assert engine.url == url
+        again = Scheduler(
+            url, checkpoint=True, failover_seconds=60.0, framework_id=framework.framework_id
+        )
+        with closing(again.stream):
+            again.reconcile((task_id, None))
+            again.status(task_id, "TASK_RUNNING")
+            assert tasks
+            assert tasks_of(tmp_path / "state") >= tasks
 
 
 def test_a_failed_start_shows_the_log_and_ends_all(tmp_path: Path) -> None:

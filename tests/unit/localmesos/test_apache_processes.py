@@ -1,5 +1,6 @@
 """Processes of the engine without Mesos in them: flags by pipe, launchers, leftovers, back-off."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -10,9 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from localmesos.apache.child import Child
 from localmesos.apache.flag_files import prepare_flag_files, serve_flag_files
 from localmesos.apache.launcher_folder import PROGRAMS, isolated_python, write_launcher_folder
 from localmesos.apache.leftovers import end_tasks, tasks_of
+from localmesos.apache.supervisor import Supervisor
 
 
 def eventually(condition: Callable[[], bool]) -> None:
@@ -117,3 +120,43 @@ def test_who_ignores_sigterm_is_killed_and_who_stopped_is_woken(tmp_path: Path) 
         reaper.join(10)
         assert stubborn.returncode == -signal.SIGKILL
         assert stopped.wait(10) == -signal.SIGTERM
+
+
+def test_a_node_that_keeps_ending_is_restarted_less_and_less_often(tmp_path: Path) -> None:
+    ended = Child("ended", ["nonsense"], {}, tmp_path / "log")
+    restarts: list[float] = []
+    supervisor = Supervisor(lambda: {"agent-0": ended}, lambda _name: restarts.append(now))
+    for tenth in range(3000):
+        now = tenth / 10
+        supervisor._look_after("agent-0", ended, now)
+    gaps = [round(after - before) for before, after in itertools.pairwise(restarts)]
+    assert 0.5 <= restarts[0] < 1
+    assert gaps[:6] == [1, 2, 4, 8, 16, 30]
+    assert set(gaps[5:]) == {30}
+
+
+def test_a_node_that_ran_steadily_is_restarted_soon_again(tmp_path: Path) -> None:
+    restarts: list[float] = []
+    node = Child("node", ["nonsense", "/nonexistent"], {"PATH": "/bin"}, tmp_path / "log")
+    supervisor = Supervisor(lambda: {"n": node}, lambda _name: restarts.append(now))
+    for now in (0.0, 1.0, 3.0, 5.0):
+        supervisor._look_after("n", node, now)
+    assert restarts == [1.0, 5.0]  # the second came later: after 1 s and not 0.5 s
+    for now in (100.0, 100.6):
+        supervisor._look_after("n", node, now)
+    assert restarts == [1.0, 5.0, 100.6]
+
+
+def test_a_large_log_is_cut_and_its_end_kept(tmp_path: Path) -> None:
+    log = tmp_path / "node.log"
+    with log.open("wb") as file:
+        file.truncate(40 * 1024 * 1024)
+        file.seek(0, os.SEEK_END)
+        file.write(b"the end")
+    child = Child("node", [], {}, log)
+    assert child.log_tail().endswith("the end")
+    child.bound_log()
+    assert log.stat().st_size == 0
+    kept = (tmp_path / "node.old.log").read_bytes()
+    assert kept.endswith(b"the end")
+    assert len(kept) < 10 * 1024 * 1024
