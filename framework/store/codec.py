@@ -96,13 +96,19 @@ class Codec:
             )
         return line
 
-    def decode(self, line: bytes, where: str = "") -> Change:
+    def decode(self, line: bytes, key: tuple[str, str] | None = None) -> Change:
         """The change of a line. StoreUnusableError if it is malformed or of a newer schema;
-        ``where`` names the line in the message when its own kind and id can not be read."""
+        ``key``, kind and id, is under which the line was found, and it must say the same."""
         try:
             split = self._split(line)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            raise StoreUnusableError(_malformed(where or "a record", error)) from error
+            what = "a record" if key is None else f"{key[0]} {key[1]!r}"
+            raise StoreUnusableError(_malformed(what, error)) from error
+        if key is not None and (split.kind, split.id) != key:
+            raise StoreUnusableError(
+                f"the store is damaged: under {key[0]} {key[1]!r} it holds {split.kind}"
+                f" {split.id!r}. Restore a backup of the store; nothing was changed."
+            )
         form = self._forms.get(split.kind)
         if form is None or form.schema != split.schema:
             return self._decode_foreign(split)
@@ -128,8 +134,6 @@ class Codec:
             self._refuse(f"{kind} {id_!r} has schema {schema}", "")
         known = Kind(kind)
         try:
-            if schema < 1:
-                raise ValueError(f"there is no schema {schema}")
             document = msgspec.json.decode(line.record, type=dict[str, Any] | None)
             if document is None:
                 return Change(known, id_, None)

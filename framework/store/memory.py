@@ -125,7 +125,7 @@ class MemoryStore:
 
     def _decoded(self, lines: dict[_Key, bytes | None]) -> list[Change]:
         return [
-            self._codec.gone(*key) if line is None else self._codec.decode(line)
+            self._codec.gone(*key) if line is None else self._codec.decode(line, key)
             for key, line in lines.items()
         ]
 

@@ -27,6 +27,13 @@ def open_it(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
     return lambda: SqliteStore(tmp_path / "state.db")
 
 
+def follower_of(store: Store) -> Store:
+    if isinstance(store, MemoryStore):
+        return MemoryStore(store.disk, follow_only=True)
+    assert isinstance(store, SqliteStore)
+    return SqliteStore(store._path, follow_only=True)
+
+
 @pytest.fixture
 def few_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (memory, sqlite):
@@ -52,11 +59,7 @@ def test_it_starts_with_the_whole_state_and_goes_on_with_what_is_new(open_it: Op
 def test_it_goes_on_when_the_writer_starts_again(open_it: Open) -> None:
     store = open_it()
     store.append([stone(1)])
-    if isinstance(store, MemoryStore):
-        follower: Store = MemoryStore(store.disk, follow_only=True)
-    else:
-        assert isinstance(store, SqliteStore)
-        follower = SqliteStore(store._path, follow_only=True)
+    follower = follower_of(store)
     batches = follower.follow()
     next(batches)
     store.append([stone(2)])
@@ -84,6 +87,37 @@ def test_it_ends_when_its_position_is_forgotten(open_it: Open) -> None:
     assert next(batches, "over") == "over"
     assert len(next(store.follow())) == 14
     store.close()
+
+
+@pytest.mark.usefixtures("few_kept")
+def test_no_more_is_forgotten_than_must_be(open_it: Open) -> None:
+    store = open_it()
+    store.append([stone(1), stone(2), stone(3)])
+    batches = store.follow()
+    next(batches)
+    store.append([stone(4)])
+    store.append([stone(5)])
+    store.append([stone(6), stone(7)])  # seven changes: the first three have to go
+    assert len(next(batches)) == 4
+    store.close()
+
+
+@pytest.mark.usefixtures("few_kept")
+def test_what_was_appended_before_a_restart_counts(open_it: Open) -> None:
+    store = open_it()
+    store.append([stone(1)])
+    follower = follower_of(store)
+    batches = follower.follow()
+    next(batches)
+    for number in range(2, 5):
+        store.append([stone(number)])
+    store.close()
+    store = open_it()
+    for number in range(5, 8):
+        store.append([stone(number)])
+    assert next(batches, "over") == "over"
+    store.close()
+    follower.close()
 
 
 @pytest.mark.usefixtures("few_kept")

@@ -260,7 +260,7 @@ def test_another_layout_is_refused(tmp_path: Path) -> None:
     ("damage", "message"),
     [
         ("UPDATE records SET line = x'00'", "tombstone 'a' is malformed"),
-        ("UPDATE records SET id = 'b'", "row of tombstone 'b' holds tombstone 'a'"),
+        ("UPDATE records SET id = 'b'", "under tombstone 'b' it holds tombstone 'a'"),
     ],
 )
 def test_damage_is_named(tmp_path: Path, damage: str, message: str) -> None:

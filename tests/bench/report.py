@@ -1,0 +1,64 @@
+"""How a measurement is asked for and told: the same arguments and the same line for each.
+
+A figure alone says little on a machine that others use too; so each has a peer, the least that
+could do the same work, measured in the same run, and the ratio of the two.
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """``value`` and ``peer`` in ``unit``; ``ratio`` is value / peer, None without a peer;
+    ``cpu_seconds`` what the measured part took of the processor."""
+
+    name: str
+    value: float
+    unit: str
+    cpu_seconds: float
+    peer: float | None = None
+
+    @property
+    def ratio(self) -> float | None:
+        return self.value / self.peer if self.peer else None
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """``size`` scales the work; ``json`` is where a line for machines is appended."""
+
+    size: float
+    json: Path | None
+
+    def scaled(self, number: int) -> int:
+        """``number`` at full size, in proportion and at least 1."""
+        return max(1, round(number * self.size))
+
+
+def options(description: str | None) -> Options:
+    """From the command line."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--size", type=float, default=1.0, help="fraction of the full size")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="append one JSON line a result")
+    arguments = parser.parse_args()
+    if not 0 < arguments.size <= 100:
+        parser.error("--size must be above 0 and at most 100")
+    return Options(arguments.size, arguments.json)
+
+
+def report(result: Result, json_file: Path | None) -> None:
+    """Print the result as a row of a table, and append it to ``json_file``."""
+    peer, ratio = "-", "-"
+    if result.peer is not None and result.ratio is not None:
+        peer, ratio = f"{result.peer:,.1f}", f"{result.ratio:.2f}"
+    sys.stdout.write(
+        f"{result.name:<44} {result.value:>14,.1f} {result.unit:<12}"
+        f" peer {peer:>14} ratio {ratio:>6} cpu {result.cpu_seconds:8.2f} s\n"
+    )
+    if json_file is not None:
+        with json_file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({**asdict(result), "ratio": result.ratio}) + "\n")
