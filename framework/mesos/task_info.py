@@ -41,6 +41,11 @@ class TaskInfoBuilder:
         self._max_templates = max_templates
         self._templates: OrderedDict[tuple[str, str, bool], _Template] = OrderedDict()
 
+    @property
+    def templates(self) -> int:
+        """How many are kept."""
+        return len(self._templates)
+
     def build(self, launch: Launch) -> JsonObject:
         """The TaskInfo, to be encoded by msgspec. ValueError if the launch contradicts its app
         (ports missing, an image missing, a check of a port that does not exist)."""
