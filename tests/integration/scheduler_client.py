@@ -306,3 +306,36 @@ def eventually(wanted: Callable[[], bool], what: str) -> None:
         if time.monotonic() > deadline:
             raise UnexpectedError(what)
         pause.wait(0.02)
+
+
+def on(offer: Json) -> Callable[[Json], bool]:
+    """Offers of the same agent."""
+    return lambda other: other["agent_id"] == offer["agent_id"]
+
+
+def all_offers(scheduler: Scheduler, count: int = 3, since: int = 0) -> list[Json]:
+    """One offer of each agent, in the order of their hostnames."""
+
+    def by_host() -> dict[str, Json]:
+        return {offer["hostname"]: offer for offer in scheduler.offers(since)}
+
+    eventually(lambda: len(by_host()) == count, "not every agent was offered")
+    return [by_host()[name] for name in sorted(by_host())]
+
+
+def acknowledge_to(scheduler: Scheduler, task_id: str, state: str) -> Json:
+    """Acknowledge each update of a task in turn until it is in the state; that update."""
+    seen = {""}
+    while True:
+        event = scheduler.stream.wait(
+            lambda e: (
+                e["type"] == "UPDATE"
+                and e["update"]["status"]["task_id"]["value"] == task_id
+                and e["update"]["status"].get("uuid", "") not in seen
+            )
+        )
+        status: Json = event["update"]["status"]
+        seen.add(status["uuid"])
+        scheduler.acknowledge(status)
+        if status["state"] == state:
+            return status

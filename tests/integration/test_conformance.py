@@ -6,21 +6,23 @@ offers of another agent, which would not have come before it.
 
 import base64
 import uuid
-from collections.abc import Callable, Iterator
-from typing import Protocol
+from collections.abc import Iterator
 
 import pytest
 
 from localmesos.apache.engine import ApacheEngine
 from localmesos.cluster import agent_specs
-from localmesos.simulated import Options, SimulatedEngine, faults
+from localmesos.simulated import Options, SimulatedEngine
 from tests.integration.scheduler_client import (
     CAPABILITIES,
     Json,
     Scheduler,
     UnexpectedError,
+    acknowledge_to,
+    all_offers,
     amount,
     eventually,
+    on,
     post,
     scalar,
     task,
@@ -43,71 +45,6 @@ def url(request: pytest.FixtureRequest) -> str:
     engine = request.getfixturevalue(request.param)
     assert isinstance(engine, ApacheEngine | SimulatedEngine)
     return engine.url
-
-
-class Losing(Protocol):
-    """A cluster whose agents can be damaged."""
-
-    @property
-    def url(self) -> str: ...
-    def lose(self, index: int) -> None: ...
-    def bring_back(self, index: int) -> None: ...
-
-
-class SimulatedLosing:
-    def __init__(self, engine: SimulatedEngine) -> None:
-        self._engine = engine
-        self.url = engine.url
-
-    def lose(self, index: int) -> None:
-        self._engine.do(faults.DisconnectAgent(index))
-        self._engine.do(faults.LoseAgent(index))
-
-    def bring_back(self, index: int) -> None:
-        self._engine.do(faults.ReturnAgent(index))
-
-
-class ApacheLosing:
-    def __init__(self, engine: ApacheEngine) -> None:
-        self._engine = engine
-        self.url = engine.url
-
-    def lose(self, index: int) -> None:
-        self._engine.kill_agent(index)
-
-    def bring_back(self, index: int) -> None:
-        self._engine.start_agent(index)
-
-
-@pytest.fixture(params=ENGINES)
-def losing(request: pytest.FixtureRequest) -> Iterator[Losing]:
-    """Two agents of one's own that are given up within two seconds."""
-    if request.param == "simulated":
-        with SimulatedEngine(agent_specs(2)) as engine:
-            yield SimulatedLosing(engine)
-        return
-    start: Callable[..., ApacheEngine] = request.getfixturevalue("apache_cluster")
-    flags = {
-        "agent_ping_timeout": "1secs",
-        "max_agent_ping_timeouts": "1",
-        "executor_reregistration_timeout": "2secs",
-    }
-    yield ApacheLosing(start(2, flags=flags))
-
-
-def on(offer: Json) -> Callable[[Json], bool]:
-    """Offers of the same agent."""
-    return lambda other: other["agent_id"] == offer["agent_id"]
-
-
-def all_offers(scheduler: Scheduler, count: int = AGENTS, since: int = 0) -> list[Json]:
-    """One offer of each agent, in the order of their hostnames."""
-
-    def by_host() -> dict[str, Json]:
-        return {offer["hostname"]: offer for offer in scheduler.offers(since)}
-
-    eventually(lambda: len(by_host()) == count, "not every agent was offered")
-    return [by_host()[name] for name in sorted(by_host())]
 
 
 def beat(scheduler: Scheduler, offer: Json, count: int = 2) -> Json:
@@ -341,24 +278,6 @@ def end_and_await_offer(scheduler: Scheduler, info: Json) -> Json:
     scheduler.kill(task_id)
     acknowledge_to(scheduler, task_id, "TASK_KILLED")
     return scheduler.offer(since, lambda offer: bool(offer["agent_id"] == info["agent_id"]))
-
-
-def acknowledge_to(scheduler: Scheduler, task_id: str, state: str) -> Json:
-    """Acknowledge each update of a task in turn until it is in the state; that update."""
-    seen = {""}
-    while True:
-        event = scheduler.stream.wait(
-            lambda e: (
-                e["type"] == "UPDATE"
-                and e["update"]["status"]["task_id"]["value"] == task_id
-                and e["update"]["status"].get("uuid", "") not in seen
-            )
-        )
-        status: Json = event["update"]["status"]
-        seen.add(status["uuid"])
-        scheduler.acknowledge(status)
-        if status["state"] == state:
-            return status
 
 
 def test_suppress_and_revive_are_by_role(url: str) -> None:
@@ -668,130 +587,3 @@ def test_frameworks_not_partition_aware_know_only_lost(url: str) -> None:
         info = task(offer)
         scheduler.launch([offer], [info])
         assert scheduler.status(info["task_id"]["value"])["state"] == "TASK_LOST"
-
-
-# Agents lost and found
-
-
-def test_an_agent_lost_found_and_gone(losing: Losing) -> None:
-    with Scheduler(losing.url, checkpoint=True, failover_seconds=LONG) as scheduler:
-        offer, other = all_offers(scheduler, 2)
-        agent_id = offer["agent_id"]["value"]
-        info = task(offer)
-        task_id = info["task_id"]["value"]
-        since = scheduler.mark
-        scheduler.launch([offer], [info], refuse_seconds=0)
-        acknowledge_to(scheduler, task_id, "TASK_RUNNING")
-        rest = scheduler.offer(since, on(offer))
-        since = scheduler.mark
-        losing.lose(0)
-        assert_unreachable(scheduler, since, task_id, agent_id, rest)
-        since = scheduler.mark
-        scheduler.decline([other], 0)
-        losing.bring_back(0)
-        back = scheduler.status(task_id, "TASK_RUNNING", since)
-        assert (back["reason"], back["source"]) == ("REASON_AGENT_REREGISTERED", "SOURCE_MASTER")
-        assert amount(scheduler.offer(since, on(offer)), "cpus") == 3.9
-        since = scheduler.mark
-        gone: Json = {"type": "MARK_AGENT_GONE", "mark_agent_gone": {"agent_id": info["agent_id"]}}
-        assert post(losing.url, gone, path="/api/v1")[0] == 200
-        status = scheduler.status(task_id, "TASK_GONE_BY_OPERATOR", since)
-        assert status["reason"] == "REASON_AGENT_REMOVED_BY_OPERATOR"
-        scheduler.stream.wait(lambda event: event["type"] == "FAILURE", since)
-        since = scheduler.mark
-        scheduler.reconcile((task_id, agent_id), ("never", agent_id))
-        assert scheduler.status(task_id, since=since)["state"] == "TASK_GONE_BY_OPERATOR"
-        assert scheduler.status("never", since=since)["state"] == "TASK_GONE_BY_OPERATOR"
-
-
-def assert_unreachable(
-    scheduler: Scheduler, since: int, task_id: str, agent_id: str, offer: Json
-) -> None:
-    """What a scheduler is told of a lost agent, and answered when it asks."""
-    lost = scheduler.status(task_id, "TASK_UNREACHABLE", since)
-    assert (lost["reason"], lost["source"]) == ("REASON_AGENT_REMOVED", "SOURCE_MASTER")
-    assert lost["unreachable_time"]["nanoseconds"] > 0
-    scheduler.stream.wait(lambda event: event["type"] == "FAILURE", since)
-    kinds = [event["type"] for event in scheduler.stream.events[since:]]
-    assert [kind for kind in kinds if kind not in ("HEARTBEAT", "OFFERS")] == [
-        "RESCIND",
-        "UPDATE",
-        "FAILURE",
-    ]
-    failure = scheduler.stream.wait(lambda event: event["type"] == "FAILURE", since)
-    assert failure["failure"]["agent_id"]["value"] == agent_id
-    rescind = scheduler.stream.wait(lambda event: event["type"] == "RESCIND", since)
-    assert rescind["rescind"]["offer_id"] == offer["id"]
-    since = scheduler.mark
-    scheduler.reconcile((task_id, agent_id), ("never", agent_id), (task_id, None))
-    scheduler.kill("killed", agent_id)
-    for each in (task_id, "never", "killed"):
-        assert scheduler.status(each, since=since)["state"] == "TASK_UNREACHABLE"
-    # Without the agent's id the master does not look among the unreachable ones.
-    assert scheduler.status(task_id, "TASK_UNKNOWN", since)["message"] == (
-        "Reconciliation: Task is unknown"
-    )
-
-
-def test_an_agent_that_disconnects_takes_tasks_without_checkpoint_along(losing: Losing) -> None:
-    with Scheduler(losing.url) as scheduler:
-        offer = all_offers(scheduler, 2)[0]
-        task_id = scheduler.run(offer)["task_id"]["value"]
-        since = scheduler.mark
-        losing.lose(0)
-        lost = scheduler.status(task_id, "TASK_LOST", since)
-        assert lost["reason"] == "REASON_AGENT_DISCONNECTED"
-
-
-# Only the simulated one can be asked to fail like this
-
-
-def test_an_outage_answers_503_and_ends(simulated: SimulatedEngine) -> None:
-    with Scheduler(simulated.url) as scheduler:
-        simulated.do(faults.RefuseCalls(503, count=2))
-        assert [scheduler.call({"type": "REVIVE"})[0] for _ in range(3)] == [503, 503, 202]
-
-
-def test_a_master_that_does_not_lead_redirects(simulated: SimulatedEngine) -> None:
-    with Scheduler(simulated.url) as scheduler:
-        location = f"//{simulated.master}/api/v1/scheduler"
-        simulated.do(faults.RefuseCalls(307, location=location))
-        status, _, headers = scheduler.call({"type": "REVIVE"})
-        assert (status, headers["location"]) == (307, location)
-        simulated.do(faults.ServeCalls())
-        assert scheduler.call({"type": "REVIVE"})[0] == 202
-
-
-def test_updates_can_be_held_and_doubled() -> None:
-    with SimulatedEngine(agent_specs(1)) as engine, Scheduler(engine.url) as scheduler:
-        engine.do(faults.HoldUpdates())
-        offer = scheduler.offer()
-        info = task(offer)
-        scheduler.launch([offer], [info])
-        scheduler.reconcile((info["task_id"]["value"], None))
-        scheduler.status(info["task_id"]["value"], "TASK_STARTING", reason="REASON_RECONCILIATION")
-        assert not [each for each in scheduler.statuses() if "uuid" in each]
-        engine.do(faults.DuplicateUpdates(1))
-        engine.do(faults.ReleaseUpdates())
-        acknowledge_to(scheduler, info["task_id"]["value"], "TASK_RUNNING")
-        states = [each["state"] for each in scheduler.statuses() if "uuid" in each]
-        assert states == ["TASK_STARTING", "TASK_STARTING", "TASK_RUNNING"]
-
-
-def test_a_restarted_master_waits_in_silence_for_its_agents() -> None:
-    options = Options(allocation_seconds=0.01)
-    with SimulatedEngine(agent_specs(2), options=options) as engine:
-        first = Scheduler(engine.url, failover_seconds=LONG)
-        info = first.run(first.offer())
-        task_id, agent_id = info["task_id"]["value"], info["agent_id"]["value"]
-        engine.do(faults.RestartMaster())
-        first.stream.wait_end()
-        first.stream.close()
-        with Scheduler(engine.url, failover_seconds=LONG, framework_id=first.framework_id) as again:
-            again.reconcile((task_id, agent_id), (task_id, None), ("end", "elsewhere"))
-            assert again.status("end")["state"] == "TASK_UNKNOWN"
-            assert [each["task_id"]["value"] for each in again.statuses()] == ["end"]
-            engine.do(faults.ReturnAgent())
-            again.reconcile((task_id, agent_id))
-            assert again.status(task_id)["state"] == "TASK_RUNNING"
-            assert len(all_offers(again, 2)) == 2
