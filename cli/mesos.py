@@ -62,7 +62,7 @@ class ClusterOptions:
     agents: int
     attributes: str
     resources: str | None
-    hostname: str
+    agent_hostname: str
     region: str | None
     zone: str | None
     mesos_port: int
@@ -92,7 +92,9 @@ _CLUSTER_OPTIONS = (
         metavar="TEMPLATE",
         help="Resources of each agent, as in cpus:4;mem:4096;ports:[31000-31999].",
     ),
-    click.option("--hostname", default=DEFAULT_HOSTNAME, show_default=True, metavar="TEMPLATE"),
+    click.option(
+        "--agent-hostname", default=DEFAULT_HOSTNAME, show_default=True, metavar="TEMPLATE"
+    ),
     click.option("--region", metavar="TEMPLATE", help="Region of the fault domain (with --zone)."),
     click.option("--zone", metavar="TEMPLATE", help="Zone of the fault domain (with --region)."),
     click.option(
@@ -158,7 +160,7 @@ def _engine(
         attributes=options.attributes,
         # Simulated agents don't share the ports of this host.
         resources=options.resources or (SAME_PORTS_RESOURCES if simulated else None),
-        hostname=options.hostname,
+        hostname=options.agent_hostname,
         domain_region=options.region,
         domain_zone=options.zone,
     )

@@ -1,0 +1,29 @@
+"""The command `stayer`: every group and command in one place."""
+
+from importlib.metadata import version
+
+import click
+
+from cli.apps import app
+from cli.deployments import deployment
+from cli.flags import flags
+from cli.frameworks import framework
+from cli.local import local
+from cli.mesos import mesos
+from cli.queues import queue
+from cli.serve import serve
+from cli.tasks import task
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(version("stayer"), prog_name="stayer")
+def main() -> None:
+    """Keep long-running applications running on Apache Mesos.
+
+    `stayer local --demo` shows all of it on this machine; `stayer serve` is the scheduler itself;
+    the other commands talk to a running one.
+    """
+
+
+for command in (app, deployment, flags, framework, local, mesos, queue, serve, task):
+    main.add_command(command)

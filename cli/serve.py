@@ -1,0 +1,137 @@
+"""`stayer serve`: the scheduler against a Mesos that exists."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from cli import logs
+from cli.flags import with_flags
+from cli.mesos import ready_file, stop_on_signals
+from cli.service import Service
+from framework.interfaces import StoreUnusableError
+
+EXIT_STORE_UNUSABLE = 100
+EXIT_HTTP_BIND = 111
+
+
+def process_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What `serve` and `local` have in common beside the settings."""
+    options = (
+        click.option(
+            "--http",
+            metavar="HOST:PORT",
+            help="Where to serve the API; short for --http_address and --http_port.",
+        ),
+        click.option(
+            "--ready-file",
+            "ready",
+            type=click.Path(dir_okay=False, path_type=Path),
+            help='Receives {"http": URL, "mesos": URL, "pid": N} when the API serves and Mesos '
+            "has accepted us.",
+        ),
+        click.option(
+            "--logging_level",
+            "--logging-level",
+            "level",
+            type=click.Choice(logs.LEVELS, case_sensitive=False),
+            default="info",
+            show_default=True,
+            envvar=["STAYER_LOGGING_LEVEL", "MARATHON_LOGGING_LEVEL"],
+        ),
+        click.option(
+            "--log-format",
+            "log_format",
+            type=click.Choice(["text", "json"]),
+            default="text",
+            show_default=True,
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def set_address(values: dict[str, Any], http: str | None) -> None:
+    """Let --http stand for the two settings it is short for."""
+    if http is None:
+        return
+    host, _, port = http.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise click.UsageError(f"--http {http!r} is not HOST:PORT, as in 127.0.0.1:8080")
+    values["http_address"], values["http_port"] = host.strip("[]"), int(port)
+
+
+def open_service(values: dict[str, Any], store_url: str) -> Service:
+    """The scheduler, not started; ends the command with a clear text when it can not be had."""
+    try:
+        return Service(values, store_url)
+    except StoreUnusableError as error:
+        raise _StoreFailure(str(error)) from error
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def start_service(service: Service) -> None:
+    """Start it; the same for an address that can not be bound."""
+    try:
+        service.start()
+    except OSError as error:
+        raise _BindFailure(
+            f"the API can not be served: {error}; choose another address with --http"
+        ) from error
+
+
+class _StoreFailure(click.ClickException):
+    exit_code = EXIT_STORE_UNUSABLE
+
+
+class _BindFailure(click.ClickException):
+    exit_code = EXIT_HTTP_BIND
+
+
+@click.command()
+@click.option(
+    "--store",
+    "store_url",
+    default="sqlite:stayer-state/stayer.db",
+    show_default=True,
+    envvar="STAYER_STORE",
+    metavar="URL",
+    help="Where the state is kept: sqlite:PATH, or memory: to forget it at the end.",
+)
+@process_options
+@with_flags
+def serve(
+    store_url: str,
+    http: str | None,
+    ready: Path | None,
+    level: str,
+    log_format: str,
+    **values: Any,
+) -> None:
+    """Run the scheduler against a Mesos that exists, in the foreground.
+
+    Stopping it (Ctrl-C, SIGTERM) leaves all tasks running; it finds them again. Every setting is
+    also read from the environment, as STAYER_NAME or MARATHON_NAME.
+    """
+    logs.set_up(level, log_format)
+    set_address(values, http)
+    service = open_service(values, store_url)
+    with stop_on_signals():
+        try:
+            start_service(service)
+            console = Console(stderr=True)
+            console.print(f"Stayer serves its API at {service.api.url}", highlight=False)
+            if service.wait_until_subscribed():
+                master = service.scheduler.view.connection.master
+                content = {"http": service.api.url, "mesos": f"http://{master}", "pid": os.getpid()}
+                with ready_file(ready, content):
+                    service.ended.wait()
+        finally:
+            service.stop()
+    sys.exit(service.exit_code())
