@@ -8,6 +8,7 @@ from typing import Protocol
 
 from framework.domain.actions import Action
 from framework.domain.events import Command, Event
+from framework.domain.health import ProbeAction, ProbesReported
 from framework.domain.replies import Reply
 from framework.domain.state import Change, State
 
@@ -62,6 +63,23 @@ class Mesos(Protocol):
 
     def stop(self) -> None:
         """Close the stream; tasks keep running. Never a TEARDOWN."""
+        ...
+
+
+class Probes(Protocol):
+    """The prober: looks at running instances at their intervals. Every method returns at once;
+    what it finds comes back as ProbesReported events."""
+
+    def start(self, submit: Callable[[ProbesReported], None]) -> None:
+        """Begin to look at what is watched."""
+        ...
+
+    def perform(self, actions: Sequence[ProbeAction]) -> None:
+        """Watch and forget targets, in this order. A target of a known key replaces it."""
+        ...
+
+    def stop(self) -> None:
+        """End every look; nothing is reported afterwards."""
         ...
 
 

@@ -1,0 +1,1 @@
+"""The prober: HTTP, HTTPS and TCP checks of running instances, in one asyncio thread."""
