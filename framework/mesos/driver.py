@@ -58,7 +58,9 @@ class _RefusedError(SubscriptionError):
 
 @dataclass(slots=True)
 class _Roles:
-    """What the next subscription asks for; kept as Mesos has it now."""
+    """What the next subscription asks for: the roles last wanted, suppressed as Mesos has them
+    now. A SUPPRESS or REVIVE counts when it is answered, because otherwise the core is told that
+    nothing of it happened."""
 
     roles: tuple[str, ...] = ()
     suppressed: frozenset[str] = frozenset()
@@ -120,7 +122,7 @@ class HttpDriver:
         with self._lock:
             calls = self._calls
             for action in actions:
-                if calls is not None or isinstance(action, UpdateRoles):
+                if isinstance(action, UpdateRoles):  # asked for again with each subscription
                     self._roles.note(action)
             left = actions if calls is None else calls.perform(actions)
         if left:
@@ -159,7 +161,7 @@ class HttpDriver:
                     log.critical("Mesos refuses us for good: %s", refused)
                     return
             except _OVER as error:
-                if not self._stopping.is_set():
+                if self.counts.subscriptions == before and not self._stopping.is_set():
                     log.warning("no subscription: %s", _sentence(error))
             leader, redirects = None, 0
             failures = 1 if self.counts.subscriptions > before else failures + 1
@@ -294,6 +296,10 @@ class HttpDriver:
     def _report(self, outcomes: Outcomes) -> None:
         """Count what became of calls and tell the core of those that failed; any thread."""
         self.counts.count_calls(outcomes.results)
+        if outcomes.role_changes:
+            with self._lock:
+                for action in outcomes.role_changes:
+                    self._roles.note(action)
         for event in outcomes.events:
             if isinstance(event, CallNotSent) and event.why[:1] == "4":
                 log.warning("Mesos refuses a call: %s", event.why)

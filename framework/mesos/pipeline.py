@@ -14,9 +14,16 @@ What a written call without an answer comes back as:
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from framework.domain.actions import Accept, Action, RemoveFramework
+from framework.domain.actions import (
+    Accept,
+    Action,
+    RemoveFramework,
+    Revive,
+    Suppress,
+    UpdateRoles,
+)
 from framework.domain.events import CallNotSent, CallUnanswered
 from framework.mesos.calls import call_type
 from framework.mesos.http1 import Body, End, Head, MalformedResponseError, ResponseParser
@@ -26,6 +33,7 @@ MAX_WAITING = 100_000
 _MAX_UNSENT_BYTES = 1024 * 1024
 _MAX_WHY_BYTES = 2000
 _MAY_HAVE_HAPPENED = (Accept, RemoveFramework)
+_ROLE_CHANGES = (UpdateRoles, Suppress, Revive)
 
 NOT_SENT = "not-sent"
 UNANSWERED = "unanswered"
@@ -37,12 +45,14 @@ Encode = Callable[[Action], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """What became of calls: events for the core, (call type, result) for the counts. ``ends`` is
-    why the subscription must be begun anew, if it must."""
+    """What became of calls: events for the core, (call type, result) for the counts, and the
+    changes of roles that Mesos took. ``ends`` is why the subscription must be begun anew, if it
+    must."""
 
     events: list[CallFailure]
     results: list[tuple[str, str]]
     ends: str = ""
+    role_changes: list[Action] = field(default_factory=list)
 
 
 class Pipeline:
@@ -121,7 +131,7 @@ class Pipeline:
                 self._why += part.data[: _MAX_WHY_BYTES - len(self._why)]
             elif isinstance(part, End):
                 ends = self._answered(outcomes) or ends
-        return Outcomes(outcomes.events, outcomes.results, ends)
+        return Outcomes(outcomes.events, outcomes.results, ends, outcomes.role_changes)
 
     def _answered(self, outcomes: Outcomes) -> str:
         """Settle the oldest call with the answer now complete; returns why all must end."""
@@ -131,6 +141,8 @@ class Pipeline:
         action, _ = self._unanswered.popleft()
         outcomes.results.append((call_type(action), str(head.status)))
         if 200 <= head.status < 300:
+            if isinstance(action, _ROLE_CHANGES):
+                outcomes.role_changes.append(action)
             return ""
         why = f"{head.status} {self._why.decode('utf-8', 'replace')}".strip()
         if head.status >= 500 and head.status != 503 and isinstance(action, _MAY_HAVE_HAPPENED):
