@@ -27,6 +27,8 @@ class Invalid(NamedTuple):
 
 def below(prefix: str, faults: Iterable[Fault]) -> tuple[Fault, ...]:
     """The faults of a part, as faults of the whole that holds it at ``prefix``."""
+    if not prefix:
+        return tuple(faults)
     return tuple(
         Fault(prefix if path == "/" else f"{prefix}{path}", error) for path, error in faults
     )

@@ -1,0 +1,124 @@
+"""What every resource works with, and the request's and answer's common parts.
+
+Resources read the published view or ask one command; they share nothing else.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from flask import Response, request
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+
+from api.body import decode
+from api.errors import UnsupportedMediaTypeError, refusal
+from api.options import ApiOptions
+from api.render.json import encode
+from constraints import CompilePattern
+from framework.domain.events import Command
+from framework.domain.replies import Done, Refused, Reply
+from framework.domain.state import State
+from framework.interfaces import Scheduler
+
+DEPLOYMENT_HEADER = "Marathon-Deployment-Id"
+
+
+class Route(NamedTuple):
+    """``rule`` in Flask's form; its variables are the handler's keyword arguments."""
+
+    method: str
+    rule: str
+    handler: Callable[..., Response]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """``now_ms`` is the wall clock; ``compile_pattern`` the engine for LIKE constraints."""
+
+    scheduler: Scheduler
+    options: ApiOptions
+    compile_pattern: CompilePattern
+    now_ms: Callable[[], int]
+
+    @property
+    def view(self) -> State:
+        """The published state; tables are to be copied before they are iterated."""
+        return self.scheduler.view
+
+    @property
+    def settings(self) -> Mapping[str, object]:
+        """The process's settings by Marathon's names."""
+        settings = self.scheduler.info().get("settings")
+        return settings if isinstance(settings, Mapping) else {}
+
+    def reply_to(self, command: Command) -> Reply:
+        """Ask, and wait until it is durable. CommandTimeoutError, OverloadedError."""
+        return self.scheduler.ask(command, self.options.command_timeout_seconds)
+
+    def ask(self, command: Command) -> Done:
+        """Ask; what was refused becomes the error of its kind."""
+        reply = self.reply_to(command)
+        if isinstance(reply, Refused):
+            raise refusal(reply, self.settings)
+        return reply
+
+
+def json_body() -> Any:
+    """The request's body as plain values. BodyError, or the media type is not JSON."""
+    if request.mimetype and not request.mimetype.endswith(("/json", "+json")):
+        raise UnsupportedMediaTypeError("Unsupported Media Type")
+    return decode(request.get_data())
+
+
+def read_chunked_body() -> None:
+    """Read a chunked body before anything is answered; RequestEntityTooLarge.
+
+    The server does not skip what the application leaves unread of one, and would take the rest
+    for the next request of the connection.
+    """
+    if "Transfer-Encoding" not in request.headers:
+        return
+    try:
+        size = len(request.get_data())
+    except ClientDisconnected as error:
+        # So the server says that a chunk goes beyond the limit.
+        raise RequestEntityTooLarge from error
+    # The stream ends at the limit without a word, so what is as long as that was cut off.
+    if request.max_content_length is not None and size >= request.max_content_length:
+        raise RequestEntityTooLarge
+
+
+def flag(name: str, *, default: bool = False) -> bool:
+    """A boolean of the query: ``true`` in any case is true, anything else false."""
+    value = request.args.get(name)
+    return default if value is None else value.lower() == "true"
+
+
+def values(name: str) -> list[str]:
+    """A repeatable parameter of the query; commas separate values as well."""
+    return [part for value in request.args.getlist(name) for part in value.split(",") if part]
+
+
+def prefers_text() -> bool:
+    """Whether the client asked for plain text rather than JSON."""
+    accepted = request.accept_mimetypes
+    return accepted.best_match(["application/json", "text/plain"]) == "text/plain"
+
+
+def json_answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """An answer of encoded bytes or of a value to encode."""
+    data = body if isinstance(body, bytes) else encode(body)
+    return Response(data, status=status, headers=headers, mimetype="application/json")
+
+
+def deployment_answer(
+    done: Done, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Marathon's DeploymentResult."""
+    result = {"version": done.version, "deploymentId": done.deployment_id}
+    return json_answer(result, status, {**(headers or {}), DEPLOYMENT_HEADER: done.deployment_id})
+
+
+def app_location(app_id: str) -> dict[str, str]:
+    """The header that says where a created app is found."""
+    return {"Location": f"{request.host_url.rstrip('/')}/v2/apps{app_id}"}

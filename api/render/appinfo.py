@@ -1,0 +1,88 @@
+"""An app with what was asked to be embedded: Marathon's AppInfo."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Any
+
+from api.render.app import app_object
+from api.render.instance import counts, failure, shown, task, task_stats
+from framework.domain.app import App
+from framework.domain.state import State
+
+
+class Embed(StrEnum):
+    """What can be added to an app, by the names of the query."""
+
+    TASKS = "tasks"
+    DEPLOYMENTS = "deployments"
+    READINESS = "readiness"
+    LAST_TASK_FAILURE = "lastTaskFailure"
+    COUNTS = "counts"
+    TASK_STATS = "taskStats"
+
+
+_PREFIXES = ("group.apps.", "apps.", "app.")
+_IMPLIED = {
+    "tasks": frozenset({Embed.TASKS, Embed.DEPLOYMENTS}),
+    "failures": frozenset({Embed.TASKS, Embed.LAST_TASK_FAILURE, Embed.DEPLOYMENTS}),
+}
+
+
+def app_embeds(names: Iterable[str]) -> frozenset[Embed]:
+    """The embeds of a query; names with any of the prefixes are equal, unknown ones ignored."""
+    embeds: set[Embed] = set()
+    for name in names:
+        prefix = next((prefix for prefix in _PREFIXES if name.startswith(prefix)), "")
+        plain = name.removeprefix(prefix)
+        if plain in _IMPLIED:
+            embeds |= _IMPLIED[plain]
+        elif plain in Embed.__members__.values():
+            embeds.add(Embed(plain))
+    return frozenset(embeds)
+
+
+class AppInfos:
+    """Renders apps of one published view, for one request."""
+
+    def __init__(self, view: State, now_ms: int) -> None:
+        self._view = view
+        self._now_ms = now_ms
+        self._deployment_ids: dict[str, list[str]] = {}
+        for deployment in list(view.deployments.values()):
+            for app_id in deployment.affected:
+                self._deployment_ids.setdefault(app_id, []).append(deployment.id)
+
+    def info(self, app: App, embeds: frozenset[Embed]) -> dict[str, Any]:
+        """The app with these embeds."""
+        fields = app_object(app)
+        instances = shown(list(self._view.instances_of.get(app.id, {}).values()))
+        if Embed.COUNTS in embeds:
+            for name, count in counts(app, instances).items():
+                fields[f"tasks{name.capitalize()}"] = count
+        if Embed.DEPLOYMENTS in embeds:
+            ids = self._deployment_ids.get(app.id, [])
+            fields["deployments"] = [{"id": deployment_id} for deployment_id in ids]
+        if Embed.TASKS in embeds:
+            agents = self._view.agents
+            fields["tasks"] = [task(instance, app, agents) for instance in instances]
+        if Embed.LAST_TASK_FAILURE in embeds:
+            record = self._view.failures.get(app.id)
+            if record is not None:
+                fields["lastTaskFailure"] = failure(record)
+        if Embed.READINESS in embeds:
+            fields["readinessCheckResults"] = []
+        if Embed.TASK_STATS in embeds:
+            fields["tasksStats"] = task_stats(app, instances, self._now_ms)
+        return fields
+
+
+def created(app: App, deployment_id: str) -> dict[str, Any]:
+    """The answer to a creation: nothing runs yet, one deployment is under way."""
+    return {
+        **app_object(app),
+        "tasksStaged": 0,
+        "tasksRunning": 0,
+        "tasksHealthy": 0,
+        "tasksUnhealthy": 0,
+        "deployments": [{"id": deployment_id}],
+    }

@@ -1,0 +1,178 @@
+"""``/v2/apps``: list, create, show, change, delete, restart, and earlier versions."""
+
+from collections.abc import Iterable
+
+from flask import Response, request
+
+from api.changes import Mode, change_apps, many_wishes, one_wish, stored_version
+from api.context import (
+    DEPLOYMENT_HEADER,
+    Context,
+    Route,
+    app_location,
+    deployment_answer,
+    flag,
+    json_answer,
+    json_body,
+    values,
+)
+from api.definitions import absolute, parse_app
+from api.errors import UnprocessableError, app_unknown, group_unknown, invalid
+from api.faults import Invalid
+from api.render.app import app_object
+from api.render.appinfo import AppInfos, Embed, app_embeds, created
+from api.render.json import encode_list
+from api.selectors import SelectorError, parse_selector
+from framework.domain.app import App
+from framework.domain.events import ChangeApps, PutApp, RestartApp
+
+_LISTED = frozenset({Embed.COUNTS, Embed.DEPLOYMENTS})
+_SHOWN = frozenset({Embed.COUNTS, Embed.DEPLOYMENTS, Embed.TASKS, Embed.LAST_TASK_FAILURE})
+
+
+class Apps:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def routes(self) -> Iterable[Route]:
+        """In no order: Flask prefers the rule with more fixed parts."""
+        one = "/v2/apps/<path:app_id>"
+        return (
+            Route("GET", "/v2/apps", self.list_all),
+            Route("POST", "/v2/apps", self.create),
+            Route("PUT", "/v2/apps", self.put_many),
+            Route("PATCH", "/v2/apps", self.patch_many),
+            Route("GET", one, self.show),
+            Route("PUT", one, self.put),
+            Route("PATCH", one, self.patch),
+            Route("DELETE", one, self.delete),
+            Route("POST", f"{one}/restart", self.restart),
+            Route("GET", f"{one}/versions", self.list_versions),
+            Route("GET", f"{one}/versions/<version>", self.show_version),
+        )
+
+    def list_all(self) -> Response:
+        """Every app that the filters of the query hold of."""
+        embeds = app_embeds(values("embed")) | _LISTED
+        infos = AppInfos(self._context.view, self._context.now_ms())
+        chosen = _filtered(sorted_apps(self._context))
+        return json_answer(encode_list("apps", (infos.info(app, embeds) for app in chosen)))
+
+    def create(self) -> Response:
+        """Store an app that does not exist yet."""
+        context = self._context
+        outcome = parse_app(json_body(), context.options, context.compile_pattern)
+        if isinstance(outcome, Invalid):
+            raise invalid(outcome)
+        put = PutApp(outcome, expected_version="")
+        done = context.ask(ChangeApps((put,), force=flag("force")))
+        app = done.apps[0] if done.apps else outcome
+        headers = {**app_location(app.id), DEPLOYMENT_HEADER: done.deployment_id}
+        return json_answer(created(app, done.deployment_id), 201, headers)
+
+    def put_many(self) -> Response:
+        """Change or create the apps of an array, all or none."""
+        return self._change_many(_put_mode())
+
+    def patch_many(self) -> Response:
+        """Change the apps of an array, all or none; each must exist."""
+        return self._change_many(Mode.MERGE)
+
+    def show(self, app_id: str) -> Response:
+        """One app, or with ``*`` at the end all those of a group."""
+        embeds = app_embeds(values("embed")) | _SHOWN
+        infos = AppInfos(self._context.view, self._context.now_ms())
+        if is_wildcard(app_id):
+            members = apps_of_group(self._context, app_id)
+            return json_answer(encode_list("*", (infos.info(app, embeds) for app in members)))
+        app = self._known(absolute(app_id))
+        return json_answer({"app": infos.info(app, embeds)})
+
+    def put(self, app_id: str) -> Response:
+        """Change an app or create it."""
+        mode = _put_mode()
+        path = absolute(app_id)
+        wish = one_wish(path, json_body(), mode, self._context)
+        outcome = change_apps(self._context, [wish], mode, force=flag("force"))
+        if outcome.created:
+            return deployment_answer(outcome.done, 201, app_location(path))
+        return deployment_answer(outcome.done)
+
+    def patch(self, app_id: str) -> Response:
+        """Change an app that exists."""
+        path = absolute(app_id)
+        self._known(path)
+        wish = one_wish(path, json_body(), Mode.MERGE, self._context)
+        outcome = change_apps(self._context, [wish], Mode.MERGE, force=flag("force"))
+        return deployment_answer(outcome.done)
+
+    def delete(self, app_id: str) -> Response:
+        """Remove an app and its tasks. Unlike elsewhere ``force`` is on unless told otherwise."""
+        command = ChangeApps(removes=(absolute(app_id),), force=flag("force", default=True))
+        return deployment_answer(self._context.ask(command))
+
+    def restart(self, app_id: str) -> Response:
+        """Replace every instance."""
+        command = RestartApp(absolute(app_id), force=flag("force"))
+        return deployment_answer(self._context.ask(command))
+
+    def list_versions(self, app_id: str) -> Response:
+        """Timestamps of the definitions that are kept, the newest first."""
+        app = self._known(absolute(app_id))
+        versions = {app.version, *list(self._context.view.versions_of.get(app.id, {}))}
+        return json_answer({"versions": sorted(versions, reverse=True)})
+
+    def show_version(self, app_id: str, version: str) -> Response:
+        """The definition as it was."""
+        return json_answer(app_object(stored_version(self._context, absolute(app_id), version)))
+
+    def _change_many(self, mode: Mode) -> Response:
+        wishes = many_wishes(json_body(), mode, self._context)
+        return deployment_answer(change_apps(self._context, wishes, mode, force=flag("force")).done)
+
+    def _known(self, app_id: str) -> App:
+        app = self._context.view.apps.get(app_id)
+        if app is None:
+            raise app_unknown(app_id)
+        return app
+
+
+def _put_mode() -> Mode:
+    return Mode.MERGE_OR_CREATE if flag("partialUpdate", default=True) else Mode.REPLACE_OR_CREATE
+
+
+def is_wildcard(path: str) -> bool:
+    """Whether the path means all apps of a group: ``group/*`` or ``*``."""
+    return path == "*" or path.endswith("/*")
+
+
+def sorted_apps(context: Context) -> list[App]:
+    """All apps by id."""
+    return sorted(context.view.apps.values(), key=lambda app: app.id)
+
+
+def apps_of_group(context: Context, wildcard: str) -> list[App]:
+    """The apps anywhere below the group of ``group/*``. A group is what has apps below it."""
+    group = absolute(wildcard.removesuffix("*"))
+    prefix = group if group == "/" else f"{group}/"
+    members = [app for app in sorted_apps(context) if app.id.startswith(prefix)]
+    if not members and group != "/":
+        raise group_unknown(group)
+    return members
+
+
+def _filtered(apps: list[App]) -> list[App]:
+    """The apps that the query's ``cmd``, ``id`` and ``label`` hold of."""
+    command, app_id = request.args.get("cmd", "").lower(), request.args.get("id", "").lower()
+    label = request.args.get("label", "")
+    if command:
+        apps = [app for app in apps if command in (app.cmd or "").lower()]
+    if app_id:
+        apps = [app for app in apps if app_id in app.id.lower()]
+    if label:
+        try:
+            selects = parse_selector(label)
+        except SelectorError as error:
+            raise UnprocessableError(str(error)) from error
+        apps = [app for app in apps if selects(app.labels)]
+    return apps

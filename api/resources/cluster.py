@@ -1,0 +1,32 @@
+"""``/v3/agents`` and ``/v3/framework``: the cluster as this framework knows it."""
+
+from collections.abc import Iterable
+
+from flask import Response
+
+from api.context import Context, Route, json_answer
+from api.render.cluster import agent_object
+from api.render.json import encode_list
+from framework.domain.events import TearDown
+
+
+class Cluster:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def routes(self) -> Iterable[Route]:
+        """All ours."""
+        return (
+            Route("GET", "/v3/agents", self.list_agents),
+            Route("POST", "/v3/framework/teardown", self.tear_down),
+        )
+
+    def list_agents(self) -> Response:
+        """Agents as their last offer described them, by hostname."""
+        agents = sorted(self._context.view.agents.values(), key=lambda one: one.hostname)
+        return json_answer(encode_list("", map(agent_object, agents)))
+
+    def tear_down(self) -> Response:
+        """Remove the framework from Mesos, and every task of every app with it."""
+        self._context.ask(TearDown())
+        return json_answer({"message": "Framework is being removed; all of its tasks are killed"})

@@ -1,0 +1,53 @@
+"""``/v3/orphans``: tasks that Mesos calls ours and that no record of ours knows.
+
+They are never killed unasked; an operator adopts each into an app or has it killed.
+"""
+
+from collections.abc import Iterable
+
+from flask import Response
+
+from api.context import Context, Route, json_answer, json_body
+from api.definitions import absolute
+from api.errors import invalid
+from api.faults import Invalid
+from api.render.cluster import orphan_object
+from api.render.instance import task
+from api.render.json import encode_list
+from api.schemas import ADOPTION, read
+from framework.domain.events import AdoptOrphan, KillOrphan
+
+
+class Orphans:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def routes(self) -> Iterable[Route]:
+        """All ours."""
+        return (
+            Route("GET", "/v3/orphans", self.list_all),
+            Route("POST", "/v3/orphans/<task_id>/adopt", self.adopt),
+            Route("DELETE", "/v3/orphans/<task_id>", self.kill),
+        )
+
+    def list_all(self) -> Response:
+        """The first seen first."""
+        view = self._context.view
+        orphans = sorted(view.orphans.values(), key=lambda one: one.first_seen_ms)
+        items = (orphan_object(orphan, view.agents) for orphan in orphans)
+        return json_answer(encode_list("orphans", items))
+
+    def adopt(self, task_id: str) -> Response:
+        """Make it an instance of the app that the body names."""
+        body = read(ADOPTION, json_body())
+        if isinstance(body, Invalid):
+            raise invalid(body)
+        done = self._context.ask(AdoptOrphan(task_id, absolute(body["appId"])))
+        view = self._context.view
+        tasks = (task(one, view.apps.get(one.app_id), view.agents) for one in done.instances)
+        return json_answer(encode_list("tasks", tasks))
+
+    def kill(self, task_id: str) -> Response:
+        """Have Mesos kill it; it stays in the list until Mesos says that it is dead."""
+        self._context.ask(KillOrphan(task_id))
+        return Response(status=202)

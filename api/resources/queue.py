@@ -1,0 +1,96 @@
+"""What waits: ``/v2/queue`` as Marathon has it, and our explanations of it on ``/v3``."""
+
+from collections.abc import Iterable
+
+from flask import Response
+
+from api.context import Context, Route, json_answer, values
+from api.definitions import absolute
+from api.errors import NotFoundError, app_unknown
+from api.render.json import encode_list
+from api.render.queue import queue_item, waiting_object
+from framework.domain.app import App
+from framework.domain.events import ResetDelay
+from framework.domain.instance import Condition
+from framework.domain.replies import Refused, Why
+from framework.domain.rollout import Delay, LaunchStats
+
+
+class Queue:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def routes(self) -> Iterable[Route]:
+        """Marathon's, and the operator's view of one app or of all."""
+        return (
+            Route("GET", "/v2/queue", self.list_all),
+            Route("DELETE", "/v2/queue/<path:app_id>/delay", self.reset_delay),
+            Route("GET", "/v3/apps/<path:app_id>/waiting", self.waiting),
+            Route("GET", "/v3/explain", self.explain_all),
+            Route("GET", "/v3/explain/<path:app_id>", self.explain),
+        )
+
+    def list_all(self) -> Response:
+        """One item for each app that wants instances it does not have."""
+        now_ms = self._context.now_ms()
+        unused_offers = "lastUnusedOffers" in values("embed")
+        items = (
+            queue_item(
+                app,
+                stats,
+                self._delay(app),
+                provisioned=self._provisioned(app),
+                now_ms=now_ms,
+                unused_offers=unused_offers,
+            )
+            for stats, app in self._waiting()
+        )
+        return json_answer(encode_list("queue", items))
+
+    def reset_delay(self, app_id: str) -> Response:
+        """Forget the back-off of an app that waits."""
+        path = absolute(app_id)
+        reply = self._context.reply_to(ResetDelay(path))
+        if isinstance(reply, Refused) and reply.why in (Why.APP_UNKNOWN, Why.NOT_WAITING):
+            raise NotFoundError(f"Application {path} not found in tasks queue.")
+        return Response(status=204)
+
+    def waiting(self, app_id: str) -> Response:
+        """Why an app waits: what was offered, what each offer lacked, in sentences."""
+        return json_answer(self._explained(absolute(app_id)))
+
+    def explain_all(self) -> Response:
+        """The same for all apps that wait."""
+        now_ms = self._context.now_ms()
+        items = (
+            waiting_object(app, stats, self._delay(app), now_ms) for stats, app in self._waiting()
+        )
+        return json_answer(encode_list("waiting", items))
+
+    def explain(self, app_id: str) -> Response:
+        """The same for one, as a list."""
+        return json_answer({"waiting": [self._explained(absolute(app_id))]})
+
+    def _explained(self, app_id: str) -> dict[str, object]:
+        view = self._context.view
+        app = view.apps.get(app_id)
+        if app is None:
+            raise app_unknown(app_id)
+        stats = view.launch_stats.get(app_id)
+        return waiting_object(app, stats, self._delay(app), self._context.now_ms())
+
+    def _waiting(self) -> list[tuple[LaunchStats, App]]:
+        """By app id; an app may have gone since the table was copied."""
+        view = self._context.view
+        everything = sorted(view.launch_stats.values(), key=lambda stats: stats.app_id)
+        pairs = ((stats, view.apps.get(stats.app_id)) for stats in everything)
+        return [(stats, app) for stats, app in pairs if app is not None]
+
+    def _delay(self, app: App) -> Delay | None:
+        """The app's back-off, if it is one of its present configuration."""
+        delay = self._context.view.delays.get(app.id)
+        return delay if delay is not None and delay.config == app.last_config_change_at else None
+
+    def _provisioned(self, app: App) -> int:
+        instances = list(self._context.view.instances_of.get(app.id, {}).values())
+        return sum(one.condition is Condition.PROVISIONED for one in instances)

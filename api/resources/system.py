@@ -1,0 +1,177 @@
+"""``/``, ``/ping``, ``/metrics``, ``/v2/info`` and ``/v2/leader``."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from flask import Response, redirect, request
+from prometheus_client.parser import text_string_to_metric_families
+
+from api.context import Context, Route, json_answer
+from api.errors import NotFoundError
+
+MARATHON_VERSION = "1.11.0"
+"""The release whose behaviour ``/v2`` has: clients decide by it what they may use."""
+
+_CREDENTIALS = re.compile(r"//[^/@\s]*@")
+_MARATHON_SETTINGS = [
+    "access_control_allow_origin",
+    "checkpoint",
+    "decline_offer_duration",
+    "default_network_name",
+    "env_vars_prefix",
+    "executor",
+    "failover_timeout",
+    "framework_name",
+    "ha",
+    "hostname",
+    "launch_token",
+    "launch_token_refresh_interval",
+    "local_port_max",
+    "local_port_min",
+    "master",
+    "max_instances_per_offer",
+    "mesos_bridge_name",
+    "mesos_heartbeat_failure_threshold",
+    "mesos_heartbeat_interval",
+    "mesos_leader_ui_url",
+    "mesos_role",
+    "mesos_user",
+    "new_group_enforce_role",
+    "min_revive_offers_interval",
+    "offer_matching_timeout",
+    "on_elected_prepare_timeout",
+    "reconciliation_initial_delay",
+    "reconciliation_interval",
+    "scale_apps_initial_delay",
+    "scale_apps_interval",
+    "store_cache",
+    "task_launch_confirm_timeout",
+    "task_launch_timeout",
+    "task_lost_expunge_initial_delay",
+    "task_lost_expunge_interval",
+    "task_reservation_timeout",
+    "webui_url",
+    "maintenance_mode",
+]
+_RENAMED_SETTINGS = {
+    "features": "enable_features",
+    "leader_proxy_connection_timeout_ms": "leader_proxy_connection_timeout",
+    "leader_proxy_read_timeout_ms": "leader_proxy_read_timeout",
+}
+_ZOOKEEPER_SETTINGS = [
+    "zk",
+    "zk_compression",
+    "zk_compression_threshold",
+    "zk_connection_timeout",
+    "zk_max_node_size",
+    "zk_max_versions",
+    "zk_session_timeout",
+    "zk_timeout",
+]
+
+
+class System:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def routes(self) -> Iterable[Route]:
+        """The process itself."""
+        return (
+            Route("GET", "/", self.home),
+            Route("GET", "/ping", self.ping),
+            Route("GET", "/metrics", self.metrics),
+            Route("GET", "/metrics/prometheus", self.prometheus),
+            Route("GET", "/v2/info", self.info),
+            Route("GET", "/v2/leader", self.leader),
+        )
+
+    def home(self) -> Response:
+        """Somewhere to begin for a person with a browser."""
+        answer = redirect("/v2/info", 302)
+        assert isinstance(answer, Response)
+        return answer
+
+    def ping(self) -> Response:
+        """Whether the API serves; in the form that the client accepts, else without a body."""
+        if not request.headers.get("Accept"):
+            return Response("pong", mimetype="text/plain")
+        kinds = ["text/plain", "text/html", "application/json"]
+        chosen = request.accept_mimetypes.best_match(kinds)
+        if chosen is None:
+            return Response(status=204)
+        return Response('"pong"' if chosen == "application/json" else "pong", mimetype=chosen)
+
+    def metrics(self) -> Response:
+        """Marathon's JSON snapshot, or Prometheus' text for those who ask for text."""
+        kinds = ["application/json", "text/plain", "application/openmetrics-text"]
+        if request.accept_mimetypes.best_match(kinds) not in (None, "application/json"):
+            return self.prometheus()
+        return json_answer(_snapshot(self._context.scheduler.metrics().decode()))
+
+    def prometheus(self) -> Response:
+        """Prometheus' exposition text."""
+        text = self._context.scheduler.metrics()
+        return Response(text, content_type="text/plain; version=0.0.4; charset=utf-8")
+
+    def info(self) -> Response:
+        """What this process is and how it is set."""
+        info, settings = self._context.scheduler.info(), self._context.settings
+        framework = self._context.view.framework
+        config = {name: _shown(settings.get(name)) for name in _MARATHON_SETTINGS}
+        for name, setting in _RENAMED_SETTINGS.items():
+            config[name] = _shown(settings.get(setting))
+        body: dict[str, Any] = {
+            "name": "marathon",
+            "version": MARATHON_VERSION,
+            "buildref": f"stayer-{info.get('version') or 'unknown'}",
+            "elected": bool(info.get("leader")),
+            "leader": info.get("leader") or None,
+            "frameworkId": (framework.framework_id if framework else "") or None,
+            "marathon_config": config,
+            "zookeeper_config": {name: _shown(settings.get(name)) for name in _ZOOKEEPER_SETTINGS},
+            "http_config": {
+                "http_port": settings.get("http_port", self._context.options.http_port),
+                "https_port": settings.get("https_port"),
+            },
+        }
+        return json_answer(body)
+
+    def leader(self) -> Response:
+        """Who decides."""
+        leader = self._context.scheduler.info().get("leader")
+        if not leader:
+            raise NotFoundError("There is no leader")
+        return json_answer({"leader": leader})
+
+
+def _shown(setting: object) -> object:
+    """A setting without the credentials that a URL may carry."""
+    if isinstance(setting, str):
+        return _CREDENTIALS.sub("//", setting)
+    if isinstance(setting, bool | int | float | None):
+        return setting
+    if isinstance(setting, Iterable) and not isinstance(setting, Mapping):
+        return [_shown(item) for item in setting]
+    return str(setting)
+
+
+def _snapshot(text: str) -> dict[str, Any]:
+    """The counters and gauges of an exposition text in the form of Marathon's ``/metrics``."""
+    counters: dict[str, Any] = {}
+    gauges: dict[str, Any] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            name = ".".join([sample.name, *sample.labels.values()])
+            if family.type == "counter":
+                counters[name] = {"count": sample.value}
+            else:
+                gauges[name] = {"value": sample.value}
+    return {
+        "version": "4.0.0",
+        "counters": counters,
+        "gauges": gauges,
+        "histograms": {},
+        "meters": {},
+        "timers": {},
+    }
