@@ -84,7 +84,9 @@ def test_tasks_are_found_by_sandbox_descent_and_session(tmp_path: Path) -> None:
     sandbox = str(tmp_path / "agent-0" / "sandbox")
     with (
         shell("sleep 100 & wait", MESOS_SANDBOX=str(tmp_path.with_name("other")) + "/x") as other,
-        shell("env -i setsid sleep 100 & sleep 100 & wait", MESOS_SANDBOX=sandbox) as task,
+        shell(
+            "env -i setsid sleep 100 & (env -i sleep 100 &); wait", MESOS_SANDBOX=sandbox
+        ) as task,
         shell("cd /; sleep 100", MESOS_CONTAINERIZER_RUNTIME_DIRECTORY=sandbox) as executor,
     ):
         eventually(lambda: len(tasks_of(tmp_path)) == 5)
