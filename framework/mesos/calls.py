@@ -21,7 +21,7 @@ from framework.domain.actions import (
 )
 from framework.mesos.json_parts import JsonObject, duration
 from framework.mesos.options import MesosOptions
-from framework.mesos.task_info import TaskInfoBuilder
+from framework.mesos.templates import TaskInfoBuilder
 
 GPU_FEATURE = "gpu_resources"
 _CAPABILITIES = (

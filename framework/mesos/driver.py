@@ -33,7 +33,7 @@ from framework.mesos.subscription import (
     Subscription,
     SubscriptionError,
 )
-from framework.mesos.task_info import TaskInfoBuilder
+from framework.mesos.templates import TaskInfoBuilder
 from framework.mesos.wire import SubscribedBody
 
 MAX_REDIRECTS = 5

@@ -20,7 +20,7 @@ from framework.domain.actions import (
 )
 from framework.mesos.calls import CallEncoder, FrameworkDescription, subscribe_call
 from framework.mesos.options import MesosOptions
-from framework.mesos.task_info import TaskInfoBuilder
+from framework.mesos.templates import TaskInfoBuilder
 from tests.unit.mesos.launches import TASK_ID, a_launch, an_app
 
 FRAMEWORK = FrameworkDescription(MesosOptions(), "someone", "host0")

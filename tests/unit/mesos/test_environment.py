@@ -7,7 +7,7 @@ import pytest
 
 from framework.domain.actions import Launch
 from framework.domain.app import App, Container, Docker, PortDefinition, PortMapping
-from framework.mesos.task_info import TaskInfoBuilder
+from framework.mesos.templates import TaskInfoBuilder
 from tests.unit.mesos.launches import (
     BRIDGE,
     DC_NETWORK,

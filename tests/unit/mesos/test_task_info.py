@@ -22,7 +22,7 @@ from framework.domain.app import (
     ResourceLimits,
 )
 from framework.domain.mesos import OfferResource
-from framework.mesos.task_info import TaskInfoBuilder
+from framework.mesos.templates import TaskInfoBuilder
 from tests.unit.mesos.launches import (
     BRIDGE,
     DC_NETWORK,

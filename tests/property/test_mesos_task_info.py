@@ -1,0 +1,129 @@
+"""Templates make the same TaskInfo as the rules that they are made from, whatever the app."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from framework.domain.actions import Launch, TaskResource
+from framework.domain.app import (
+    App,
+    Container,
+    Docker,
+    HealthCheck,
+    Network,
+    NetworkMode,
+    PortDefinition,
+    PortMapping,
+)
+from framework.domain.mesos import Agent, OfferResource
+from framework.mesos.task_info import taken_resources, task_info
+from framework.mesos.templates import TaskInfoBuilder
+
+NAMES = st.none() | st.sampled_from(["http", "admin-ui", "a_b", "8080"])
+TEXTS = st.text(max_size=6)
+PORT_NUMBERS = st.integers(min_value=1025, max_value=65_535)
+PROTOCOLS = st.sampled_from(["tcp", "udp", "udp,tcp"])
+CHECKS = st.lists(
+    st.builds(HealthCheck, protocol=st.sampled_from(["HTTP", "MESOS_TCP"]), port=PORT_NUMBERS),
+    max_size=2,
+).map(tuple)
+DEFINITIONS = st.lists(
+    st.builds(PortDefinition, st.just(0) | PORT_NUMBERS, PROTOCOLS, NAMES), max_size=3
+).map(tuple)
+MAPPINGS = st.lists(
+    st.builds(
+        PortMapping,
+        container_port=st.just(0) | PORT_NUMBERS,
+        host_port=st.none() | st.just(0),
+        protocol=PROTOCOLS,
+        name=NAMES,
+    ),
+    max_size=3,
+).map(tuple)
+
+
+@st.composite
+def apps(draw: st.DrawFn) -> App:
+    mode = draw(st.sampled_from(NetworkMode))
+    docker = draw(st.booleans())
+    container = Container(
+        "DOCKER" if docker else "MESOS",
+        Docker("image") if docker else None,
+        port_mappings=draw(MAPPINGS),
+    )
+    on_host = mode is NetworkMode.HOST
+    return App(
+        id=draw(st.sampled_from(["/a", "/a/b"])),
+        version=draw(st.sampled_from(["1", "2"])),
+        cmd=draw(TEXTS),
+        env=draw(st.dictionaries(st.sampled_from(["PORT0", "HOST", "X"]), TEXTS)),
+        labels=draw(st.dictionaries(TEXTS, TEXTS, max_size=2)),
+        networks=(Network(mode, "net" if mode is NetworkMode.CONTAINER else None),),
+        port_definitions=draw(DEFINITIONS) if on_host else (),
+        container=draw(st.none() | st.just(container)) if on_host else container,
+        health_checks=draw(CHECKS),
+    )
+
+
+@st.composite
+def launches(draw: st.DrawFn, app: App) -> Launch:
+    declared = app.service_ports
+    effective = draw(st.lists(PORT_NUMBERS, min_size=len(declared), max_size=len(declared)))
+    needed = len(app.requested_host_ports)
+    host = (
+        effective
+        if app.on_host_network
+        else draw(st.lists(PORT_NUMBERS, min_size=needed, max_size=needed))
+    )
+    millis = draw(st.integers(min_value=1, max_value=10**6))
+    return Launch(
+        task_id=draw(TEXTS),
+        instance_id="i",
+        app=app,
+        agent=Agent(draw(TEXTS), draw(TEXTS)),
+        role=draw(TEXTS),
+        host_ports=tuple(host),
+        effective_ports=tuple(effective),
+        resources=(TaskResource(OfferResource("cpus"), millis),),
+    )
+
+
+def by_name(info: dict[str, Any]) -> dict[str, Any]:
+    """The TaskInfo with its variables as a mapping; a later one of the same name wins."""
+    variables = info["command"]["environment"]["variables"]
+    info["command"]["environment"] = {each["name"]: each["value"] for each in variables}
+    return info
+
+
+@given(st.data())
+def test_a_template_makes_what_the_rules_make(data: st.DataObject) -> None:
+    builder = TaskInfoBuilder(max_templates=2)
+    for app in data.draw(st.lists(apps(), min_size=1, max_size=3)):
+        for _ in range(2):
+            launch = data.draw(launches(app))
+            made = msgspec.json.decode(builder.build(launch))
+            plain = task_info(launch, taken_resources(launch), "", "mesos-bridge")
+            assert by_name(made) == by_name(msgspec.json.decode(msgspec.json.encode(plain)))
+
+
+@given(st.data())
+def test_other_numbers_of_ports_are_refused(data: st.DataObject) -> None:
+    app = data.draw(apps())
+    launch = data.draw(launches(app))
+    builder = TaskInfoBuilder()
+    builder.build(launch)
+    wrong = msgspec.structs.replace(launch, effective_ports=(*launch.effective_ports, 1))
+    with pytest.raises(ValueError, match="ports"):
+        builder.build(wrong)
+
+
+def test_templates_are_bounded_in_bytes() -> None:
+    builder = TaskInfoBuilder(max_bytes=100_000)
+    for number in range(30):
+        app = App(id=f"/a{number}", cmd="x" * 20_000)
+        launch = Launch("t", "i", app, Agent("a", "h"), "*", (), (), ())
+        assert b"x" * 20_000 in bytes(builder.build(launch))
+    assert 1 <= builder.templates <= 4
