@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -20,6 +19,7 @@ from localmesos.apache.errors import EngineError
 from localmesos.apache.leftovers import tasks_of
 from localmesos.cluster import AgentSpec, agent_specs
 from tests.integration.scheduler_client import Scheduler
+from tests.polling import eventually
 
 pytestmark = pytest.mark.mesos
 
@@ -40,13 +40,6 @@ def call(engine: ApacheEngine, body: dict[str, Any]) -> dict[str, Any]:
 def agents(engine: ApacheEngine) -> list[dict[str, Any]]:
     found = call(engine, {"type": "GET_AGENTS"})["get_agents"].get("agents", [])
     return sorted(found, key=lambda agent: agent["agent_info"]["hostname"])
-
-
-def eventually(condition: Callable[[], object], what: str, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} has not come about in {seconds} s"
-        time.sleep(0.02)
 
 
 def is_running(pid: int) -> bool:

@@ -4,9 +4,8 @@ import json
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 
 from localmesos.apache.ports import free_port
+from tests.polling import eventually
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,13 +29,6 @@ def mesos(*arguments: str) -> Iterator[subprocess.Popen[str]]:
             yield process
         finally:
             process.kill()
-
-
-def eventually(condition: Callable[[], object], what: str, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} has not come about in {seconds} s"
-        time.sleep(0.05)
 
 
 def end(process: subprocess.Popen[str], number: int) -> tuple[int, str]:

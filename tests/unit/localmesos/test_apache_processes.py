@@ -6,8 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -16,13 +15,7 @@ from localmesos.apache.flag_files import prepare_flag_files, serve_flag_files
 from localmesos.apache.launcher_folder import PROGRAMS, isolated_python, write_launcher_folder
 from localmesos.apache.leftovers import end_tasks, tasks_of
 from localmesos.apache.supervisor import Supervisor
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+from tests.polling import eventually
 
 
 @contextmanager
@@ -89,7 +82,7 @@ def test_tasks_are_found_by_sandbox_descent_and_session(tmp_path: Path) -> None:
         ) as task,
         shell("cd /; sleep 100", MESOS_CONTAINERIZER_RUNTIME_DIRECTORY=sandbox) as executor,
     ):
-        eventually(lambda: len(tasks_of(tmp_path)) == 5)
+        eventually(lambda: len(tasks_of(tmp_path)) == 5, "all five")
         pids = {each.pid for each in tasks_of(tmp_path)}
         assert {task.pid, executor.pid} < pids
         assert other.pid not in pids
@@ -103,7 +96,7 @@ def test_tasks_are_found_by_sandbox_descent_and_session(tmp_path: Path) -> None:
 
 def test_a_person_looking_into_a_sandbox_is_left_alone(tmp_path: Path) -> None:
     with shell(f"cd {tmp_path}; sleep 100 & wait") as person:
-        eventually(lambda: Path(f"/proc/{person.pid}/cwd").readlink() == tmp_path)
+        eventually(lambda: Path(f"/proc/{person.pid}/cwd").readlink() == tmp_path, "the visit")
         assert end_tasks(tmp_path, frozenset(), grace_seconds=0) == frozenset()
         assert person.poll() is None
 
@@ -114,7 +107,7 @@ def test_who_ignores_sigterm_is_killed_and_who_stopped_is_woken(tmp_path: Path) 
         shell("trap '' TERM; while :; do sleep 100; done", MESOS_SANDBOX=sandbox) as stubborn,
         shell("sleep 100", MESOS_SANDBOX=sandbox) as stopped,
     ):
-        eventually(lambda: len(tasks_of(tmp_path)) >= 3)
+        eventually(lambda: len(tasks_of(tmp_path)) >= 3, "all three")
         stopped.send_signal(signal.SIGSTOP)
         reaper = threading.Thread(target=stubborn.wait)
         reaper.start()
