@@ -152,6 +152,10 @@ class Connection(asyncio.Protocol):
         if self._closing:
             self.close()
 
+    def close_after_answer(self) -> None:
+        """For `handle`: the answer that it gives is the last."""
+        self._closing = True
+
     def write(self, data: bytes) -> None:
         if self.transport is not None and not self.transport.is_closing():
             self.transport.write(data)

@@ -36,7 +36,10 @@ class Server:
         self._timer: asyncio.TimerHandle | None = None
 
     async def start(self, specs: Sequence[AgentSpec], host: str, port: int) -> tuple[str, int]:
-        """Bind, register the agents, serve. Returns the address; OSError when it is taken."""
+        """Bind, register the agents, serve; returns the address.
+
+        Raises OSError when it is taken and ValueError for an agent that cannot be.
+        """
         self._loop = asyncio.get_running_loop()
         self._server = await self._loop.create_server(
             self._connect, host, port, start_serving=False, backlog=1024
@@ -44,8 +47,12 @@ class Server:
         address = (host, self._server.sockets[0].getsockname()[1])
         now = self._loop.time()
         self.cluster = Cluster(self.options, address, time.time() - now)
-        for spec in specs:
-            agents.add_agent(self.cluster, now, spec)
+        try:
+            for spec in specs:
+                agents.add_agent(self.cluster, now, spec)
+        except ValueError:
+            self._server.close()
+            raise
         await self._server.start_serving()
         self.settle_soon()
         return address
@@ -117,6 +124,7 @@ class Server:
     def _handle(self, connection: Connection, head: Head, body: bytes) -> bytes:
         self.settle_soon()
         if len(self._connections) > self.options.max_connections:
+            connection.close_after_answer()
             return response(503, b"too many connections", close=True)
         path = head.path.removeprefix("/master")
         if path == "/api/v1/scheduler":
