@@ -4,6 +4,7 @@ itself reads the requests and writes the answers, byte by byte if need be.
 
 import json
 import socket
+import ssl
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -87,7 +88,8 @@ class Peer:
 class FakeMaster:
     """Listens; ``accept`` gives the next connection."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.settimeout(PATIENCE_SECONDS)
         self._peers: list[Peer] = []
@@ -95,6 +97,9 @@ class FakeMaster:
 
     def accept(self) -> Peer:
         connection, _ = self._listener.accept()
+        if self._tls is not None:
+            connection.settimeout(PATIENCE_SECONDS)
+            connection = self._tls.wrap_socket(connection, server_side=True)
         peer = Peer(connection)
         self._peers.append(peer)
         return peer

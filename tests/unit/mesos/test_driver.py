@@ -1,6 +1,7 @@
 """The driver against a master whose every byte is scripted: order, cuts, redirects, silence."""
 
 import logging
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -37,6 +38,8 @@ from tests.polling import eventually
 from tests.unit.mesos.event_log import EventLog
 from tests.unit.mesos.fake_master import FRAMEWORK_ID, FakeMaster, Peer, record
 
+# A key pair for 127.0.0.1 that signed itself: it proves nothing to anybody else.
+LOOPBACK_PEM = Path(__file__).parent / "loopback_for_tests.pem"
 ACCEPT = Accept(("o",), (), 0.0)
 KILL = Kill("t", "a")
 Start = Callable[..., tuple[HttpDriver, EventLog]]
@@ -530,3 +533,37 @@ def test_an_update_reaches_the_core_with_its_uuid_untouched(
     status = log.wait_for(TaskStatusReceived).status
     driver.perform([Acknowledge(status.task_id, status.agent_id, status.uuid)])
     assert master.accept().read().body["acknowledge"]["uuid"] == uuid
+
+
+@pytest.fixture
+def secure_master() -> Iterator[FakeMaster]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(LOOPBACK_PEM)
+    with FakeMaster(context) as master:
+        yield master
+
+
+def test_everything_over_tls(secure_master: FakeMaster, start: Start) -> None:
+    driver, log = start(master=f"https://{secure_master.address}", mesos_ca_file=str(LOOPBACK_PEM))
+    stream, _ = secure_master.accept_subscription()
+    assert log.next() == Subscribed(FRAMEWORK_ID, secure_master.address, "eu")
+    calls: list[Action] = [Kill(f"t{number}", "x" * 1000) for number in range(WINDOW)]
+    driver.perform(calls)
+    peer = secure_master.accept()
+    for call in calls:
+        assert isinstance(call, Kill)
+        assert peer.read().body["kill"]["task_id"]["value"] == call.task_id
+        peer.answer(202)
+    eventually(lambda: driver.counts.calls["KILL", "202"] == WINDOW, "all answers are read")
+    driver.stop()
+    assert stream.read_to_end() == b""
+
+
+def test_a_master_that_can_not_prove_itself_is_not_talked_to(
+    secure_master: FakeMaster, start: Start
+) -> None:
+    driver, log = start(master=f"https://{secure_master.address}")
+    with pytest.raises(OSError, match=r"(?i)unknown ca|alert|eof|reset"):
+        secure_master.accept()
+    assert log.drain() == []
+    assert driver.counts.subscriptions == 0
