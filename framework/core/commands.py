@@ -21,7 +21,7 @@ from framework.domain.events import (
     RestartApp,
     TearDown,
 )
-from framework.domain.instance import Instance
+from framework.domain.instance import Goal, Instance
 from framework.domain.records import replace
 from framework.domain.replies import Done, Refused, Reply, Why
 
@@ -93,8 +93,9 @@ def _restart(turn: Turn, command: RestartApp) -> Reply:
 
 def _kill_tasks(turn: Turn, command: KillTasks) -> Reply:
     known = turn.world.state.instances
-    instances = [known[id_] for id_ in command.instance_ids if id_ in known]
-    if not instances and len(command.instance_ids) == 1:
+    named = dict.fromkeys(command.instance_ids)
+    instances = [known[id_] for id_ in named if id_ in known]
+    if not instances and len(named) == 1:
         return Refused(Why.TASK_UNKNOWN, command.instance_ids[0])
     if command.scale:
         return _kill_and_scale(turn, instances, force=command.force)
@@ -110,7 +111,7 @@ def _kill_and_scale(turn: Turn, instances: list[Instance], *, force: bool) -> Re
     apps = turn.world.state.apps
     fewer: dict[str, int] = {}
     for instance in instances:
-        if instance.app_id in apps:
+        if instance.app_id in apps and instance.goal is not Goal.DECOMMISSIONED:
             fewer[instance.app_id] = fewer.get(instance.app_id, 0) + 1
     refused = deployments.locked(turn, fewer, force=force)
     if refused is not None:
