@@ -7,7 +7,7 @@ change, unless that is forced.
 
 from collections.abc import Iterable
 
-from framework.core.index import CURRENT_LIVE, OLD_LIVE, Slot
+from framework.core.index import CURRENT_LIVE, LEAVING, OLD_LIVE, Slot
 from framework.core.turn import Turn
 from framework.domain.app import App, same_configuration
 from framework.domain.notices import DeploymentEnded, DeploymentStarted
@@ -104,5 +104,5 @@ def settled(turn: Turn, app_id: str) -> bool:
     return (
         index.size(Slot.READY) == app.instances
         and index.size(*CURRENT_LIVE) == app.instances
-        and index.size(*OLD_LIVE, Slot.LEAVING, Slot.WAITING) == 0
+        and index.size(*OLD_LIVE, *LEAVING, Slot.WAITING) == 0
     )

@@ -42,10 +42,12 @@ class Slot(StrEnum):
     OLD_LOST = "old lost"
     INACTIVE = "inactive"  # unreachable for so long that it was replaced
     LEAVING = "leaving"  # decommissioned, its task may still run
+    OLD_LEAVING = "old leaving"
 
 
 CURRENT_LIVE = (Slot.STAGED, Slot.READY, Slot.UNREADY, Slot.LOST)
 OLD_LIVE = (Slot.OLD_STAGED, Slot.OLD_READY, Slot.OLD_UNREADY, Slot.OLD_LOST)
+LEAVING = (Slot.LEAVING, Slot.OLD_LEAVING)
 
 _LIVE_SLOT = {
     Condition.RUNNING: (Slot.UNREADY, Slot.OLD_UNREADY),
@@ -84,11 +86,11 @@ def is_ready(app: App, instance: Instance) -> bool:
 
 def slot_of(app: App | None, instance: Instance) -> Slot:
     """What the instance means for the size of its app."""
-    if instance.goal is Goal.DECOMMISSIONED or app is None:
-        return Slot.LEAVING
+    old = app is not None and instance.version < app.last_config_change_at
+    if app is None or instance.goal is Goal.DECOMMISSIONED:
+        return Slot.OLD_LEAVING if old else Slot.LEAVING
     if instance.condition in WAITING:
         return Slot.WAITING
-    old = instance.version < app.last_config_change_at
     if instance.condition in STAGED:
         return Slot.OLD_STAGED if old else Slot.STAGED
     if is_ready(app, instance):

@@ -32,27 +32,51 @@ class Size:
     old_ready: int
 
 
-def size(app: App, current: int, old: int, leaving: int, ready: int, old_ready: int) -> Size:
-    """The arithmetic. ``current`` and ``old`` are instances with a task that counts, by
-    configuration; ``ready`` and ``old_ready`` those of them that serve; ``leaving`` are on
-    their way out and still use resources.
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What there is: instances with a task that counts, by configuration (``current``, ``old``),
+    those of them that serve (``ready``, ``old_ready``), and those on their way out, which still
+    use resources (``leaving``, ``old_leaving``)."""
+
+    current: int = 0
+    ready: int = 0
+    leaving: int = 0
+    old: int = 0
+    old_ready: int = 0
+    old_leaving: int = 0
+
+
+def size(app: App, now: Sizes) -> Size:
+    """The arithmetic. An upgrade lasts until the last old task has ended.
 
     Never below ceil(n x minimumHealthCapacity) ready ones by our own kills, never above
     max(floor(n x (1 + maximumOverCapacity)), minimum + 1) tasks in all during an upgrade.
     """
     wanted = app.instances
-    if old == 0:
-        missing = wanted - current
-        return Size(max(0, missing), max(0, -missing), 0)
+    missing, surplus = max(0, wanted - now.current), max(0, now.current - wanted)
+    if now.old + now.old_leaving == 0:
+        return Size(missing, surplus, 0)
     strategy = app.upgrade_strategy
     minimum = math.ceil(round(wanted * strategy.minimum_health_capacity, 6))
     most = math.floor(round(wanted * (1 + strategy.maximum_over_capacity), 6))
-    room = max(most, minimum + 1) - current - old - leaving
-    spare = ready + old_ready - minimum
+    tasks = now.current + now.leaving + now.old + now.old_leaving
+    room = max(most, minimum + 1) - tasks
+    spare = now.ready + now.old_ready - minimum
     return Size(
-        launch=max(0, min(wanted - current, room)),
-        surplus=max(0, current - wanted),
-        old_ready=max(0, min(old_ready, spare)),
+        launch=max(0, min(missing, room)),
+        surplus=surplus,
+        old_ready=max(0, min(now.old_ready, spare)),
+    )
+
+
+def _sizes(index: AppIndex) -> Sizes:
+    return Sizes(
+        current=index.size(*CURRENT_LIVE),
+        ready=index.size(Slot.READY),
+        leaving=index.size(Slot.LEAVING),
+        old=index.size(*OLD_LIVE),
+        old_ready=index.size(Slot.OLD_READY),
+        old_leaving=index.size(Slot.OLD_LEAVING),
     )
 
 
@@ -65,19 +89,13 @@ def resize(turn: Turn, app_id: str) -> None:
         _remove_all(turn, app_id)
         world.demand.pop(app_id, None)
         return
-    plan = size(
-        app,
-        current=index.size(*CURRENT_LIVE),
-        old=index.size(*OLD_LIVE),
-        leaving=index.size(Slot.LEAVING),
-        ready=index.size(Slot.READY),
-        old_ready=index.size(Slot.OLD_READY),
-    )
+    plan = size(app, _sizes(index))
     _stop_old(turn, app, index, plan.old_ready)
     if plan.surplus:
         _stop_surplus(turn, app, index, plan.surplus)
     _drop_waiting(turn, index, app.instances - index.size(*CURRENT_LIVE))
-    _set_demand(turn, app_id, plan.launch)
+    # What was out of reach left at once and made room, and nothing else will bring us back here.
+    _set_demand(turn, app_id, size(app, _sizes(index)).launch)
 
 
 def _remove_all(turn: Turn, app_id: str) -> None:
