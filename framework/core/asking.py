@@ -5,13 +5,16 @@ unmet it is revived again at growing intervals, since a decline can overtake a r
 Mesos and what refused an offer may have gone. Nothing waiting: SUPPRESS.
 """
 
+from collections.abc import Iterable
+
 from framework.core.deadlines import Due
 from framework.core.placing import ready_to_launch
 from framework.core.turn import Turn
 from framework.core.world import Asking
-from framework.domain.actions import Revive, Suppress, UpdateRoles
+from framework.domain.actions import Decline, Revive, Suppress, UpdateRoles
 
 _FIRST_INTERVAL_MS = 1_000
+_DECLINE_AGAIN_MS = 1_000
 
 
 def settle(turn: Turn) -> None:
@@ -63,6 +66,21 @@ def revive_due(turn: Turn, role: str) -> None:
         return
     if any(apps[app_id].role == role for app_id in ready_to_launch(turn)):
         revive(turn, role)
+
+
+def not_answered(turn: Turn, offer_ids: Iterable[str]) -> None:
+    """Mesos did not take our answer to these offers. While the subscription lasts it keeps them
+    for us, so that nobody else gets them: decline them a little later."""
+    if turn.world.subscribed:
+        for offer_id in offer_ids:
+            turn.world.deadlines.set(turn.now_ms + _DECLINE_AGAIN_MS, Due.DECLINE, offer_id)
+
+
+def decline_due(turn: Turn, offer_id: str) -> None:
+    """Decline it once more; one that is void by now does no harm."""
+    if turn.world.subscribed:
+        seconds = turn.policy.decline_offer_duration / 1000
+        turn.actions.append(Decline((offer_id,), seconds))
 
 
 def subscribed(turn: Turn) -> None:

@@ -17,6 +17,7 @@ class Due(StrEnum):
     KILL_RETRY = "kill retry"  # (task id)
     UNREACHABLE = "unreachable"  # (instance id)
     REVIVE = "revive"  # (role)
+    DECLINE = "decline"  # (offer id)
     RECONCILE_ROUND = "reconcile round"  # ()
     RECONCILE_ALL = "reconcile all"  # ()
 

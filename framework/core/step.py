@@ -22,7 +22,7 @@ from framework.core.deadlines import Due
 from framework.core.policy import Context
 from framework.core.turn import Step, Turn
 from framework.core.world import World
-from framework.domain.actions import Accept, Action, Halt, Kill
+from framework.domain.actions import Accept, Action, Decline, Halt, Kill
 from framework.domain.events import (
     AgentFailed,
     Asked,
@@ -102,6 +102,8 @@ def _look_again(turn: Turn, due: Due, key: str) -> None:
             statuses.unreachable_due(turn, key)
         case Due.REVIVE:
             asking.revive_due(turn, key)
+        case Due.DECLINE:
+            asking.decline_due(turn, key)
         case Due.RECONCILE_ROUND:
             reconciling.round_due(turn)
         case Due.RECONCILE_ALL:
@@ -175,6 +177,8 @@ def _disconnected(turn: Turn, event: Disconnected) -> None:
 def _not_sent(turn: Turn, action: Action, why: str) -> None:
     """Nothing of this call happened. What is not named here is asked anew after the next
     subscription, or by Mesos itself."""
+    if isinstance(action, Accept | Decline):
+        asking.not_answered(turn, action.offer_ids)
     if isinstance(action, Accept):
         launches.not_sent(turn, action, why)
     elif isinstance(action, Kill):
