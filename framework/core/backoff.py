@@ -8,6 +8,7 @@ maxLaunchDelaySeconds; forgotten after that long without a failure.)
 from framework.core.deadlines import Due
 from framework.core.turn import Turn
 from framework.domain.app import App
+from framework.domain.records import replace
 from framework.domain.rollout import Delay
 from framework.domain.state import Kind
 
@@ -38,8 +39,29 @@ def forget(turn: Turn, app_id: str) -> None:
 
 
 def remaining_ms(turn: Turn, app: App) -> int:
-    """How long until the app may launch; 0: now. A clock that went back does not lengthen it."""
+    """How long until the app may launch; 0: now."""
     delay = turn.world.state.delays.get(app.id)
     if delay is None or delay.config != app.last_config_change_at:
         return 0
-    return max(0, min(delay.until_ms - turn.now_ms, delay.delay_ms))
+    return max(0, delay.until_ms - turn.now_ms)
+
+
+def due(turn: Turn, app_id: str) -> None:
+    """A delay was to end now; one that began anew meanwhile is waited for."""
+    app = turn.world.state.apps.get(app_id)
+    if app is None:
+        return
+    rest_ms = remaining_ms(turn, app)
+    if rest_ms:
+        turn.world.deadlines.set(turn.now_ms + rest_ms, Due.DELAY_OVER, app_id)
+    else:
+        turn.needs_offers(app_id)
+
+
+def watch_all(turn: Turn) -> None:
+    """At start: every delay that runs. A clock that went back meanwhile lengthens none."""
+    for delay in list(turn.world.state.delays.values()):
+        until_ms = min(delay.until_ms, turn.now_ms + delay.delay_ms)
+        if until_ms != delay.until_ms:
+            turn.put(Kind.DELAY, delay.app_id, replace(delay, until_ms=until_ms))
+        turn.world.deadlines.set(until_ms, Due.DELAY_OVER, delay.app_id)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from framework.core import (
     asking,
+    backoff,
     commands,
     deployments,
     kills,
@@ -93,7 +94,7 @@ def _take(turn: Turn, event: Event) -> None:  # noqa: C901 - one line a kind of 
 def _look_again(turn: Turn, due: Due, key: str) -> None:
     match due:
         case Due.DELAY_OVER:
-            turn.needs_offers(key)
+            backoff.due(turn, key)
         case Due.LAUNCH_CHECK:
             launches.check(turn, key)
         case Due.KILL_RETRY:
@@ -121,8 +122,7 @@ def _started(turn: Turn) -> None:
     for instance in list(state.instances.values()):
         if instance.condition in {Condition.UNREACHABLE, Condition.UNREACHABLE_INACTIVE}:
             statuses.unreachable_for(turn, instance)
-    for delay in state.delays.values():
-        turn.world.deadlines.set(delay.until_ms, Due.DELAY_OVER, delay.app_id)
+    backoff.watch_all(turn)
     turn.dirty.update(dict.fromkeys([*state.apps, *state.instances_of]))
 
 
