@@ -152,15 +152,17 @@ def test_a_tcp_health_check_fails_where_nobody_listens(agent: FakeAgent, tmp_pat
 def test_a_hanging_check_fails_at_its_timeout_with_its_children(
     agent: FakeAgent, tmp_path: Path
 ) -> None:
-    hanging = "sh -c 'echo $$ > hanging; exec sleep 1000'; true"
+    orphan = "(sh -c 'echo $$ > orphan; exec sleep 1000' &); while [ ! -s orphan ]; do :; done"
+    hanging = f"{orphan}; sh -c 'echo $$ > hanging; exec sleep 1000'; true"
     check = health(type="COMMAND", command=command(hanging), consecutive_failures=1)
-    check["timeout_seconds"] = 0.3
+    check["timeout_seconds"] = 2
     with executor(agent, tmp_path):
         running(agent, tmp_path, health_check=check)
         assert agent.status()["healthy"] is False
-        assert agent.status()["state"] == "TASK_KILLED"
         assert not is_alive(int((tmp_path / "hanging").read_text()))
-    assert "timed out after 0.3 seconds" in (tmp_path / "stderr").read_text()
+        assert not is_alive(int((tmp_path / "orphan").read_text()))
+        assert agent.status()["state"] == "TASK_KILLED"
+    assert "timed out after 2 seconds" in (tmp_path / "stderr").read_text()
 
 
 def test_a_babbling_check_does_not_hold_up_the_executor(agent: FakeAgent, tmp_path: Path) -> None:

@@ -191,11 +191,13 @@ def test_the_command_runs_as_the_user(launcher: Path, tmp_path: Path) -> None:
     """Any user for root; without root's rights only oneself, as with a real agent."""
     own = pwd.getpwuid(os.geteuid())
     user = pwd.getpwnam("nobody") if own.pw_uid == 0 else own
-    info = {"command": shell("id -u; id -g; id -G"), "user": user.pw_name}
+    more = [12345] if user is not own else []
+    command = shell("id -u; id -g; id -G")
+    info = {"command": command, "user": user.pw_name, "supplementary_groups": more}
     uid, gid, groups, *_ = run(launcher, tmp_path, info).splitlines()
     assert (int(uid), int(gid)) == (user.pw_uid, user.pw_gid)
-    expected = os.getgrouplist(user.pw_name, user.pw_gid)
-    assert {*map(int, groups.split())} == {*expected}
+    expected = os.getgrouplist(user.pw_name, user.pw_gid) if more else os.getgroups()
+    assert {*map(int, groups.split())} == {*expected, *more, user.pw_gid}
 
 
 def test_an_unknown_user_is_named(launcher: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The command executor against an agent's API over real sockets: the life of a task."""
 
 import binascii
+import json
 import os
 import uuid
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from localmesos.launcher.executor import _task_environment
 from tests.unit.localmesos.launcher_fake_agent import (
     PATIENCE_SECONDS,
     FakeAgent,
@@ -171,18 +173,31 @@ def test_a_second_kill_shortens_the_grace_period(agent: FakeAgent, tmp_path: Pat
         assert process.wait(PATIENCE_SECONDS) == 0
 
 
-def test_what_a_task_leaves_behind_is_killed(agent: FakeAgent, tmp_path: Path) -> None:
-    with executor(agent, tmp_path) as process:
+def test_what_a_task_leaves_behind_is_killed_before_its_end_is_told(
+    agent: FakeAgent, tmp_path: Path
+) -> None:
+    """Or its successor would find the port taken."""
+    agent.acknowledges = False
+    with executor(agent, tmp_path):
         agent.subscribed()
         agent.launch(
-            task(
-                "sh -c 'echo $$ > child; exec sleep 1000' & wait_for=child; "
-                "while [ ! -s child ]; do :; done"
-            )
+            task("sh -c 'echo $$ > child; exec sleep 1000' & while [ ! -s child ]; do :; done")
         )
         assert agent.states_until_the_end()[-1] == "TASK_FINISHED"
-        assert process.wait(PATIENCE_SECONDS) == 0
         assert not is_alive(pid_in(tmp_path / "child"))
+
+
+def test_a_kill_reaches_descendants_in_sessions_of_their_own(
+    agent: FakeAgent, tmp_path: Path
+) -> None:
+    with executor(agent, tmp_path) as process:
+        agent.subscribed()
+        agent.launch(task("setsid -w sh -c 'echo $$ > child; exec sleep 1000'; sleep 1000"))
+        child = pid_in(tmp_path / "child")
+        agent.kill("task-1")
+        agent.states_until_the_end()
+        assert process.wait(PATIENCE_SECONDS) == 0
+        assert not is_alive(child)
 
 
 def test_a_task_is_in_the_session_that_its_agent_destroys(agent: FakeAgent, tmp_path: Path) -> None:
@@ -348,3 +363,11 @@ def test_an_executor_is_light(agent: FakeAgent, tmp_path: Path) -> None:
         status = Path(f"/proc/{process.pid}/status").read_text()
         kib = next(int(x.split()[1]) for x in status.splitlines() if x.startswith("VmRSS"))
         assert kib < 20_000
+
+
+def test_flags_of_the_agent() -> None:
+    variables = {"variables": [{"name": "FROM_ISOLATOR", "value": "yes"}]}
+    flags = ["--launcher_dir=/x", f"--task_environment={json.dumps(variables)}"]
+    assert _task_environment(flags) == {"FROM_ISOLATOR": "yes"}
+    with pytest.raises(ValueError, match="--rootfs"):
+        _task_environment(["--rootfs=/image"])
