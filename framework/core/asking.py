@@ -36,7 +36,8 @@ def settle(turn: Turn) -> None:
 
 def _subscribe_to_new_roles(turn: Turn) -> None:
     asking = turn.world.asking
-    new = [role for role in turn.world.roles() if role not in asking]
+    roles = sorted({turn.policy.mesos_role, *turn.world.roles()})
+    new = [role for role in roles if role not in asking]
     if new:
         asking.update({role: Asking() for role in new})
         suppressed = tuple(role for role, one in asking.items() if one.suppressed)
@@ -84,7 +85,7 @@ def decline_due(turn: Turn, offer_id: str) -> None:
 
 
 def subscribed(turn: Turn) -> None:
-    """A new subscription starts with nothing suppressed."""
-    roles = {*turn.world.asking, *turn.world.roles(), turn.policy.mesos_role}
-    turn.world.asking = {role: Asking() for role in sorted(roles)}
-    turn.revive |= roles
+    """A new subscription may lack roles that came meanwhile: all are named to it again, and
+    nothing is suppressed at first."""
+    turn.world.asking = {}
+    turn.revive |= {turn.policy.mesos_role, *turn.world.roles()}
