@@ -20,7 +20,9 @@ from framework.domain.events import ChangeApps, PutApp
 from framework.domain.records import replace
 from framework.domain.replies import Done, Refused, Why
 
-_ATTEMPTS = 5
+# Each refusal means that somebody else's change of the same app was stored; no more of them can
+# be under way at once than the server has threads, or few more.
+_ATTEMPTS = 20
 _TRY_AGAIN = frozenset({Why.CHANGED_MEANWHILE, Why.APP_EXISTS, Why.APP_UNKNOWN})
 
 

@@ -36,7 +36,9 @@ class ApiServer:
         application = create_app(scheduler, options, compile_pattern)
         self._server = _server(application, options)
         self._address = options.http_address
-        self._thread = threading.Thread(target=self._server.serve, name="api", daemon=True)
+        self._failure: OSError | None = None
+        self._bound = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name="api", daemon=True)
 
     @property
     def port(self) -> int:
@@ -52,8 +54,22 @@ class ApiServer:
 
     def start(self) -> None:
         """Bind and serve. OSError if the port is taken."""
-        self._server.prepare()
         self._thread.start()
+        self._bound.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    def _serve(self) -> None:
+        """cheroot's worker threads take after the thread that prepares it: made here they are
+        daemons, and an open connection never keeps a process alive that has to end."""
+        try:
+            self._server.prepare()
+        except OSError as error:
+            self._failure = error
+            return
+        finally:
+            self._bound.set()
+        self._server.serve()
 
     def stop(self) -> None:
         """Answer what is under way and close; harmless when not started, or repeated."""

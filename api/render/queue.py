@@ -32,15 +32,19 @@ def queue_item(
     now_ms: int,
     unused_offers: bool,
 ) -> dict[str, Any]:
-    """One app that waits; ``provisioned`` of its instances were sent and have no status yet."""
+    """One app that waits; ``provisioned`` of its instances were sent and have no status yet.
+
+    The role is only told where it says something: marathon-python breaks on the field.
+    """
     fields: dict[str, Any] = {
         "count": stats.waiting + provisioned,
-        "role": stats.role,
         "delay": delay_object(delay, now_ms),
         "since": iso(stats.since_ms),
         "processedOffersSummary": _summary(stats),
         "app": app_object(app),
     }
+    if stats.role != "*":
+        fields["role"] = stats.role
     if unused_offers:
         fields["lastUnusedOffers"] = [_unused(item) for item in stats.last_unused_offers]
     return fields

@@ -6,6 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from framework.domain.instance import Condition, Instance, TaskFailure
+from framework.domain.records import replace
 from framework.domain.rollout import Deployment, Framework, LaunchStats
 from framework.domain.state import Kind
 from tests.contract.cluster import (
@@ -302,7 +303,6 @@ class TestQueue:
         ]
         item = {
             "count": 1,
-            "role": "*",
             "delay": {"timeLeftSeconds": 2, "overdue": False},
             "since": "2026-01-02T03:03:05.678Z",
             "processedOffersSummary": {
@@ -319,6 +319,12 @@ class TestQueue:
         assert client.get("/v2/queue?embed=lastUnusedOffers").get_json() == {
             "queue": [{**item, "lastUnusedOffers": [self.LAST_OFFER]}]
         }
+
+    def test_the_role_is_told_where_it_is_not_the_default(
+        self, client: FlaskClient, scheduler: Recorder, waiting: LaunchStats
+    ) -> None:
+        scheduler.hold(Kind.LAUNCH_STATS, waiting.app_id, replace(waiting, role="dev"))
+        assert client.get("/v2/queue").get_json()["queue"][0]["role"] == "dev"
 
     def test_the_explanation(self, client: FlaskClient, waiting: LaunchStats) -> None:
         why = {
