@@ -23,7 +23,7 @@ from framework.core.deadlines import Due
 from framework.core.policy import Context
 from framework.core.turn import Step, Turn
 from framework.core.world import World
-from framework.domain.actions import Accept, Action, Decline, Halt, Kill
+from framework.domain.actions import Accept, Action, Decline, Halt, Kill, RemoveFramework
 from framework.domain.events import (
     AgentFailed,
     Asked,
@@ -144,6 +144,8 @@ def _subscribed(turn: Turn, event: Subscribed) -> None:
     world.home_region = event.region
     world.offers.clear()
     turn.put(Kind.CONNECTION, "connection", Connection(True, False, event.master, turn.now_ms))
+    if world.tearing_down:  # while Mesos was away, or the call was lost on its way
+        turn.actions.append(RemoveFramework())
     asking.subscribed(turn)
     reconciling.begin(turn)
     kills.resend_all(turn)
@@ -162,11 +164,8 @@ def _torn_down(turn: Turn) -> None:
 
 
 def _disconnected(turn: Turn, event: Disconnected) -> None:
-    if turn.world.tearing_down:
-        turn.world.subscribed = False
-        _torn_down(turn)
-        return
-    if turn.world.subscribed:
+    """No proof of anything, even if we asked to be removed: what is true shows on our return."""
+    if turn.world.subscribed and not turn.world.tearing_down:
         turn.remark("warning", f"disconnected from Mesos: {event.why}")
     turn.world.subscribed = False
     turn.world.offers.clear()
@@ -188,14 +187,15 @@ def _not_sent(turn: Turn, action: Action, why: str) -> None:
 
 def _refused(turn: Turn, message: str) -> None:
     turn.world.subscribed = False
-    if turn.world.tearing_down:
+    lower = message.lower()
+    removed = "removed" in lower or "completed" in lower
+    if removed and turn.world.tearing_down:
         _torn_down(turn)
         return
-    lower = message.lower()
     if "failed over" in lower:
         code = EXIT_FRAMEWORK_FAILED_OVER
         text = f"another scheduler took over this framework ({message}); stopping"
-    elif "removed" in lower or "completed" in lower:
+    elif removed:
         code = EXIT_FRAMEWORK_REMOVED
         text = (
             f"Mesos has removed this framework ({message}). Its tasks are gone. The state is "
