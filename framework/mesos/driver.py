@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from framework.domain.actions import Action, Revive, Suppress, UpdateRoles
+from framework.domain.actions import Action, RemoveFramework, Revive, Suppress, UpdateRoles
 from framework.domain.events import CallNotSent, Disconnected, Event, FrameworkRefused, Subscribed
 from framework.interfaces import SubmitEvent
 from framework.mesos.backoff import Backoff
@@ -102,6 +102,7 @@ class HttpDriver:
         self._submit: SubmitEvent | None = None
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
+        self._leaving = False  # we asked to be removed, so what follows is no surprise
         self._lock = threading.Lock()  # of what perform and stop share with the stream's thread
         self._roles = _Roles()
         self._calls: CallConnection | None = None
@@ -124,6 +125,7 @@ class HttpDriver:
             for action in actions:
                 if isinstance(action, UpdateRoles):  # asked for again with each subscription
                     self._roles.note(action)
+                self._leaving |= isinstance(action, RemoveFramework)
             left = actions if calls is None else calls.perform(actions)
         if left:
             why = "not subscribed" if calls is None else "the calls to Mesos can not keep up"
@@ -158,7 +160,8 @@ class HttpDriver:
                 log.warning("masters redirect in a circle; last to %s", redirect.leader)
             except _RefusedError as refused:
                 if refused.final:
-                    log.critical("Mesos refuses us for good: %s", refused)
+                    level = logging.INFO if self._leaving else logging.CRITICAL
+                    log.log(level, "Mesos refuses us for good: %s", refused)
                     return
             except _OVER as error:
                 if self.counts.subscriptions == before and not self._stopping.is_set():
@@ -241,6 +244,7 @@ class HttpDriver:
         calls.start()
         with self._lock:
             self._calls = calls
+            self._leaving = False
         self.counts.subscriptions += 1
         log.info("subscribed at %s as %s", endpoint, self._framework_id)
         domain = body.master_info.domain
@@ -258,7 +262,9 @@ class HttpDriver:
         why = broken or _sentence(error)
         self.counts.disconnections += 1
         self.counts.silences += isinstance(error, SilenceError) and not broken
-        log.warning("disconnected from Mesos: %s", why)
+        expected = self._leaving or self._stopping.is_set()
+        level = logging.INFO if expected else logging.WARNING
+        log.log(level, "disconnected from Mesos: %s", "we left" if expected else why)
         self._hand_over(Disconnected(why))
         self._report(left)
 
