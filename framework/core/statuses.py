@@ -7,11 +7,10 @@ know goes to ``orphans``; everything else moves an instance along the tables of 
 from framework.core import backoff, orphans
 from framework.core.deadlines import Due
 from framework.core.transitions import (
-    ALIVE,
-    PROVEN_ENDS,
     condition_of,
     is_failure,
     may_follow,
+    proves_end,
 )
 from framework.core.turn import Turn
 from framework.domain.actions import Acknowledge
@@ -51,8 +50,8 @@ def _other_incarnation(turn: Turn, instance: Instance, number: int, status: Task
     (state restored from a backup) is nobody's."""
     if number > instance.incarnation:
         orphans.stranger(turn, status)
-    elif status.state in ALIVE:
-        orphans.kill_given_up(turn, status)
+    else:
+        orphans.given_up(turn, status)
 
 
 def _update(turn: Turn, instance: Instance, status: TaskStatus) -> None:
@@ -80,6 +79,7 @@ def _alive(turn: Turn, instance: Instance, condition: Condition, status: TaskSta
     if new == instance:
         return
     turn.put_instance(new)
+    turn.put(Kind.TOMBSTONE, new.task_id, None)  # one given up too soon
     _tell(turn, instance, new, status)
     if condition in STAGED:
         watch_launch(turn, new)
@@ -154,11 +154,14 @@ def _ended(turn: Turn, instance: Instance, condition: Condition, status: TaskSta
     if app is not None:
         _learn(turn, app, instance, ended, status)
     _tell(turn, instance, ended, status)
+    if proves_end(status.state):
+        turn.put(Kind.TOMBSTONE, instance.task_id, None)
+    else:
+        turn.bury(instance.task_id, f"given up after {status.state}")
     if instance.goal is Goal.DECOMMISSIONED or instance.condition is (
         Condition.UNREACHABLE_INACTIVE
     ):
-        proven = condition in PROVEN_ENDS
-        turn.remove_instance(instance, lost="" if proven else f"gave it up: {status.state}")
+        turn.remove_instance(instance)
     else:
         turn.world.kill_sent_ms.pop(instance.task_id, None)
         turn.put_instance(ended)
@@ -174,6 +177,8 @@ def _learn(turn: Turn, app: App, before: Instance, ended: Instance, status: Task
     shown = failure and ended.condition is not Condition.FINISHED
     if shown or overdue or (unhealthy and not before.kill_reason):
         message = before.kill_reason if overdue else status.message
+        if unhealthy:  # the executor's own words tell only how the process ended
+            message = f"the executor killed it because its health check failed: {message}"
         remember_failure(turn, ended, str(status.state), message[:10_000])
 
 
