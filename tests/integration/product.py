@@ -67,7 +67,11 @@ class Stayer:
         }
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, stdout=log, stderr=subprocess.STDOUT, env=environment
+                self._command,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                process_group=0,
             )
 
     def wait_for_api(self) -> None:

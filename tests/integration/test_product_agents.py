@@ -21,7 +21,12 @@ from tests.polling import eventually
 
 pytestmark = pytest.mark.mesos
 
-_QUICKLY_LOST = {"agent_ping_timeout": "1secs", "max_agent_ping_timeouts": "2"}
+_QUICKLY_LOST = {
+    "agent_ping_timeout": "1secs",
+    "max_agent_ping_timeouts": "2",
+    "registration_backoff_factor": "100ms",
+    "executor_reregistration_timeout": "2secs",
+}
 _PER_AGENT = 2
 
 Change = Callable[[ApacheEngine, int], None]

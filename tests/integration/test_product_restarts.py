@@ -1,6 +1,7 @@
 """Stayer itself killed, stopped, started before its Mesos, and removed: what becomes of
 the tasks."""
 
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -53,9 +54,10 @@ def test_killed_while_scaling_it_loses_and_doubles_nothing(
     with serving(apache.url, tmp_path) as stayer:
         framework_id, count = stayer.framework_id, 4
         survivors = _ids(stayer.run("/grown", instances=count))
-        for _ in range(3):
+        for started in (0, 1, 5):  # of ten, before it is killed
+            stayer.client.scale_app("/grown", count + 10, force=True)
+            _await_at_least(apache, framework_id, count + started)
             count += 10
-            stayer.client.scale_app("/grown", count, force=True)
             stayer.crash()
             stayer.start()
             assert survivors <= _ids(stayer.running("/grown"))
@@ -63,6 +65,12 @@ def test_killed_while_scaling_it_loses_and_doubles_nothing(
 
         stayer.await_running("/grown", count)
         assert survivors < _ids(await_same_tasks(stayer, apache.url, "/grown", count))
+
+
+def _await_at_least(apache: ApacheEngine, framework_id: str, count: int) -> None:
+    eventually(
+        lambda: len(mesos_tasks(apache.url, framework_id)) >= count, f"{count} tasks in Mesos"
+    )
 
 
 def test_stopped_it_leaves_tasks_and_a_teardown_ends_them(
@@ -82,9 +90,26 @@ def test_stopped_it_leaves_tasks_and_a_teardown_ends_them(
         _refuse_teardown_without_yes(stayer)
         stayer.command("framework", "teardown", "--yes")
         assert stayer.process.wait(30) == 0
+        assert not re.search("WARNING|ERROR|CRITICAL", stayer.output())
         assert mesos_tasks(apache.url, framework_id) == []
         eventually(lambda: not any(map(is_running, pids)), "the end of the tasks' processes")
         assert len(pids) >= 3
+
+
+def test_a_teardown_waits_for_mesos(apache_cluster: ApacheCluster, tmp_path: Path) -> None:
+    cluster = apache_cluster(1)
+    with serving(cluster.url, tmp_path / "stayer") as stayer:
+        pids = [pid for task in stayer.run("/ends", instances=2) for pid in pids_of(task["id"])]
+        cluster.stop_master()
+        eventually(lambda: "disconnected from Mesos" in stayer.output(), "the loss of Mesos")
+        stayer.command("framework", "teardown", "--yes")
+        assert all(map(is_running, pids))
+        assert stayer.process.poll() is None, "what is not done yet must not be forgotten"
+
+        cluster.start_master()
+        assert stayer.process.wait(30) == 0
+        eventually(lambda: not any(map(is_running, pids)), "the end of the tasks' processes")
+        assert len(pids) >= 2
 
 
 def _refuse_teardown_without_yes(stayer: Stayer) -> None:
