@@ -84,7 +84,8 @@ class CallConnection:
         not), and what became of the calls that were left."""
         with self._lock:
             if self._finish_at is None:
-                self._finish_at, self._sends = self._clock() + seconds, send
+                self._sends = send
+                self._finish_at = self._clock() + seconds
                 with contextlib.suppress(OSError):
                     self._wake_up.send(b"x")
         self._thread.join()

@@ -3,6 +3,7 @@
 import logging
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -56,10 +57,12 @@ def start(master: FakeMaster) -> Iterator[Start]:
     """Start a driver on the master; it ends with the test, after the master's sockets."""
     drivers: list[HttpDriver] = []
 
-    def begin(framework_id: str = "", **options: object) -> tuple[HttpDriver, EventLog]:
+    def begin(
+        framework_id: str = "", clock: Callable[[], float] = time.monotonic, **options: object
+    ) -> tuple[HttpDriver, EventLog]:
         fields = {"master": master.address, **options}
         settings = MesosOptions(**fields)  # type: ignore[arg-type]  # checked when it is made
-        driver = HttpDriver(settings, backoff=Backoff(0.001, 0.01))
+        driver = HttpDriver(settings, backoff=Backoff(0.001, 0.01), clock=clock)
         drivers.append(driver)
         log = EventLog()
         driver.start(log.submit, framework_id, ("a", "b"))
@@ -206,15 +209,31 @@ def test_an_idle_connection_for_calls_is_opened_again(master: FakeMaster, start:
     peer.answer(202)
     eventually(lambda: driver.counts.calls["KILL", "202"] == 1, "the answer is read")
     peer.close()
-    # Whether the close or the next call is noticed first, nothing may be lost unseen.
+    calls = driver._calls
+    assert calls is not None
+    eventually(lambda: calls._connection is None, "the close is noticed")
     driver.perform([Revive(("a",))])
     second = master.accept()
-    request = second.read()
-    if request.body["type"] == "SUBSCRIBE":
-        log.wait_for(CallNotSent)
-    else:
-        second.answer(202)
-        eventually(lambda: driver.counts.calls["REVIVE", "202"] == 1, "the answer is read")
+    assert second.read().headers["Mesos-Stream-Id"] == "stream-1"
+    second.answer(202)
+    eventually(lambda: driver.counts.calls["REVIVE", "202"] == 1, "the answer is read")
+    assert driver.counts.disconnections == 0
+
+
+def test_calls_that_wait_do_not_leave_after_the_stream(master: FakeMaster, start: Start) -> None:
+    driver, log = start()
+    stream = connected(master, log)
+    driver.perform([KILL] * WINDOW + [ACCEPT])
+    peer = master.accept()
+    for _ in range(WINDOW):
+        peer.read()
+    calls = driver._calls
+    assert calls is not None
+    stream.close()
+    eventually(lambda: calls._finish_at is not None, "the end is noticed")
+    peer.answer(202)  # room in the window, but for a subscription that is over
+    assert peer.read_to_end() == b""
+    assert log.wait_for(CallNotSent, lambda event: event.action == ACCEPT)
 
 
 def test_redirects_are_followed_at_once(master: FakeMaster, start: Start) -> None:
@@ -272,6 +291,21 @@ def test_silence_ends_the_subscription(master: FakeMaster, start: Start) -> None
     assert log.next() == Disconnected("no event in time")
     assert driver.counts.silences == 1
     connected(master, log)
+
+
+def test_heartbeats_keep_the_subscription(master: FakeMaster, start: Start) -> None:
+    now = [0.0]
+    driver, log = start(clock=lambda: now[0])
+    stream = connected(master, log)  # 15 s x 5 of silence are allowed
+    for _ in range(5):
+        now[0] += 70
+        stream.event({"type": "HEARTBEAT"})
+        eventually(lambda: driver.counts.events["HEARTBEAT"] == now[0] / 70, "it is noticed")
+    stream.event({"type": "OFFERS", "offers": {"offers": []}})
+    assert log.next() == OffersReceived(())
+    now[0] += 76
+    stream.chunk(b"1")  # bytes, but no event: the time is looked at again
+    assert log.next() == Disconnected("no event in time")
 
 
 def test_bytes_that_make_no_event_are_silence_too(master: FakeMaster, start: Start) -> None:
@@ -473,12 +507,20 @@ def test_stopping_sends_what_was_handed_over_and_no_teardown(
 ) -> None:
     driver, log = start()
     stream = connected(master, log)
-    driver.perform([Acknowledge("t", "a", "u")])
+    driver.perform([Acknowledge("t", "a", "u")] * (WINDOW + 5))
     stopping = threading.Thread(target=driver.stop)
     stopping.start()
     peer = master.accept()
-    assert peer.read().body["type"] == "ACKNOWLEDGE"
-    peer.answer(202)
+    for _ in range(WINDOW):
+        assert peer.read().body["type"] == "ACKNOWLEDGE"
+    calls = driver._calls
+    assert calls is not None
+    eventually(lambda: calls._finish_at is not None, "it stops")
+    for _ in range(5):
+        peer.answer(202)
+        assert peer.read().body["type"] == "ACKNOWLEDGE"
+    for _ in range(WINDOW):
+        peer.answer(202)
     assert peer.read_to_end() == b""
     stream.read_to_end()
     stopping.join()

@@ -139,8 +139,12 @@ def port(number: int, protocol: str, name: str | None, **labels: str) -> dict[st
                 port(80, "tcp", None, network_scope="container", network_name="two"),
             ],
         ),
+        (
+            a_launch(in_bridge(PortMapping(80)), (), (80,)),
+            [port(80, "tcp", None, network_scope="container")],
+        ),
     ],
-    ids=["none", "host", "bridge", "container"],
+    ids=["none", "host", "bridge", "container", "bridge without host port"],
 )
 def test_discovery(launch: Launch, ports: list[dict[str, Any]]) -> None:
     assert task_info(launch)["discovery"] == {
