@@ -26,8 +26,7 @@ def kill(turn: Turn, instance: Instance, why: str) -> None:
 def decommission(turn: Turn, instance: Instance, why: str) -> None:
     """Want the instance no more. One that waits or is out of reach is forgotten at once."""
     if instance.condition in WAITING:
-        lost = why if instance.condition in _UNPROVEN else ""
-        turn.remove_instance(instance, lost=lost)
+        turn.remove_instance(instance)
     elif instance.condition in LOST:
         turn.remove_instance(instance, lost=why)
     elif instance.goal is not Goal.DECOMMISSIONED:
@@ -35,9 +34,6 @@ def decommission(turn: Turn, instance: Instance, why: str) -> None:
         turn.put_instance(replace(instance, goal=Goal.DECOMMISSIONED, kill_reason=why))
         if not asked:
             send_kill(turn, instance.task_id, instance.agent_id)
-
-
-_UNPROVEN = frozenset({Condition.GONE, Condition.DROPPED, Condition.UNKNOWN})
 
 
 def send_kill(turn: Turn, task_id: str, agent_id: str) -> None:

@@ -59,8 +59,8 @@ def check(turn: Turn, task_id: str) -> None:
 
 
 def _without_status(turn: Turn, instance: Instance) -> None:
-    """Mesos has said nothing of it: ask; after the time-out give it up, keeping the reason. The
-    record then proves that this incarnation was replaced, so it is killed should it appear."""
+    """Mesos has said nothing of it: ask; after the time-out give it up, keeping the reason. A
+    tombstone stays, so that it is killed should it appear."""
     policy = turn.policy
     if turn.now_ms - instance.staged_at_ms < policy.task_launch_confirm_timeout:
         if turn.world.subscribed:
@@ -78,6 +78,7 @@ def _without_status(turn: Turn, instance: Instance) -> None:
     if app is not None:
         backoff.failed(turn, app)
     remember_failure(turn, instance, "TASK_DROPPED", message)
+    turn.bury(instance.task_id, message)
     turn.put_instance(
         replace(
             instance,

@@ -6,7 +6,7 @@ the one that is wrong): it is listed, and an operator adopts or kills it.
 """
 
 from framework.core.kills import send_kill
-from framework.core.transitions import ALIVE, PROVEN_ENDS, condition_of
+from framework.core.transitions import ALIVE, condition_of, is_last_word
 from framework.core.turn import Turn
 from framework.domain.actions import Kill
 from framework.domain.events import AdoptOrphan, KillOrphan
@@ -21,14 +21,19 @@ from framework.domain.state import Kind
 def stranger(turn: Turn, status: TaskStatus) -> None:
     """A status of a task without a record."""
     if status.task_id in turn.world.state.tombstones:
-        if status.state in ALIVE:
-            kill_given_up(turn, status)
-        elif condition_of(status) in PROVEN_ENDS:
-            turn.put(Kind.TOMBSTONE, status.task_id, None)
+        given_up(turn, status)
     elif status.state in ALIVE or status.state is TaskState.UNREACHABLE:
         _list(turn, status)
     else:
         turn.put(Kind.ORPHAN, status.task_id, None)
+
+
+def given_up(turn: Turn, status: TaskStatus) -> None:
+    """A status of a task that we gave up: kill it if it lives, forget it once its end is sure."""
+    if status.state in ALIVE:
+        kill_given_up(turn, status)
+    elif is_last_word(status):
+        turn.put(Kind.TOMBSTONE, status.task_id, None)
 
 
 def kill_given_up(turn: Turn, status: TaskStatus) -> None:

@@ -9,8 +9,8 @@ from framework.core.deadlines import Due
 from framework.core.transitions import (
     condition_of,
     is_failure,
+    is_last_word,
     may_follow,
-    proves_end,
 )
 from framework.core.turn import Turn
 from framework.domain.actions import Acknowledge
@@ -154,10 +154,10 @@ def _ended(turn: Turn, instance: Instance, condition: Condition, status: TaskSta
     if app is not None:
         _learn(turn, app, instance, ended, status)
     _tell(turn, instance, ended, status)
-    if proves_end(status.state):
+    if is_last_word(status):
         turn.put(Kind.TOMBSTONE, instance.task_id, None)
     else:
-        turn.bury(instance.task_id, f"given up after {status.state}")
+        turn.bury(instance.task_id, f"ended without proof: {status.state}")
     if instance.goal is Goal.DECOMMISSIONED or instance.condition is (
         Condition.UNREACHABLE_INACTIVE
     ):

@@ -32,8 +32,21 @@ _LOST_BUT_MAY_RETURN = frozenset(
 )
 _UNKNOWN_TO_MESOS = "Reconciliation: Task is unknown to the"
 
-# The end of these was seen by an executor or master: such a task never comes back.
+# The end of these was seen by an executor: such a task never comes back.
 PROVEN_ENDS = frozenset({Condition.FINISHED, Condition.FAILED, Condition.KILLED, Condition.ERROR})
+# Here an agent or the master is sure that nothing runs. GONE_BY_OPERATOR is only an operator's
+# word, UNKNOWN and LOST are no proof of anything.
+_PROOFS = frozenset(
+    {
+        TaskState.FINISHED,
+        TaskState.FAILED,
+        TaskState.KILLED,
+        TaskState.ERROR,
+        TaskState.DROPPED,
+        TaskState.GONE,
+    }
+)
+_NEVER_RAN_THERE = frozenset({TaskState.DROPPED, TaskState.GONE})  # or the agent has forgotten
 ALIVE = frozenset({TaskState.STAGING, TaskState.STARTING, TaskState.RUNNING, TaskState.KILLING})
 
 # Ends that are the doing of agents, masters or operators, not of the app: no back-off, no
@@ -72,6 +85,15 @@ def condition_of(status: TaskStatus) -> Condition:
     if status.reason in _LOST_BUT_MAY_RETURN:
         return Condition.UNREACHABLE
     return Condition.GONE
+
+
+def is_last_word(status: TaskStatus) -> bool:
+    """Whether the task is sure not to run any more and nothing more will be heard of it. An end
+    that a reconciliation tells is sure too, but older updates may still be on their way."""
+    if status.state not in _PROOFS:
+        return False
+    told_early = not status.uuid and status.reason == "REASON_RECONCILIATION"
+    return not told_early or status.state in _NEVER_RAN_THERE
 
 
 def is_failure(condition: Condition, reason: str) -> bool:
