@@ -4,7 +4,7 @@ Every status is acknowledged once what follows from it is stored. One of a task 
 know goes to ``orphans``; everything else moves an instance along the tables of ``transitions``.
 """
 
-from framework.core import backoff, orphans
+from framework.core import backoff, kills, orphans
 from framework.core.deadlines import Due
 from framework.core.transitions import (
     condition_of,
@@ -81,6 +81,8 @@ def _alive(turn: Turn, instance: Instance, condition: Condition, status: TaskSta
     turn.put_instance(new)
     turn.put(Kind.TOMBSTONE, new.task_id, None)  # one given up too soon
     _tell(turn, instance, new, status)
+    if new.kill_reason and instance.condition in kills.LOST:
+        kills.send_kill(turn, new.task_id, new.agent_id)  # the one before can not have arrived
     if condition in STAGED:
         watch_launch(turn, new)
 
