@@ -119,8 +119,12 @@ class Turn:
 
     def put_agent(self, agent: Agent) -> None:
         """Remember an agent that an instance is about to run on."""
-        if self.world.state.agents.get(agent.id) != agent:
-            self.put(Kind.AGENT, agent.id, agent)
+        known = self.world.state.agents.get(agent.id)
+        if known == agent:
+            return
+        self.put(Kind.AGENT, agent.id, agent)
+        if known is not None:
+            self.world.agent_changed(agent.id)
 
     def _agent_left(self, agent_id: str) -> None:
         if agent_id and agent_id not in self.world.agent_uses:

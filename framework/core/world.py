@@ -131,6 +131,12 @@ class World:
         if new is None:
             self.forget_if_gone(instance.app_id)
 
+    def agent_changed(self, agent_id: str) -> None:
+        """Count the agent's instances where it is now: it came back described otherwise."""
+        for instance in self.state.instances.values():
+            if instance.agent_id == agent_id:
+                self._update_index(self.apps[instance.app_id], instance.id, instance)
+
     def forget_if_gone(self, app_id: str) -> None:
         """Drop the counts of an app that has neither definition nor instances."""
         if app_id not in self.state.apps and app_id not in self.state.instances_of:
