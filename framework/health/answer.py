@@ -26,8 +26,8 @@ class AnswerReader:
     wanted."""
 
     __slots__ = (
-        "_body", "_buffer", "_chunked", "_left", "_limit", "_read", "complete", "content_type",
-        "status",
+        "_body", "_buffer", "_chunked", "_left", "_limit", "_read", "_searched", "complete",
+        "content_type", "status",
     )  # fmt: skip
 
     def __init__(self, limit_bytes: int) -> None:
@@ -36,6 +36,7 @@ class AnswerReader:
         self.complete = False
         self._limit = limit_bytes
         self._read = 0
+        self._searched = 0  # where the end of the head can begin: a byte at a time costs no more
         self._buffer = b""
         self._body = b""
         self._chunked = False
@@ -78,9 +79,11 @@ class AnswerReader:
 
     def _head(self) -> bool:
         """Read a head if there is a whole one; whether there was."""
-        end = _END_OF_HEAD.search(self._buffer)
+        end = _END_OF_HEAD.search(self._buffer, self._searched)
         if end is None:
+            self._searched = max(0, len(self._buffer) - 3)  # the end may have begun there
             return False
+        self._searched = 0
         status_line, *lines = self._buffer[: end.start()].split(b"\n")
         matched = _STATUS_LINE.match(status_line.rstrip(b"\r"))
         if matched is None:
