@@ -92,9 +92,11 @@ def _ids_in_mesos(cluster: ApacheEngine, stayer: Stayer) -> set[str]:
     return {task.id for task in mesos_tasks(cluster.url, stayer.framework_id)}
 
 
+@pytest.mark.parametrize("stayer_is_away", [False, True])
 def test_instances_move_from_an_agent_that_is_marked_gone(
-    apache_cluster: ApacheCluster, tmp_path: Path
+    apache_cluster: ApacheCluster, tmp_path: Path, stayer_is_away: bool
 ) -> None:
+    """Mesos does not repeat to a returning scheduler what it missed: it has to ask."""
     cluster = apache_cluster(3)
     agent_id = cluster.agent_ids()[1]
     with serving(cluster.url, tmp_path / "stayer") as stayer:
@@ -103,7 +105,11 @@ def test_instances_move_from_an_agent_that_is_marked_gone(
         assert len(pids) >= _PER_AGENT
         gone = {"agent_id": {"value": agent_id}}
 
+        if stayer_is_away:
+            stayer.crash()
         operator(cluster.url, {"type": "MARK_AGENT_GONE", "mark_agent_gone": gone})
+        if stayer_is_away:
+            stayer.start()
 
         moved = stayer.await_running("/moves", 6, lambda now: not _on(now, agent_id))
         stay = {str(task["id"]) for task in tasks} - _on(tasks, agent_id)
