@@ -1,0 +1,119 @@
+"""Random app definitions and agents, small enough that most of them fit together."""
+
+from framework.domain.app import (
+    App,
+    Container,
+    Docker,
+    HealthCheck,
+    KillSelection,
+    Network,
+    NetworkMode,
+    PortDefinition,
+    PortMapping,
+    UnreachableStrategy,
+    UpgradeStrategy,
+)
+from framework.domain.mesos import Agent, Attribute
+from framework.domain.records import replace
+from tests.simulation.bundles import Bundle
+from tests.simulation.machines import Machine
+from tests.simulation.stage import Stage
+
+APP_IDS = ("/web", "/batch", "/dev/api", "/dev/db", "/x/y/z", "/solo")
+_CONSTRAINTS: tuple[tuple[tuple[str, ...], ...], ...] = (
+    (),
+    (),
+    (("hostname", "UNIQUE"),),
+    (("rack", "GROUP_BY"),),
+    (("rack", "GROUP_BY", "2"),),
+    (("@zone", "GROUP_BY", "2"), ("hostname", "MAX_PER", "3")),
+    (("rack", "MAX_PER", "2"),),
+    (("rack", "CLUSTER"),),
+    (("rack", "CLUSTER", "r0"),),
+    (("rack", "LIKE", "r[01]"),),
+    (("disk", "UNLIKE", "spin.*"),),
+    (("@region", "IS", "east"),),
+    (("@hostname", "UNLIKE", "agent1"), ("rack", "UNIQUE")),
+)
+_UPGRADES = ((1.0, 1.0), (1.0, 0.0), (0.5, 0.0), (0.0, 0.0), (0.5, 0.5), (0.9, 0.0))
+_UNREACHABLE = (
+    UnreachableStrategy(),
+    UnreachableStrategy(),
+    UnreachableStrategy(5, 40),
+    UnreachableStrategy(30, 30),
+    UnreachableStrategy(disabled=True),
+)
+
+
+def random_app(stage: Stage, app_id: str) -> App:
+    """A new definition."""
+    minimum, over = stage.pick(_UPGRADES)
+    role = "dev" if app_id.startswith("/dev") else "*"
+    ports = stage.pick((0, 0, 1, 2))
+    app = App(
+        id=app_id,
+        cmd=stage.pick(("ok", "ok", "ok", "crash", "finish", "hang", "error")),
+        instances=stage.pick((0, 1, 1, 2, 3, 3, 4, 6)),
+        cpus_millis=stage.pick((100, 250, 500, 1_000)),
+        mem_millis=stage.pick((32_000, 64_000, 256_000)),
+        disk_millis=stage.pick((0, 0, 10_000)),
+        gpus=1 if stage.rng.random() < 0.05 else 0,
+        constraints=stage.pick(_CONSTRAINTS),
+        port_definitions=(PortDefinition(),) * ports,
+        backoff_seconds=stage.pick((0.1, 1, 1, 5)),
+        backoff_factor=stage.pick((1.15, 2)),
+        max_launch_delay_seconds=stage.pick((20, 60)),
+        health_checks=(HealthCheck("MESOS_TCP"),) if stage.rng.random() < 0.3 else (),
+        upgrade_strategy=UpgradeStrategy(minimum, over),
+        accepted_resource_roles=stage.pick((("*",), ("*",), ("*", "dev"), (role,))),
+        role=role,
+        kill_selection=stage.pick(tuple(KillSelection)),
+        unreachable_strategy=stage.pick(_UNREACHABLE),
+    )
+    chance = stage.rng.random()
+    if chance < 0.12:
+        fixed = (PortDefinition(port=stage.pick((8_000, 8_001))),)
+        return replace(app, port_definitions=fixed, require_ports=True)
+    if chance < 0.3:
+        return _in_bridge(stage, app)
+    return app
+
+
+def _in_bridge(stage: Stage, app: App) -> App:
+    mappings = (
+        PortMapping(container_port=80, host_port=0),
+        PortMapping(container_port=stage.pick((0, 81)), host_port=None),
+    )
+    container = Container(docker=Docker("image"), port_mappings=mappings)
+    return replace(
+        app, networks=(Network(NetworkMode.BRIDGE),), container=container, port_definitions=()
+    )
+
+
+def random_machine(stage: Stage, number: int) -> Machine:
+    """A new agent."""
+    rack = Attribute("rack", text=f"r{number % 3}")
+    slow = Attribute("disk", text="spinning") if stage.rng.random() < 0.3 else None
+    info = Agent(
+        id=f"S{number}",
+        hostname=f"agent{number}",
+        attributes=tuple(a for a in (rack, slow) if a is not None),
+        region="west" if stage.rng.random() < 0.85 else "east",
+        zone=f"z{number % 2}",
+    )
+    scalars = {
+        ("cpus", "*", True): stage.pick((2_000, 4_000)),
+        ("mem", "*", True): stage.pick((1_024_000, 2_048_000)),
+        ("disk", "*", True): 100_000,
+        ("disk", "*", False): 50_000,
+    }
+    if stage.rng.random() < 0.4:
+        scalars |= {("cpus", "dev", True): 1_000, ("mem", "dev", True): 512_000}
+    if stage.rng.random() < 0.1:
+        scalars[("gpus", "*", True)] = 2_000
+    first = 31_000 if stage.rng.random() < 0.8 else 31_900
+    numbers = [*range(first, first + 12), 8_000]
+    ports = frozenset(("*", port) for port in numbers)
+    if ("cpus", "dev", True) in scalars:
+        ports |= {("dev", port) for port in range(32_000, 32_004)}
+    return Machine(stage, info, Bundle(scalars, ports))

@@ -1,0 +1,107 @@
+"""Amounts of resources, for the simulated agents: what is there, offered, used.
+
+Scalars are thousandths by (name, role, plain); ports are single ports by role.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from framework.domain.actions import TaskResource
+from framework.domain.mesos import OfferResource
+
+Key = tuple[str, str, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """Amounts; zero amounts are left out."""
+
+    scalars: dict[Key, int]
+    ports: frozenset[tuple[str, int]] = frozenset()
+
+    def __str__(self) -> str:
+        scalars = " ".join(
+            f"{name}({role})={millis}"
+            for (name, role, plain), millis in self.scalars.items()
+            if plain
+        )
+        ports = ",".join(f"{port}({role})" for role, port in sorted(self.ports))
+        return f"{scalars} ports={ports}"
+
+    def __add__(self, other: "Bundle") -> "Bundle":
+        total = Counter(self.scalars)
+        total.update(other.scalars)
+        return Bundle(dict(total), self.ports | other.ports)
+
+    def __sub__(self, other: "Bundle") -> "Bundle":
+        rest = dict(self.scalars)
+        for key, millis in other.scalars.items():
+            rest[key] = rest.get(key, 0) - millis
+            if not rest[key]:
+                del rest[key]
+        return Bundle(rest, self.ports - other.ports)
+
+    def contains(self, other: "Bundle") -> bool:
+        """Whether all of ``other`` is in here."""
+        return other.ports <= self.ports and all(
+            self.scalars.get(key, 0) >= millis for key, millis in other.scalars.items()
+        )
+
+    def overlaps(self, other: "Bundle") -> bool:
+        """Whether both name a port that can be there only once."""
+        return bool(self.ports & other.ports)
+
+    def for_role(self, role: str) -> "Bundle":
+        """What may be offered to a role: unreserved, or reserved for it."""
+        roles = ("*", role)
+        return Bundle(
+            {key: millis for key, millis in self.scalars.items() if key[1] in roles},
+            frozenset(port for port in self.ports if port[0] in roles),
+        )
+
+    def amount(self, name: str, roles: Iterable[str]) -> int:
+        """Plain thousandths of a scalar in these roles."""
+        return sum(self.scalars.get((name, role, True), 0) for role in {*roles})
+
+    def port_numbers(self, roles: Iterable[str]) -> set[int]:
+        """The ports in these roles."""
+        accepted = {*roles}
+        return {port for role, port in self.ports if role in accepted}
+
+    def entries(self) -> tuple[OfferResource, ...]:
+        """As an offer lists them."""
+        listed = [
+            OfferResource(name=name, millis=millis, role=role, plain=plain)
+            for (name, role, plain), millis in sorted(self.scalars.items())
+        ]
+        for role in sorted({role for role, _ in self.ports}):
+            numbers = sorted(port for owner, port in self.ports if owner == role)
+            listed.append(OfferResource(name="ports", ranges=_ranges(numbers), role=role))
+        return tuple(listed)
+
+
+NOTHING = Bundle({})
+
+
+def used_by(resources: Iterable[TaskResource]) -> Bundle:
+    """What a task takes."""
+    scalars: Counter[Key] = Counter()
+    ports = set()
+    for part in resources:
+        source = part.source
+        if part.millis:
+            scalars[(source.name, source.role, source.plain)] += part.millis
+        for low, high in part.ranges:
+            ports |= {(source.role, port) for port in range(low, high + 1)}
+    return Bundle(dict(scalars), frozenset(ports))
+
+
+def _ranges(numbers: list[int]) -> tuple[tuple[int, int], ...]:
+    ranges: list[tuple[int, int]] = []
+    for number in numbers:
+        if ranges and ranges[-1][1] == number - 1:
+            ranges[-1] = (ranges[-1][0], number)
+        else:
+            ranges.append((number, number))
+    return tuple(ranges)

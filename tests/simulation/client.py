@@ -1,0 +1,198 @@
+"""A client that asks for random changes and remembers what it was promised.
+
+An acknowledged command must stand in the durable state from then on, whatever crashes. One whose
+answer was lost may have been carried out or not; then what it would have changed is let go.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from framework.domain.app import App
+from framework.domain.events import (
+    AdoptOrphan,
+    CancelDeployment,
+    ChangeApps,
+    Command,
+    KillOrphan,
+    KillTasks,
+    PutApp,
+    ResetDelay,
+    RestartApp,
+)
+from framework.domain.ids import safe_id
+from framework.domain.instance import Goal, Instance
+from framework.domain.records import replace
+from framework.domain.replies import Refused, Reply, Why
+from framework.domain.state import State
+from tests.simulation.apps import APP_IDS, random_app
+from tests.simulation.oracle import WAITS
+from tests.simulation.process import Process
+from tests.simulation.stage import Stage, Violation
+
+
+@dataclass(frozen=True, slots=True)
+class _Promise:
+    """An app as it was acknowledged; None: removed."""
+
+    version: str
+    app: App | None
+
+
+class Client:
+    """Asks whatever process is there."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.answered = 0
+        self.refused = 0
+        self._token = 0
+        self._open: dict[int, Command] = {}
+        self._may_remove: dict[int, set[str]] = {}
+        self._promised: dict[str, _Promise] = {}
+        self._killed: dict[str, tuple[Instance, bool]] = {}
+        self._last_version = ""
+
+    def act(self, process: Process) -> None:
+        """Ask for one random thing."""
+        view = process.view
+        command = self._choose(view)
+        if command is None:
+            return
+        self._token += 1
+        self._open[self._token] = command
+        self._may_remove[self._token] = _removes(command, view)
+        process.ask(self._token, command)
+
+    def _choose(self, view: State) -> Command | None:
+        stage = self.stage
+        chance = stage.rng.random()
+        if not view.apps or chance < 0.25:
+            return self._put(view, new=True)
+        options: tuple[tuple[float, Callable[[State], Command | None]], ...] = (
+            (0.50, self._scale),
+            (0.62, self._put),
+            (0.68, lambda v: RestartApp(stage.pick([*v.apps]), force=self._often())),
+            (0.74, self._remove),
+            (0.86, self._kill),
+            (0.92, self._cancel),
+            (0.95, lambda v: ResetDelay(stage.pick([*v.apps]))),
+            (1.00, self._orphan),
+        )
+        return next(make for limit, make in options if chance < limit)(view)
+
+    def _often(self) -> bool:
+        return self.stage.rng.random() < 0.6
+
+    def _put(self, view: State, *, new: bool = False) -> Command:
+        stage = self.stage
+        app_id = stage.pick(APP_IDS) if new or stage.rng.random() < 0.95 else "/dev"
+        existing = view.apps.get(app_id)
+        app = random_app(stage, app_id)
+        if existing is not None and stage.rng.random() < 0.5:
+            app = replace(existing, cmd=app.cmd, cpus_millis=app.cpus_millis, version="")
+        if existing is not None and existing.role != app.role:
+            app = replace(app, role=existing.role)
+        version = existing.version if existing and stage.rng.random() < 0.2 else None
+        puts = [PutApp(app, version)]
+        if stage.rng.random() < 0.1:
+            other = stage.pick([one for one in APP_IDS if one != app_id])
+            puts.append(PutApp(random_app(stage, other)))
+        return ChangeApps(tuple(puts), force=self._often())
+
+    def _scale(self, view: State) -> Command:
+        app = view.apps[self.stage.pick([*view.apps])]
+        count = self.stage.pick((0, 1, 2, 3, 4, 5, 7))
+        return ChangeApps((PutApp(replace(app, instances=count)),), force=self._often())
+
+    def _remove(self, view: State) -> Command:
+        return ChangeApps(removes=(self.stage.pick([*view.apps]),), force=self._often())
+
+    def _kill(self, view: State) -> Command | None:
+        stage = self.stage
+        if not view.instances:
+            return None
+        ids = tuple(stage.pick([*view.instances]) for _ in range(stage.pick((1, 1, 1, 2))))
+        how = stage.rng.random()
+        return KillTasks(ids, scale=how < 0.3, wipe=0.3 < how < 0.6, force=self._often())
+
+    def _cancel(self, view: State) -> Command | None:
+        if not view.deployments:
+            return None
+        deployment_id = self.stage.pick([*view.deployments])
+        return CancelDeployment(deployment_id, force=self._often())
+
+    def _orphan(self, view: State) -> Command | None:
+        if not view.orphans or not view.apps:
+            return None
+        task_id = self.stage.pick([*view.orphans])
+        owners = [app_id for app_id in view.apps if task_id.startswith(f"{safe_id(app_id)}.")]
+        if self.stage.rng.random() < 0.3:
+            return KillOrphan(task_id)
+        return AdoptOrphan(task_id, self.stage.pick(owners or [*view.apps]))
+
+    def replied(self, token: int, reply: Reply) -> None:
+        """An answer came: a promise, or a reason."""
+        command = self._open.pop(token)
+        removable = self._may_remove.pop(token)
+        self.stage.note(f"  reply {token}: {_told(reply)}")
+        self.answered += 1
+        if isinstance(reply, Refused):
+            self.refused += 1
+            if reply.why is Why.TOO_MANY_DEPLOYMENTS:
+                raise Violation("too many deployments: some of them never end")
+            return
+        forced_end = isinstance(command, CancelDeployment) and command.force
+        if reply.version and not forced_end:
+            if reply.version <= self._last_version:
+                raise Violation(f"version {reply.version} after {self._last_version}")
+            self._last_version = reply.version
+            for app_id in removable:
+                self._promised[app_id] = _Promise(reply.version, None)
+        for app in reply.apps:
+            self._promised[app.id] = _Promise(app.version, app)
+            for others in self._may_remove.values():
+                others.discard(app.id)
+        if isinstance(command, KillTasks):
+            for instance in reply.instances:
+                self._killed[instance.id] = (instance, command.scale or command.wipe)
+
+    def check(self, state: State) -> None:
+        """All that was promised stands in the durable state."""
+        unsure = {app_id for ids in self._may_remove.values() for app_id in ids}
+        for app_id, promise in self._promised.items():
+            app = state.apps.get(app_id)
+            if app is None:
+                if promise.app is not None and app_id not in unsure:
+                    raise Violation(f"{app_id} was acknowledged and is not stored")
+            elif app.version < promise.version:
+                raise Violation(f"{app_id} fell back to {app.version} from {promise.version}")
+            elif app.version == promise.version and app != promise.app:
+                raise Violation(f"{app_id} is not what was acknowledged")
+        for instance, forgotten in self._killed.values():
+            self._check_kill(state, instance, forgotten=forgotten)
+
+    @staticmethod
+    def _check_kill(state: State, killed: Instance, *, forgotten: bool) -> None:
+        now = state.instances.get(killed.id)
+        if now is None or now.incarnation > killed.incarnation or now.condition in WAITS:
+            return
+        if forgotten and now.goal is Goal.RUNNING:
+            raise Violation(f"{killed.id} was given up on request and is still wanted")
+        if not now.kill_reason:
+            raise Violation(f"{killed.id} was killed on request and nobody kills it")
+
+
+def _removes(command: Command, view: State) -> set[str]:
+    """The apps that may be gone after it."""
+    if isinstance(command, ChangeApps):
+        return {*command.removes}
+    if isinstance(command, CancelDeployment) and not command.force:
+        before = view.deployments[command.deployment_id].before
+        return {app_id for app_id, version in before.items() if not version}
+    return set()
+
+
+def _told(reply: Reply) -> str:
+    if isinstance(reply, Refused):
+        return f"refused, {reply.why} {reply.subject} {reply.message}"
+    return f"done {reply.version}"

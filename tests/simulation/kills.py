@@ -1,0 +1,87 @@
+"""No task is killed unless somebody or something asked for it.
+
+The reasons, decided anew from commands and records: a kill by id; the app is gone, smaller or of
+a newer configuration; the task did not start in time; it was given up and has returned. A kill
+that was right once may be repeated. A task that is not ours is killed only by its own command.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from framework.core.policy import Policy
+from framework.core.turn import Step
+from framework.domain.actions import Kill, Launch
+from framework.domain.events import AdoptOrphan, Asked, Event, KillOrphan, KillTasks
+from framework.domain.ids import parse_task_id
+from framework.domain.instance import Goal, Instance
+from framework.domain.state import State
+from tests.simulation.oracle import current, live, starting
+from tests.simulation.stage import Violation
+
+
+class JustifiedKills:
+    """Remembers what was asked, and every kill that was right."""
+
+    def __init__(self, policy: Policy, launched: Mapping[str, Launch]) -> None:
+        self.policy = policy
+        self._launched = launched
+        self._adopted: set[str] = set()
+        self._asked: set[str] = set()  # instance ids
+        self._asked_tasks: set[str] = set()
+        self._right: set[str] = set()
+        self._before: dict[str, Instance] = {}
+        self._buried: set[str] = set()
+
+    def before(self, state: State, events: Sequence[Event]) -> None:
+        """A step is about to be taken."""
+        self._before = dict(state.instances)
+        self._buried = {*state.tombstones}
+        for event in events:
+            if not isinstance(event, Asked):
+                continue
+            command = event.command
+            if isinstance(command, KillTasks):
+                self._asked.update(command.instance_ids)
+            elif isinstance(command, KillOrphan):
+                self._asked_tasks.add(command.task_id)
+            elif isinstance(command, AdoptOrphan):
+                self._adopted.add(command.task_id)
+
+    def check(self, state: State, decided: Step, now_ms: int) -> None:
+        """Each kill of this step has a reason."""
+        shrunk: set[str] = set()
+        for action in decided.actions:
+            if isinstance(action, Kill) and action.task_id not in self._right:
+                self._check(state, action.task_id, now_ms, shrunk)
+                self._right.add(action.task_id)
+        for app_id in shrunk:
+            app = state.apps[app_id]
+            kept = sum(
+                live(one) and current(app, one) and one.goal is Goal.RUNNING
+                for one in state.instances.values()
+                if one.app_id == app_id
+            )
+            if kept < app.instances:
+                raise Violation(f"{app_id} is scaled down to {kept}, not {app.instances}")
+
+    def _check(self, state: State, task_id: str, now_ms: int, shrunk: set[str]) -> None:
+        if task_id in self._asked_tasks:
+            return
+        if task_id not in self._launched and task_id not in self._adopted:
+            raise Violation(f"{task_id} is not ours and nobody asked to kill it")
+        parsed = parse_task_id(task_id)
+        assert parsed is not None
+        before = self._before.get(parsed[0]) or state.instances.get(parsed[0])
+        if before is None or before.incarnation > parsed[1]:
+            if before is None and task_id not in self._buried:
+                raise Violation(f"{task_id} has no tombstone and is killed")
+            return
+        if before.id in self._asked or self._overdue(before, now_ms):
+            return
+        app = state.apps.get(before.app_id)
+        if app is None or not current(app, before):
+            return
+        shrunk.add(app.id)
+
+    def _overdue(self, before: Instance, now_ms: int) -> bool:
+        patience_ms = min(self.policy.task_launch_confirm_timeout, self.policy.task_launch_timeout)
+        return starting(before) and now_ms - before.staged_at_ms >= patience_ms

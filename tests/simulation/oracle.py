@@ -1,0 +1,150 @@
+"""Placement rules once more, naively: recounted from scratch, straight from the manual.
+
+Written without a look at the compiled checks, so that the two can be compared.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from framework.domain.app import App
+from framework.domain.instance import STAGED, Condition, Goal, Instance
+from framework.domain.mesos import Agent
+from framework.domain.state import State
+from tests.simulation.bundles import Bundle
+
+WAITS = frozenset(
+    {
+        Condition.SCHEDULED,
+        Condition.ERROR,
+        Condition.FAILED,
+        Condition.FINISHED,
+        Condition.KILLED,
+        Condition.GONE,
+        Condition.DROPPED,
+        Condition.UNKNOWN,
+    }
+)
+
+Values = dict[str, str]
+
+
+def values_of(agent: Agent) -> Values:
+    """The fields of an agent whose attributes are all texts."""
+    values = {attribute.name: attribute.text or "" for attribute in agent.attributes}
+    values |= {"hostname": agent.hostname, "@hostname": agent.hostname}
+    if agent.region is not None:
+        values["@region"] = agent.region
+    if agent.zone is not None:
+        values["@zone"] = agent.zone
+    return values
+
+
+def live(instance: Instance) -> bool:
+    """Whether it has a task that takes part in the size of its app."""
+    return instance.condition not in WAITS | {Condition.UNREACHABLE_INACTIVE}
+
+
+def current(app: App, instance: Instance) -> bool:
+    """Whether it runs the app's present configuration."""
+    return instance.version >= app.last_config_change_at
+
+
+def serving(app: App, instance: Instance) -> bool:
+    """Whether it does its work."""
+    checked = any(check.run_by_executor for check in app.health_checks)
+    healthy = instance.healthy is True or (instance.healthy is None and not checked)
+    return (
+        instance.goal is Goal.RUNNING
+        and instance.condition is Condition.RUNNING
+        and not instance.kill_reason
+        and healthy
+    )
+
+
+def starting(instance: Instance) -> bool:
+    """Whether its task is on its way to run."""
+    return instance.condition in STAGED
+
+
+def counted(app: App, state: State, without: Iterable[str] = ()) -> list[Instance]:
+    """The instances that the app's constraints look at."""
+    left_out = {*without}
+    return [
+        instance
+        for instance in state.instances.values()
+        if instance.app_id == app.id
+        and instance.id not in left_out
+        and current(app, instance)
+        and instance.condition not in WAITS | {Condition.UNREACHABLE}
+    ]
+
+
+def admits(app: App, agent: Agent, others: Sequence[Values]) -> bool:
+    """Whether the app's constraints allow one more instance on this agent."""
+    mine = values_of(agent)
+    return all(
+        _admits(constraint[0], constraint[1], constraint[2:], mine, others)
+        for constraint in app.constraints
+    )
+
+
+def _admits(
+    field: str, operator: str, rest: tuple[str, ...], mine: Values, others: Sequence[Values]
+) -> bool:
+    value = mine.get(field)
+    if operator == "UNLIKE":
+        return value is None or re.fullmatch(rest[0], value) is None
+    if value is None:
+        return False
+    there = [other.get(field) for other in others]
+    match operator:
+        case "LIKE":
+            return re.fullmatch(rest[0], value) is not None
+        case "IS":
+            return value == rest[0]
+        case "UNIQUE":
+            return value not in there
+        case "MAX_PER":
+            return there.count(value) < int(rest[0])
+        case "CLUSTER":
+            return value == rest[0] if rest else _home(there) in {None, value}
+        case _:
+            return _grouped(value, there, int(rest[0]) if rest else 0)
+
+
+def _home(there: Sequence[str | None]) -> str | None:
+    if not there:
+        return None
+    sizes = Counter(there)
+    most = max(sizes.values())
+    return min((value or "~" for value, size in sizes.items() if size == most), default=None)
+
+
+def _grouped(value: str, there: Sequence[str | None], groups: int) -> bool:
+    sizes = Counter(there)
+    if value not in sizes:
+        return True
+    return len(sizes) >= groups and sizes[value] == min(sizes.values())
+
+
+def fits(app: App, free: Bundle) -> bool:
+    """Whether the free resources of an agent suffice for one instance."""
+    roles = app.accepted_resource_roles
+    mine = free.for_role(app.role)
+    needs = [("cpus", app.cpus_millis), ("mem", app.mem_millis), ("disk", app.disk_millis)]
+    needs.append(("gpus", app.gpus * 1000))
+    if any(mine.amount(name, roles) < millis for name, millis in needs):
+        return False
+    if mine.amount("gpus", ("*", app.role)) and not app.gpus:
+        return False
+    ports = mine.port_numbers(roles)
+    wanted = app.requested_host_ports
+    fixed = [port for port in wanted if port]
+    return ports.issuperset(fixed) and len(ports) >= len(wanted)
+
+
+def at_home(app: App, agent: Agent, home_region: str) -> bool:
+    """Whether the app may go to the agent's region."""
+    anywhere = any(constraint[0] in {"@region", "@zone"} for constraint in app.constraints)
+    return anywhere or agent.region in {None, home_region}

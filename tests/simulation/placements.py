@@ -1,0 +1,93 @@
+"""Each launch stands in the records, on resources and an agent that its app asks for."""
+
+from collections.abc import Sequence
+
+from framework.core.policy import Policy
+from framework.core.turn import Step
+from framework.core.world import World
+from framework.domain.actions import Launch
+from framework.domain.app import App
+from framework.domain.instance import Condition
+from framework.domain.notices import InstanceChanged
+from framework.domain.state import Kind
+from tests.simulation import oracle
+from tests.simulation.bundles import used_by
+from tests.simulation.stage import Violation
+
+HOME_REGION = "west"
+
+
+def check(
+    world: World, decided: Step, launches: Sequence[Launch], now_ms: int, policy: Policy
+) -> None:
+    """Check the launches of one step, in the order in which they were decided."""
+    by_task = {launch.task_id: launch for launch in launches}
+    order = [
+        notice.instance.task_id
+        for notice in decided.notices
+        if isinstance(notice, InstanceChanged)
+        and notice.instance.condition is Condition.PROVISIONED
+    ]
+    if sorted(order) != sorted(by_task):
+        raise Violation("launches and the notices of them differ")
+    stored = {change.id for change in decided.changes if change.kind is Kind.INSTANCE}
+    later = {launch.instance_id for launch in launches}
+    for task_id in order:
+        launch = by_task[task_id]
+        _recorded(world, launch, stored)
+        _resources(launch)
+        _patient(world, launch.app, now_ms)
+        _constraints(world, launch, later)
+        later.discard(launch.instance_id)
+    for agent_id in sorted({launch.agent.id for launch in launches}):
+        there = [one for one in world.state.instances.values() if one.agent_id == agent_id]
+        if sum(map(oracle.starting, there)) > policy.max_launches_per_agent:
+            raise Violation(f"too many tasks start on {agent_id} at once")
+
+
+def _recorded(world: World, launch: Launch, stored: set[str]) -> None:
+    instance = world.state.instances.get(launch.instance_id)
+    if instance is None or instance.task_id != launch.task_id or instance.id not in stored:
+        raise Violation(f"{launch.task_id} is launched without its record")
+    if instance.agent_id != launch.agent.id or instance.ports != launch.host_ports:
+        raise Violation(f"{launch.task_id} is not launched where its record says")
+    if launch.app != world.state.apps.get(launch.app.id) or instance.version != launch.app.version:
+        raise Violation(f"{launch.task_id} is launched with a definition that is not the app's")
+
+
+def _resources(launch: Launch) -> None:
+    app = launch.app
+    taken = used_by(launch.resources)
+    needs = {"cpus": app.cpus_millis, "mem": app.mem_millis, "disk": app.disk_millis}
+    needs["gpus"] = app.gpus * 1000
+    for name, millis in needs.items():
+        if taken.amount(name, app.accepted_resource_roles) != millis:
+            raise Violation(f"{launch.task_id} takes {taken}, wants {millis} {name}")
+    ports = taken.port_numbers(app.accepted_resource_roles)
+    if ports != {*launch.host_ports} or len(launch.host_ports) != len(ports):
+        raise Violation(f"{launch.task_id} takes ports {ports}, says {launch.host_ports}")
+    wanted = app.requested_host_ports
+    if len(wanted) != len(launch.host_ports) or any(
+        port not in {0, given} for port, given in zip(wanted, launch.host_ports, strict=True)
+    ):
+        raise Violation(f"{launch.task_id} has ports {launch.host_ports}, wants {wanted}")
+
+
+def _patient(world: World, app: App, now_ms: int) -> None:
+    delay = world.state.delays.get(app.id)
+    if delay and delay.config == app.last_config_change_at and delay.until_ms > now_ms:
+        raise Violation(f"{app.id} is launched {delay.until_ms - now_ms} ms before its delay ends")
+
+
+def _constraints(world: World, launch: Launch, later: set[str]) -> None:
+    app, state = launch.app, world.state
+    others = [
+        oracle.values_of(state.agents[instance.agent_id])
+        for instance in oracle.counted(app, state, without=later)
+    ]
+    if not oracle.admits(app, launch.agent, others):
+        raise Violation(
+            f"{launch.task_id} on {launch.agent.hostname} breaks {app.constraints}: {others}"
+        )
+    if not oracle.at_home(app, launch.agent, HOME_REGION):
+        raise Violation(f"{launch.task_id} goes to region {launch.agent.region} unasked")

@@ -1,0 +1,163 @@
+"""One simulated run: a cluster, a client and faults from one seed; then calm, and convergence.
+
+python -m tests.simulation.run SEED      prints what happened, step by step
+"""
+
+import sys
+from dataclasses import dataclass
+
+from framework.core.policy import Policy
+from tests.simulation import convergence, oracle
+from tests.simulation.apps import random_machine
+from tests.simulation.client import Client
+from tests.simulation.faults import Faults
+from tests.simulation.mesos import Master
+from tests.simulation.process import Process
+from tests.simulation.safety import Safety
+from tests.simulation.stage import Stage, Violation
+from tests.simulation.store import ModelStore
+from tests.simulation.telling import short, tell_app
+
+_ROUGH_MS = (60_000, 180_000)
+_CALM_MS = 900_000
+_LOOK_EVERY_MS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run came to; equal digests mean equal runs."""
+
+    digest: str
+    steps: int
+    launches: int
+    lives: int
+    commands: int
+
+
+class Run:
+    """Holds the parts together and restarts the scheduler when it dies."""
+
+    def __init__(self, seed: int) -> None:
+        stage = Stage(seed)
+        self.stage = stage
+        self.policy = Policy(
+            min_revive_offers_interval=stage.pick((100, 1_000)),
+            max_launches_per_agent=stage.pick((2, 64)),
+            task_launch_reconcile_interval=5_000,
+            task_launch_confirm_timeout=stage.pick((20_000, 60_000)),
+            task_launch_timeout=stage.pick((20_000, 60_000)),
+            kill_retry_timeout=stage.pick((5_000, 30_000)),
+            reconciliation_interval=stage.pick((60_000, 300_000)),
+            max_tombstones=stage.pick((3, 1_000, 1_000)),
+            max_orphans=stage.pick((2, 1_000)),
+            zk_max_versions=stage.pick((2, 25)),
+        )
+        self.master = Master(stage)
+        self.store = ModelStore(stage)
+        self.safety = Safety(self.policy)
+        self.client = Client(stage)
+        self.process: Process | None = None
+        self.lives = 0
+        self.faults = Faults(stage, self.master, self.store, lambda: self.process)
+
+    def go(self) -> Outcome:
+        """Run from start to convergence."""
+        stage = self.stage
+        for number in range(1, stage.between(3, 6) + 1):
+            self.master.register(random_machine(stage, number))
+        self._begin_life()
+        self.faults.start()
+        stage.after(100, self._client_acts)
+        stage.run_until(stage.start_ms + stage.between(*_ROUGH_MS))
+        stage.note("calm")
+        self.faults.heal()
+        self._converge()
+        return Outcome(
+            stage.digest(),
+            self.safety.steps,
+            len(self.safety.launched),
+            self.lives,
+            self.client.answered,
+        )
+
+    def _begin_life(self) -> None:
+        self.lives += 1
+        skew_ms = 0 if self.stage.calm else self.stage.pick((0, 0, -2_000, 2_000))
+        self.client.check(self.store.durable)
+        self.stage.note(f"process: life {self.lives}")
+        self.process = Process(
+            self.stage,
+            self.store,
+            self.master,
+            self.safety,
+            self.policy,
+            clock_offset_ms=skew_ms,
+            replied=self.client.replied,
+            died=self._died,
+        )
+
+    def _died(self, why: str) -> None:
+        if why.startswith("halt"):
+            raise Violation(f"the scheduler stopped by itself: {why}")
+        self.process = None
+        self.stage.after(self.stage.between(200, 15_000), self._begin_life)
+
+    def _client_acts(self) -> None:
+        if self.stage.calm:
+            return
+        if self.process is not None:
+            self.client.act(self.process)
+        hurry_ms = 500 if self.stage.rng.random() < 0.2 else 12_000
+        self.stage.after(self.stage.between(10, hurry_ms), self._client_acts)
+
+    def _converge(self) -> None:
+        stage = self.stage
+        end_ms = stage.now_ms + _CALM_MS
+        wrong = ["nothing was looked at"]
+        while wrong:
+            if stage.now_ms >= end_ms:
+                self._describe()
+                raise Violation("does not converge: " + "; ".join(wrong))
+            stage.run_until(stage.now_ms + _LOOK_EVERY_MS)
+            wrong = ["the scheduler is down"]
+            if self.process is not None:
+                wrong = convergence.missing(self.process, self.master, self.safety)
+        self.client.check(self.store.durable)
+
+    def _describe(self) -> None:
+        """Put into the trace what there is, for whoever has to find out."""
+        state = self.store.durable
+        for app in state.apps.values():
+            self.stage.note(tell_app(app))
+            for one in state.instances_of.get(app.id, {}).values():
+                place = f"{one.condition} {one.goal} on {one.agent_id} {one.kill_reason}"
+                self.stage.note(f"    {short(one.task_id)} {one.version} {place}")
+        for machine in self.master.machines.values():
+            if machine.connected:
+                free = self.master.free(machine.info.id)
+                self.stage.note(f"{machine.info.id} {oracle.values_of(machine.info)} free {free}")
+
+
+def simulate(seed: int) -> Outcome:
+    """One whole run; Violation if something is wrong."""
+    return Run(seed).go()
+
+
+def main() -> None:
+    """Print one run's trace."""
+    run = Run(int(sys.argv[1]))
+    note = run.stage.note
+
+    def loud(text: str) -> None:
+        note(text)
+        print(run.stage.tail[-1])  # noqa: T201 - this is what the command is for
+
+    run.stage.note = loud  # type: ignore[method-assign]  # a louder one
+    try:
+        print(run.go())  # noqa: T201 - as above
+    except Violation as violation:
+        sys.exit(f"{type(violation).__name__}: {violation}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""What must hold after every step, faults or not.
+
+Each rule is checked from the records and from what the simulated world saw, never from the
+core's own counts. A broken rule raises Violation, which ends the run.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from cli.patterns import linear_full_match
+from framework.core.policy import Policy
+from framework.core.turn import Step
+from framework.core.world import World
+from framework.domain.actions import Accept, Acknowledge, Action, Decline, Launch
+from framework.domain.events import (
+    Asked,
+    Disconnected,
+    Event,
+    OfferRescinded,
+    OffersReceived,
+    Subscribed,
+    TaskStatusReceived,
+)
+from framework.domain.ids import parse_task_id
+from framework.domain.instance import Instance
+from framework.domain.mesos import TaskStatus
+from framework.domain.state import Kind, State
+from tests.simulation import capacity, placements
+from tests.simulation.kills import JustifiedKills
+from tests.simulation.machines import ENDED
+from tests.simulation.oracle import WAITS, starting
+from tests.simulation.stage import Violation
+
+
+class Safety:
+    """Watches every step of every life of the scheduler in one run."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.launched: dict[str, Launch] = {}
+        self.kills = JustifiedKills(policy, self.launched)
+        self.buried_too_many = False
+        self.steps = 0
+        self._shadow = State()
+        self._before: dict[str, Instance] = {}
+        self._statuses: dict[str, TaskStatus] = {}
+        self._sent: set[str] = set()
+
+    def loaded(self, world: World) -> None:
+        """A new life begins with this state."""
+        self._shadow = State()
+        self._shadow.apply(world.state.changes())
+
+    def before(self, world: World, events: Sequence[Event]) -> None:
+        """A step is about to be taken."""
+        self._before = dict(world.state.instances)
+        self.kills.before(world.state, events)
+        for event in events:
+            if isinstance(event, TaskStatusReceived) and event.status.uuid:
+                self._statuses[event.status.uuid] = event.status
+
+    def after(self, world: World, events: Sequence[Event], decided: Step, now_ms: int) -> None:
+        """A step was taken."""
+        self.steps += 1
+        self._same_state(world, decided)
+        same_counts(world)
+        _offers_answered(world, events, decided.actions)
+        _updates_acknowledged(events, decided.actions)
+        self._limits(world.state)
+        self.kills.check(world.state, decided, now_ms)
+        launches = [
+            launch
+            for action in decided.actions
+            if isinstance(action, Accept)
+            for launch in action.launches
+        ]
+        if launches:
+            placements.check(world, decided, launches, now_ms, self.policy)
+            for launch in launches:
+                if launch.task_id in self._sent:
+                    raise Violation(f"task id {launch.task_id} is used again")
+                self.launched[launch.task_id] = launch
+        asked = {
+            instance_id
+            for event in events
+            if isinstance(event, Asked)
+            for instance_id in getattr(event.command, "instance_ids", ())
+        }
+        capacity.check(world.state, self._before, launches, asked)
+
+    def performing(self, calls: Iterable[Action], durable: State) -> None:
+        """These calls are about to leave: what they rest on must be durable."""
+        for call in calls:
+            if isinstance(call, Accept):
+                for launch in call.launches:
+                    stored = durable.instances.get(launch.instance_id)
+                    if stored is None or stored.task_id != launch.task_id:
+                        raise Violation(f"{launch.task_id} is launched and not stored")
+                    self._sent.add(launch.task_id)
+            elif isinstance(call, Acknowledge):
+                self._stored_before_acknowledged(call, durable)
+
+    def _stored_before_acknowledged(self, call: Acknowledge, durable: State) -> None:
+        status = self._statuses[call.uuid]
+        parsed = parse_task_id(call.task_id)
+        stored = None if parsed is None else durable.instances.get(parsed[0])
+        if stored is None or stored.task_id != call.task_id:
+            return
+        over = status.state in ENDED and stored.condition not in WAITS
+        begun = status.state == "TASK_RUNNING" and starting(stored)
+        if over or begun:
+            raise Violation(f"{status.state} of {call.task_id} is acknowledged and not stored")
+
+    def _same_state(self, world: World, decided: Step) -> None:
+        shadow, state = self._shadow, world.state
+        shadow.apply(decided.changes)
+        shadow.apply(decided.volatile)
+        for kind in Kind:
+            if shadow.tables[kind] != state.tables[kind]:
+                raise Violation(f"the changes do not rebuild the writer's table {kind}")
+        if shadow.instances_of != state.instances_of or shadow.versions_of != state.versions_of:
+            raise Violation("the changes do not rebuild the writer's indexes")
+
+    def _limits(self, state: State) -> None:
+        if len(state.tombstones) > self.policy.max_tombstones:
+            raise Violation("too many tombstones")
+        if len(state.orphans) > self.policy.max_orphans:
+            raise Violation("too many orphans")
+        self.buried_too_many |= len(state.tombstones) == self.policy.max_tombstones
+        if not self.buried_too_many:
+            for task_id in state.orphans:
+                if task_id in self.launched:
+                    raise Violation(f"{task_id} was launched by us and is listed as an orphan")
+
+
+def same_counts(world: World) -> None:
+    """What is counted along the way is what counting from scratch gives."""
+    fresh = World(world.state, linear_full_match)
+    for name in ("staging_on", "agent_uses", "ports", "deploying"):
+        if getattr(fresh, name) != getattr(world, name):
+            raise Violation(f"{name}: {getattr(world, name)} kept, {getattr(fresh, name)} is right")
+    if fresh.paths._below != world.paths._below or fresh.apps.keys() != world.apps.keys():
+        raise Violation("paths or apps are miscounted")
+    for app_id, right in fresh.apps.items():
+        kept = world.apps[app_id]
+        if kept.app != right.app or kept.members != right.members or kept.counts != right.counts:
+            raise Violation(f"{app_id}: {kept.members} kept, {right.members} is right")
+        if kept.on_agent != right.on_agent or kept.on_zone != right.on_zone:
+            raise Violation(f"{app_id}: {kept.on_agent} kept, {right.on_agent} is right")
+
+
+def _offers_answered(world: World, events: Sequence[Event], actions: Sequence[Action]) -> None:
+    """No offer is held beyond one step."""
+    if world.offers:
+        raise Violation(f"offers are held: {list(world.offers)}")
+    open_offers: set[str] = set()
+    for event in events:
+        if isinstance(event, OffersReceived):
+            open_offers |= {offer.id for offer in event.offers}
+        elif isinstance(event, OfferRescinded):
+            open_offers.discard(event.offer_id)
+        elif isinstance(event, Disconnected | Subscribed):
+            open_offers.clear()
+    answered: list[str] = []
+    for action in actions:
+        if isinstance(action, Accept | Decline):
+            answered += action.offer_ids
+    if open_offers - {*answered}:
+        raise Violation(f"offers without an answer: {sorted(open_offers - {*answered})}")
+    if len(answered) != len({*answered}):
+        raise Violation(f"offers answered twice: {answered}")
+
+
+def _updates_acknowledged(events: Sequence[Event], actions: Sequence[Action]) -> None:
+    received = [e.status.uuid for e in events if isinstance(e, TaskStatusReceived)]
+    acknowledged = [a.uuid for a in actions if isinstance(a, Acknowledge)]
+    if [uuid for uuid in received if uuid] != acknowledged:
+        raise Violation("updates received and updates acknowledged differ")

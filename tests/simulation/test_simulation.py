@@ -1,0 +1,64 @@
+"""The whole scheduler core in a simulated cluster, from many seeds: safety, then convergence."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.simulation.run import Run
+from tests.simulation.stage import Violation
+
+_ROOT = Path(__file__).resolve().parents[2]
+_SHOWN_LINES = 40
+
+
+def _run(seeds: range) -> None:
+    for seed in seeds:
+        run = Run(seed)
+        try:
+            run.go()
+        except Exception as error:
+            tail = "\n".join(list(run.stage.tail)[-_SHOWN_LINES:])
+            kind = "" if isinstance(error, Violation) else f"{type(error).__name__}: "
+            raise AssertionError(
+                f"seed {seed}: {kind}{error}\n{tail}\n"
+                f"again: pytest tests/simulation --simulation-seed {seed}\n"
+                f"all of it: python -m tests.simulation.run {seed}"
+            ) from error
+
+
+def test_safe_under_faults_and_right_after_them(seeds: range) -> None:
+    _run(seeds)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+def test_many_more_seeds(long_seeds: range) -> None:
+    _run(long_seeds)
+
+
+def test_a_run_tests_something() -> None:
+    outcomes = [Run(seed).go() for seed in range(6)]
+    assert sum(outcome.launches for outcome in outcomes) > 100
+    assert sum(outcome.lives for outcome in outcomes) > len(outcomes)
+    assert sum(outcome.commands for outcome in outcomes) > 50
+
+
+def test_a_run_is_the_same_under_any_hash_seed() -> None:
+    program = "from tests.simulation.run import Run\nfor s in (3, 14): print(Run(s).go())"
+    outputs = [
+        subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=_ROOT,
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        ).stdout
+        for hash_seed in ("1", "4242")
+    ]
+    assert outputs[0] == outputs[1]
+    assert outputs[0].count("digest=") == 2
