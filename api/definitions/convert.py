@@ -106,6 +106,11 @@ def _thousandths(number: float) -> int:
     return round(number * 1000)
 
 
+def _sorted(roles: list[str]) -> tuple[str, ...]:
+    """A set in Marathon: another order is no other configuration."""
+    return tuple(sorted(roles))
+
+
 def _constraints(constraints: list[list[str]]) -> tuple[tuple[str, ...], ...]:
     """Operators in capitals, as they are written out again; a repetition adds nothing."""
     raw = (
@@ -232,7 +237,7 @@ _PARTS = (
     ("check", "check", _check),
     ("readinessChecks", "readiness_checks", _readiness_checks),
     ("upgradeStrategy", "upgrade_strategy", _upgrade_strategy),
-    ("acceptedResourceRoles", "accepted_resource_roles", tuple),
+    ("acceptedResourceRoles", "accepted_resource_roles", _sorted),
     ("killSelection", "kill_selection", KillSelection),
     ("unreachableStrategy", "unreachable_strategy", _unreachable_strategy),
     ("resourceLimits", "resource_limits", _resource_limits),

@@ -54,8 +54,6 @@ def merge(
     fields = definition(existing)
     for name in _outdated(existing, update.fields, options):
         fields.pop(name, None)
-    if "portMappings" in fields.get("container", {}) and _turns_to_host(update.fields):
-        fields["container"].pop("portMappings")
     fields.update(update.fields)
     return complete_app(fields, Setting(options, compile_pattern, existing.role))
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from framework.domain.app import App
 from framework.domain.instance import Condition, Instance, TaskFailure
 from framework.domain.records import replace
 from framework.domain.rollout import Deployment, Framework, LaunchStats
@@ -205,6 +206,24 @@ def test_an_instance_that_waits_for_its_first_agent_is_no_task(
     instance = Instance("batch.instance-x", "/batch", V1, condition=Condition.SCHEDULED)
     scheduler.hold(Kind.INSTANCE, instance.id, instance)
     assert client.get("/v2/apps/batch/tasks").get_json() == {"tasks": []}
+    assert client.get("/v2/apps/batch").get_json() == {"app": BATCH_SHOWN}
+
+
+def test_health_is_counted_only_where_it_is_checked(
+    client: FlaskClient, scheduler: Recorder
+) -> None:
+    instance = Instance(
+        "batch.instance-x", "/batch", V1, "S2", condition=Condition.RUNNING, healthy=True
+    )
+    scheduler.hold(Kind.INSTANCE, instance.id, instance)
+    (app,) = client.get("/v2/apps?id=batch").get_json()["apps"]
+    assert (app["tasksRunning"], app["tasksHealthy"], app["tasksUnhealthy"]) == (1, 0, 0)
+
+
+def test_a_group_is_not_its_namesake_prefix(client: FlaskClient, scheduler: Recorder) -> None:
+    scheduler.hold_app(App(id="/developer", version=V1))
+    members = client.get("/v2/apps/dev/*").get_json()["*"]
+    assert [app["id"] for app in members] == ["/dev/web"]
 
 
 class TestText:
@@ -319,6 +338,14 @@ class TestQueue:
         assert client.get("/v2/queue?embed=lastUnusedOffers").get_json() == {
             "queue": [{**item, "lastUnusedOffers": [self.LAST_OFFER]}]
         }
+
+    def test_a_back_off_of_an_earlier_configuration_is_over(
+        self, client: FlaskClient, scheduler: Recorder, waiting: LaunchStats
+    ) -> None:
+        delay = scheduler.view.delays["/dev/web"]
+        scheduler.hold(Kind.DELAY, "/dev/web", replace(delay, config=V1))
+        (item,) = client.get("/v2/queue").get_json()["queue"]
+        assert item["delay"] == {"timeLeftSeconds": 0, "overdue": True}
 
     def test_the_role_is_told_where_it_is_not_the_default(
         self, client: FlaskClient, scheduler: Recorder, waiting: LaunchStats

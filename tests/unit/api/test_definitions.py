@@ -59,6 +59,11 @@ def test_scalars_become_thousandths() -> None:
     assert (app.resource_limits.cpus_millis, app.resource_limits.mem_millis) == (2_000, -1)
 
 
+def test_scalars_are_rounded_to_the_nearest_thousandth() -> None:
+    """1.001 * 1000 is a little less than 1001 in floating point."""
+    assert app_of(web(cpus=1.001)).cpus_millis == 1_001
+
+
 def test_words_are_read_in_any_case() -> None:
     app = app_of(
         web(
@@ -406,6 +411,10 @@ class TestRoles:
     def test_accepted_resource_roles(self, behavior: str, roles: tuple[str, ...]) -> None:
         options = ApiOptions(mesos_role="r", accepted_resource_roles_default_behavior=behavior)
         assert app_of(WEB, options).accepted_resource_roles == roles
+
+    def test_their_order_says_nothing(self) -> None:
+        app = app_of(web(id="/dev/web", role="dev", acceptedResourceRoles=["dev", "*"]))
+        assert app == app_of(web(id="/dev/web", role="dev"))
 
     def test_the_top_level_group_is_a_role(self) -> None:
         app = app_of(web(id="/dev/a/b", role="dev"))
