@@ -30,6 +30,7 @@ from framework.mesos.options import MesosOptions
 from localmesos.apache.engine import ApacheEngine
 from localmesos.cluster import agent_specs
 from localmesos.simulated.engine import SimulatedEngine
+from tests.integration.conftest import ApacheCluster
 from tests.unit.mesos.event_log import EventLog
 
 Connect = Callable[..., tuple[HttpDriver, EventLog]]
@@ -271,3 +272,22 @@ def test_a_launch_without_ports_or_with_limits_is_understood(connect: Connect) -
     )
     # Isolators that can not limit refuse in words; a master that could not read answers 400.
     assert status.state is TaskState.RUNNING or "limit" in status.message.lower(), status
+
+
+@pytest.mark.mesos
+def test_a_killed_master_comes_back_and_so_do_we(apache_cluster: ApacheCluster) -> None:
+    engine = apache_cluster(1)
+    driver, log = HttpDriver(MesosOptions(master=engine.url)), EventLog()
+    driver.start(log.submit, "", ("*",))
+    try:
+        framework_id = log.wait_for(Subscribed).framework_id
+        launch = _start_task(driver, log, _app())
+        engine.restart_master()
+        log.wait_for(Disconnected)
+        assert log.wait_for(Subscribed).framework_id == framework_id
+        log.wait_for(OffersReceived)  # so the agent is back with its tasks
+        driver.perform([Reconcile(((launch.task_id, launch.agent.id),))])
+        _status(driver, log, launch.task_id, TaskState.RUNNING)
+    finally:
+        driver.perform([RemoveFramework()])
+        driver.stop()
