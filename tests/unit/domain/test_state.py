@@ -1,6 +1,6 @@
 """The State: moved by changes alone, so that any copy of it can be rebuilt from them."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from framework.domain.app import App
@@ -71,6 +71,7 @@ def of_one_app(change: Change) -> Change:
     return change
 
 
+@settings(max_examples=30)
 @given(st.lists(changes.map(of_one_app), max_size=20))
 def test_any_history_can_be_rebuilt_and_repeated(history: list[Change]) -> None:
     once, twice, rebuilt = State(), State(), State()
