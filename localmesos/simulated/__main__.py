@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -17,6 +18,8 @@ from localmesos.cluster import (
 )
 from localmesos.simulated.options import Options
 from localmesos.simulated.server import Server
+
+_GC_THRESHOLDS = (100_000, 50, 1_000)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -57,6 +60,9 @@ async def serve(
         loop.add_signal_handler(each, stop.set)
     server = Server(options)
     bound_host, bound_port = await server.start(specs, host, port)
+    # What lives long here is no garbage in cycles: full collections would only cost time.
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
     url = f"http://{bound_host}:{bound_port}"
     if ready_file is not None:
         part = ready_file.with_name(ready_file.name + ".part")

@@ -4,6 +4,8 @@ Wrong offers drop all tasks of the call, a wrong task errs alone, and what is le
 goes back with the filter of the call: the order and the messages are those of Mesos 1.11.
 """
 
+import sys
+
 from localmesos.simulated import allocation, events, tasks, wire
 from localmesos.simulated.behaviour import behaviour_of
 from localmesos.simulated.resources import (
@@ -202,7 +204,7 @@ def _begin(
     framework, role = seat
     task = Task(
         info.task_id.value,
-        info.name,
+        sys.intern(info.name),  # all tasks of an app have the same
         framework,
         agent,
         bag,
