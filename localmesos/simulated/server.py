@@ -205,8 +205,10 @@ class Server:
         return response(200, msgspec.json.encode(answer), _JSON)
 
     def _simulated(self, head: Head, verb: str, body: bytes) -> bytes:
-        if head.method != "POST" and verb != "stats":
-            return response(405, b"Expecting one of { 'POST' }", headers="Allow: POST\r\n")
+        # Asking for JSON keeps web pages of others from posting faults through a browser.
+        refusal = _head_error(head) if (head.method, verb) != ("GET", "stats") else None
+        if refusal is not None:
+            return refusal
         try:
             result = self.carry_out(faults.fault_from(verb, body))
         except _UNREADABLE as error:

@@ -150,6 +150,12 @@ def test_a_client_may_ask_to_go_on_before_it_sends(engine: SimulatedEngine) -> N
         assert statuses(client.recv(10_000)) == [200]
 
 
+def test_faults_are_not_taken_from_a_web_form(engine: SimulatedEngine) -> None:
+    path = "/simulated/restart_master"
+    form = f"POST {path} HTTP/1.1\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{{}}"
+    assert statuses(exchange(engine, form.encode() + get(path))) == [415, 405]
+
+
 def test_who_asks_to_close_is_closed(engine: SimulatedEngine) -> None:
     with connected(engine) as client:
         client.sendall(get("/health", "Connection: close\r\n") + get("/health"))
