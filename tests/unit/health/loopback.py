@@ -24,26 +24,35 @@ async def serving(
 ) -> AsyncIterator[int]:
     """A server that does ``behaviour`` with each connection; its port. At the end whatever it
     still does is ended."""
-    tasks: set[asyncio.Task[None]] = set()
+    loop, tasks, writers = asyncio.get_running_loop(), set[asyncio.Task[None]](), []
 
     async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
         try:
             with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
                 await behaviour(reader, writer)
         finally:
             writer.transport.abort()
 
-    server = await asyncio.start_server(behave, host, 0, ssl=tls, backlog=1_024)
+    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        tasks.add(loop.create_task(behave(reader, writer)))
+
+    server = await asyncio.start_server(connected, host, 0, ssl=tls, backlog=1_024)
     try:
         yield int(server.sockets[0].getsockname()[1])
     finally:
+        # Not closed yet: asyncio loses a connection that it is about to accept then.
+        loop.remove_reader(server.sockets[0].fileno())
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:  # also those that accept
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(others)
         server.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in writers:
+            writer.transport.abort()
+        for writer in writers:
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
 
 def answering(data: bytes, requests: list[bytes] | None = None) -> Behaviour:
