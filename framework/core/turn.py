@@ -15,7 +15,7 @@ from framework.domain.instance import Instance, Tombstone
 from framework.domain.mesos import Agent
 from framework.domain.notices import Notice, Remarked
 from framework.domain.replies import Reply
-from framework.domain.state import VOLATILE, Change, Kind, Record
+from framework.domain.state import VOLATILE, Change, Kind, Record, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +131,11 @@ class Turn:
             self.put(Kind.AGENT, agent_id, None)
 
     def new_version(self) -> str:
-        """A version later than any before, even when the clock went back."""
+        """A version later than any that is on record, even when the clock went back."""
         world = self.world
         if not world.last_version_ms:
-            versions = (app.version for app in world.state.apps.values() if app.version)
-            world.last_version_ms = max(map(parse_iso, versions), default=0)
+            latest = _latest_version(world.state)
+            world.last_version_ms = parse_iso(latest) if latest else 0
         world.last_version_ms = max(self.now_ms, world.last_version_ms + 1)
         return iso(world.last_version_ms)
 
@@ -159,3 +159,12 @@ class Turn:
             notices=tuple(self.notices),
             wake_at_ms=self.world.deadlines.next_ms(),
         )
+
+
+def _latest_version(state: State) -> str:
+    """The newest version that anything stored still speaks of; versions compare as texts."""
+    versions = {app.version for app in state.apps.values()}
+    versions |= {instance.version for instance in state.instances.values()}
+    versions |= {deployment.version for deployment in state.deployments.values()}
+    versions |= {version for history in state.versions_of.values() for version in history}
+    return max(versions, default="")
