@@ -104,14 +104,23 @@ class Chooser:
 
     def choose(self) -> Remainder | None:
         """The best offer for one more instance; None if there is none in this turn."""
-        best: tuple[_Key, int, Remainder] | None = None
+        best: tuple[tuple[int, ...], _Key, int, Remainder] | None = None
         for values in list(self._heaps):
             if not self._admitted(values):
                 continue
             top = self._top(values)
-            if top is not None and (best is None or top < best):
-                best = top
-        return None if best is None else best[2]
+            found = None if top is None else (self._sizes(values), *top)
+            if found is not None and (best is None or found < best):
+                best = found
+        return None if best is None else best[3]
+
+    def _sizes(self, values: tuple[str | None, ...]) -> tuple[int, ...]:
+        """How many instances are in these groups already: the smallest goes first."""
+        counts = self._index.counts
+        return tuple(
+            counts[check.field].get(value)
+            for check, value in zip(self._groups, values, strict=True)
+        )
 
     def _admitted(self, values: tuple[str | None, ...]) -> bool:
         counts = self._index.counts

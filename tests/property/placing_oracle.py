@@ -98,7 +98,7 @@ class PlacingOracle:
             "starting": self.starting(agent) < self.most_starting,
             "scalars": all(self._has(app, left, *need) for need in needs(app)),
             "ports": ports_possible(app, left),
-            "gpus": bool(app.gpus) or not offers_gpus(offer),
+            "gpus": bool(app.gpus or app.labels) or not offers_gpus(offer),
         }
         return [name for name, holds in checks.items() if not holds]
 

@@ -16,6 +16,7 @@ from framework.domain.app import App, PortDefinition, UnreachableStrategy
 from framework.domain.events import Started
 from framework.domain.mesos import Agent, Attribute, Offer, OfferResource, TaskState
 from framework.domain.notices import InstanceChanged
+from framework.domain.records import replace
 from tests.property.placing_oracle import HOME, Left, PlacingOracle
 from tests.unit.core.session import Session, launches, status_of
 
@@ -23,6 +24,7 @@ ROLES = ("*", "dev")
 PORTS = range(31_000, 31_008)
 
 constraints = st.one_of(
+    st.tuples(st.just("@region"), st.just("LIKE"), st.sampled_from([".*", "away"])),
     st.tuples(st.sampled_from(["hostname", "rack", "@zone"]), st.just("UNIQUE")),
     st.tuples(st.sampled_from(["rack", "@zone", "size"]), st.sampled_from(["GROUP_BY", "CLUSTER"])),
     st.tuples(st.just("rack"), st.just("GROUP_BY"), st.sampled_from(["2", "3"])),
@@ -59,9 +61,34 @@ def app_named(number: int) -> st.SearchStrategy[App]:
         constraints=few_constraints,
         accepted_resource_roles=accepted_roles,
         role=st.sampled_from(["*", "*", "dev"]),
+        labels=st.sampled_from([{}, {}, {"GPU_SCHEDULING_BEHAVIOR": "unrestricted"}]),
         backoff_seconds=st.sampled_from([0, 10]),
         unreachable_strategy=st.just(UnreachableStrategy(disabled=True)),
     )
+
+
+VARIED = ("constraints", "accepted_resource_roles", "role", "labels", "cpus_millis", "gpus")
+
+
+def varied(first: App, others: list[tuple[App, set[str]]]) -> tuple[App, ...]:
+    """Apps that differ from the first in few fields, so that needs are often almost equal."""
+    return (
+        first,
+        *(
+            replace(first, id=other.id, **{name: getattr(other, name) for name in names})
+            for other, names in others
+        ),
+    )
+
+
+variations = st.sets(st.sampled_from(VARIED), max_size=2)
+several_apps = st.integers(0, 2).flatmap(
+    lambda more: st.builds(
+        varied,
+        app_named(0),
+        st.tuples(*[st.tuples(app_named(n), variations) for n in range(1, more + 1)]).map(list),
+    )
+)
 
 
 def agent_named(number: int) -> st.SearchStrategy[Agent]:
@@ -136,7 +163,7 @@ def offer_of(bundle: Bundle, offer_id: str, agents: list[Agent], now_ms: int) ->
 
 @settings(max_examples=300)
 @given(
-    st.integers(1, 3).flatmap(lambda n: st.tuples(*[app_named(i) for i in range(n)])),
+    several_apps,
     st.integers(1, 4).flatmap(lambda n: st.tuples(*[agent_named(i) for i in range(n)])),
     rounds,
     st.sampled_from([1, 2, 64]),
