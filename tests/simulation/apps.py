@@ -38,7 +38,6 @@ _CONSTRAINTS: tuple[tuple[tuple[str, ...], ...], ...] = (
 _UPGRADES = ((1.0, 1.0), (1.0, 0.0), (0.5, 0.0), (0.0, 0.0), (0.5, 0.5), (0.9, 0.0))
 _UNREACHABLE = (
     UnreachableStrategy(),
-    UnreachableStrategy(),
     UnreachableStrategy(5, 40),
     UnreachableStrategy(30, 30),
     UnreachableStrategy(disabled=True),
@@ -92,7 +91,7 @@ def _in_bridge(stage: Stage, app: App) -> App:
 
 def random_machine(stage: Stage, number: int) -> Machine:
     """A new agent."""
-    rack = Attribute("rack", text=f"r{number % 3}")
+    rack = Attribute("rack", text=f"r{number % 3}") if stage.rng.random() < 0.8 else None
     slow = Attribute("disk", text="spinning") if stage.rng.random() < 0.3 else None
     info = Agent(
         id=f"S{number}",

@@ -25,17 +25,17 @@ from framework.domain.records import replace
 from framework.domain.replies import Refused, Reply, Why
 from framework.domain.state import State
 from tests.simulation.apps import APP_IDS, random_app
-from tests.simulation.oracle import WAITS
+from tests.simulation.oracle import WAITS, unreachable
 from tests.simulation.process import Process
 from tests.simulation.stage import Stage, Violation
 
 
 @dataclass(frozen=True, slots=True)
 class _Promise:
-    """An app as it was acknowledged; None: removed."""
+    """An app as it was acknowledged last; ``removed``: that one is gone."""
 
-    version: str
-    app: App | None
+    app: App
+    removed: bool = False
 
 
 class Client:
@@ -50,7 +50,6 @@ class Client:
         self._may_remove: dict[int, set[str]] = {}
         self._promised: dict[str, _Promise] = {}
         self._killed: dict[str, tuple[Instance, bool]] = {}
-        self._last_version = ""
 
     def act(self, process: Process) -> None:
         """Ask for one random thing."""
@@ -111,7 +110,9 @@ class Client:
         stage = self.stage
         if not view.instances:
             return None
-        ids = tuple(stage.pick([*view.instances]) for _ in range(stage.pick((1, 1, 1, 2))))
+        lost = [one.id for one in view.instances.values() if unreachable(one)]
+        pool = lost if lost and self._often() else [*view.instances]
+        ids = tuple(stage.pick(pool) for _ in range(stage.pick((1, 1, 1, 2))))
         how = stage.rng.random()
         return KillTasks(ids, scale=how < 0.3, wipe=0.3 < how < 0.6, force=self._often())
 
@@ -143,30 +144,36 @@ class Client:
             return
         forced_end = isinstance(command, CancelDeployment) and command.force
         if reply.version and not forced_end:
-            if reply.version <= self._last_version:
-                raise Violation(f"version {reply.version} after {self._last_version}")
-            self._last_version = reply.version
-            for app_id in removable:
-                self._promised[app_id] = _Promise(reply.version, None)
+            for app_id in removable & self._promised.keys():
+                self._promised[app_id] = _Promise(self._promised[app_id].app, removed=True)
         for app in reply.apps:
-            self._promised[app.id] = _Promise(app.version, app)
+            self._grows(app)
+            self._promised[app.id] = _Promise(app)
             for others in self._may_remove.values():
                 others.discard(app.id)
         if isinstance(command, KillTasks):
             for instance in reply.instances:
                 self._killed[instance.id] = (instance, command.scale or command.wipe)
 
+    def _grows(self, app: App) -> None:
+        promise = self._promised.get(app.id)
+        if promise is not None and not promise.removed and app.version < promise.app.version:
+            raise Violation(f"{app.id}: version {app.version} after {promise.app.version}")
+
     def check(self, state: State) -> None:
         """All that was promised stands in the durable state."""
         unsure = {app_id for ids in self._may_remove.values() for app_id in ids}
         for app_id, promise in self._promised.items():
             app = state.apps.get(app_id)
-            if app is None:
-                if promise.app is not None and app_id not in unsure:
+            if promise.removed:
+                if app == promise.app:
+                    raise Violation(f"{app_id} was removed and is stored again")
+            elif app is None:
+                if app_id not in unsure:
                     raise Violation(f"{app_id} was acknowledged and is not stored")
-            elif app.version < promise.version:
-                raise Violation(f"{app_id} fell back to {app.version} from {promise.version}")
-            elif app.version == promise.version and app != promise.app:
+            elif app.version < promise.app.version:
+                raise Violation(f"{app_id} fell back to {app.version} from {promise.app.version}")
+            elif app.version == promise.app.version and app != promise.app:
                 raise Violation(f"{app_id} is not what was acknowledged")
         for instance, forgotten in self._killed.values():
             self._check_kill(state, instance, forgotten=forgotten)

@@ -17,18 +17,17 @@ from tests.simulation.process import Process
 from tests.simulation.safety import Safety
 
 
-def missing(process: Process, master: Master, safety: Safety) -> list[str]:
-    """What is not right yet; empty when the run has converged."""
+def missing(process: Process, master: Master) -> list[str]:
+    """What is not right yet, but for what ``strays`` finds; empty when the run has converged."""
     state = process.store.durable
     if not process.idle() or not process.view.connection.synced:
         return ["the scheduler is busy or not synced"]
-    tasks = [task for machine in master.machines.values() for task in machine.live()]
-    full = len(state.orphans) >= safety.policy.max_orphans
-    wrong = [] if full else _strays(state, tasks, safety)
+    tasks = _running(master)
+    wrong: list[str] = []
     waiting = set()
     for app in state.apps.values():
         found = _app(state, app, tasks)
-        if found and _nothing_fits(state, app, master):
+        if found and (_unheard(state, app) or _nothing_fits(state, app, master)):
             waiting.add(app.id)
         else:
             wrong += found
@@ -45,18 +44,33 @@ def missing(process: Process, master: Master, safety: Safety) -> list[str]:
     return wrong
 
 
-def _strays(state: State, tasks: list[Task], safety: Safety) -> list[str]:
-    """Tasks outside the records, but for orphans that are listed."""
-    strays = []
-    for task in tasks:
+def _running(master: Master) -> list[Task]:
+    return [task for machine in master.machines.values() for task in machine.live()]
+
+
+def _unheard(state: State, app: App) -> list[str]:
+    instances = state.instances_of.get(app.id, {}).values()
+    return [one.task_id for one in instances if oracle.unreachable(one)]
+
+
+def strays(process: Process, master: Master, safety: Safety) -> list[str]:
+    """What only a reconciliation finds out: tasks outside the records (but for orphans that are
+    listed), and tasks that ended while their agent was unreachable."""
+    state = process.store.durable
+    found = [
+        f"{task} is out of reach" for app in state.apps.values() for task in _unheard(state, app)
+    ]
+    if len(state.orphans) >= safety.policy.max_orphans:
+        return found
+    for task in _running(master):
         parsed = parse_task_id(task.id)
         instance = None if parsed is None else state.instances.get(parsed[0])
         if instance is not None and instance.task_id == task.id:
             continue
         if task.id in state.orphans and (task.foreign or safety.buried_too_many):
             continue
-        strays.append(f"{task.id} runs on {task.agent_id} and is in no record")
-    return strays
+        found.append(f"{task.id} runs on {task.agent_id} and is in no record")
+    return found
 
 
 def _app(state: State, app: App, tasks: list[Task]) -> list[str]:

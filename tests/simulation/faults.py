@@ -88,10 +88,12 @@ class Faults:
         if machine is None:
             return
         self._leave(machine, self.stage.between(200, 10_000))
-        if self.stage.happens(0.3):
-            note = Attribute("note", text=self.stage.new_id())
-            old = tuple(a for a in machine.info.attributes if a.name != "note")
-            machine.info = replace(machine.info, attributes=(*old, note))
+        if self.stage.happens(0.5):
+            names = {attribute.name for attribute in machine.info.attributes}
+            name = "note" if "rack" in names else "rack"
+            new = Attribute(name, text=f"r{self.stage.between(0, 2)}")
+            old = tuple(a for a in machine.info.attributes if a.name != name)
+            machine.info = replace(machine.info, attributes=(*old, new))
 
     def agent_leaves(self) -> None:
         """Gone for long, while its tasks live on."""

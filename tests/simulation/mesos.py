@@ -258,6 +258,10 @@ class Master:
                 self._drop(launch, TaskState.DROPPED, "REASON_INVALID_OFFERS")
             self.allocate_soon()
             return
+        if self.stage.happens(0.01):  # as if a master had died just after it answered
+            for offer_id in accept.offer_ids:
+                self._give_back(offer_id, NOTHING, 0)
+            return
         rest = NOTHING
         for out in valid:
             rest += out.bundle

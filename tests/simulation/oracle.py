@@ -62,6 +62,11 @@ def serving(app: App, instance: Instance) -> bool:
     )
 
 
+def unreachable(instance: Instance) -> bool:
+    """Whether Mesos has lost contact with it."""
+    return instance.condition in {Condition.UNREACHABLE, Condition.UNREACHABLE_INACTIVE}
+
+
 def starting(instance: Instance) -> bool:
     """Whether its task is on its way to run."""
     return instance.condition in STAGED

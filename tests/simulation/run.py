@@ -4,7 +4,9 @@ python -m tests.simulation.run SEED      prints what happened, step by step
 """
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from framework.core.policy import Policy
 from tests.simulation import convergence, oracle
@@ -19,7 +21,8 @@ from tests.simulation.store import ModelStore
 from tests.simulation.telling import short, tell_app
 
 _ROUGH_MS = (60_000, 180_000)
-_CALM_MS = 900_000
+_SETTLED_MS = 400_000
+_STRAYS_MS = 90_000
 _LOOK_EVERY_MS = 10_000
 
 
@@ -47,7 +50,7 @@ class Run:
             task_launch_confirm_timeout=stage.pick((20_000, 60_000)),
             task_launch_timeout=stage.pick((20_000, 60_000)),
             kill_retry_timeout=stage.pick((5_000, 30_000)),
-            reconciliation_interval=stage.pick((60_000, 300_000)),
+            reconciliation_interval=stage.pick((60_000, 600_000)),
             max_tombstones=stage.pick((3, 1_000, 1_000)),
             max_orphans=stage.pick((2, 1_000)),
             zk_max_versions=stage.pick((2, 25)),
@@ -82,7 +85,7 @@ class Run:
 
     def _begin_life(self) -> None:
         self.lives += 1
-        skew_ms = 0 if self.stage.calm else self.stage.pick((0, 0, -2_000, 2_000))
+        skew_ms = 0 if self.stage.calm else self.stage.pick((0, 0, -2_000, 2_000, -20_000))
         self.client.check(self.store.durable)
         self.stage.note(f"process: life {self.lives}")
         self.process = Process(
@@ -111,18 +114,26 @@ class Run:
         self.stage.after(self.stage.between(10, hurry_ms), self._client_acts)
 
     def _converge(self) -> None:
+        calm_ms = self.stage.now_ms
+        self._until(calm_ms + _SETTLED_MS, convergence.missing)
+        patience_ms = self.policy.reconciliation_interval + _STRAYS_MS
+        self._until(calm_ms + patience_ms, partial(convergence.strays, safety=self.safety))
+        self._until(self.stage.now_ms + _SETTLED_MS, convergence.missing)
+        self.client.check(self.store.durable)
+
+    def _until(self, end_ms: int, look: Callable[[Process, Master], list[str]]) -> None:
+        """Let time pass until nothing is wrong; it must be so by ``end_ms``."""
         stage = self.stage
-        end_ms = stage.now_ms + _CALM_MS
         wrong = ["nothing was looked at"]
         while wrong:
-            if stage.now_ms >= end_ms:
-                self._describe()
-                raise Violation("does not converge: " + "; ".join(wrong))
-            stage.run_until(stage.now_ms + _LOOK_EVERY_MS)
             wrong = ["the scheduler is down"]
             if self.process is not None:
-                wrong = convergence.missing(self.process, self.master, self.safety)
-        self.client.check(self.store.durable)
+                wrong = look(self.process, self.master)
+            if wrong and stage.now_ms >= end_ms:
+                self._describe()
+                raise Violation("does not converge: " + "; ".join(wrong))
+            if wrong:
+                stage.run_until(stage.now_ms + _LOOK_EVERY_MS)
 
     def _describe(self) -> None:
         """Put into the trace what there is, for whoever has to find out."""

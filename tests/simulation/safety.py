@@ -5,8 +5,8 @@ core's own counts. A broken rule raises Violation, which ends the run.
 """
 
 from collections.abc import Iterable, Sequence
+from copy import copy
 
-from cli.patterns import linear_full_match
 from framework.core.policy import Policy
 from framework.core.turn import Step
 from framework.core.world import World
@@ -134,7 +134,8 @@ class Safety:
 
 def same_counts(world: World) -> None:
     """What is counted along the way is what counting from scratch gives."""
-    fresh = World(world.state, linear_full_match)
+    fresh = copy(world)  # shares the compiled constraints; `rebuild` makes every count anew
+    fresh.rebuild()
     for name in ("staging_on", "agent_uses", "ports", "deploying"):
         if getattr(fresh, name) != getattr(world, name):
             raise Violation(f"{name}: {getattr(world, name)} kept, {getattr(fresh, name)} is right")
