@@ -4,7 +4,7 @@ Nothing is half-applied: all that can refuse a command is asked before the first
 """
 
 from framework.core import backoff, deployments, orphans
-from framework.core.definitions import check_put, removed_app, stamp, store_app
+from framework.core.definitions import check_puts, removed_app, stamp, store_app
 from framework.core.kills import decommission, kill
 from framework.core.turn import Turn
 from framework.domain.actions import RemoveFramework
@@ -49,28 +49,28 @@ def carry_out(turn: Turn, command: Command) -> Reply:
             return Done()
 
 
-def change_apps(turn: Turn, command: ChangeApps) -> Reply:
+def change_apps(turn: Turn, command: ChangeApps, *, revert: bool = False) -> Reply:
     """Put and remove definitions, all or none."""
     apps = turn.world.state.apps
-    for app_id in command.removes:
+    removes = dict.fromkeys(command.removes)
+    for app_id in removes:
         if app_id not in apps:
             return Refused(Why.APP_UNKNOWN, app_id)
-    for put in command.puts:
-        refused = check_put(turn, put)
-        if refused is not None:
-            return refused
-    affected = [*command.removes, *(put.app.id for put in command.puts)]
-    refused = deployments.locked(turn, affected, force=command.force)
+    refused = check_puts(turn, command.puts, removes)
     if refused is not None:
         return refused
     version = turn.new_version()
-    stamped = stamp(turn, [put.app for put in command.puts], version)
+    stamped = stamp(turn, [put.app for put in command.puts], version, revert=revert)
     if isinstance(stamped, Refused):
         return stamped
-    pairs: list[deployments.Pair] = [(apps[app_id], None) for app_id in command.removes]
+    affected = [*removes, *(app.id for app in stamped)]
+    refused = deployments.locked(turn, affected, force=command.force)
+    if refused is not None:
+        return refused
+    pairs: list[deployments.Pair] = [(apps[app_id], None) for app_id in removes]
     pairs += [(apps.get(app.id), app) for app in stamped]
     deployment_id = deployments.start(turn, version, pairs)
-    for app_id in command.removes:
+    for app_id in removes:
         removed_app(turn, app_id)
     for app in stamped:
         store_app(turn, app)
@@ -86,7 +86,7 @@ def _restart(turn: Turn, command: RestartApp) -> Reply:
         return refused
     version = turn.new_version()
     again = replace(app, version=version, last_config_change_at=version)
-    deployment_id = deployments.start(turn, version, [(app, again)], restart=True)
+    deployment_id = deployments.start(turn, version, [(app, again)])
     store_app(turn, again)
     return Done(version, deployment_id, (again,))
 
@@ -160,4 +160,7 @@ def _cancel(turn: Turn, command: CancelDeployment) -> Reply:
             puts.append(PutApp(earlier))
         elif not version and app_id in turn.world.state.apps:
             removes.append(app_id)
-    return change_apps(turn, ChangeApps(tuple(puts), tuple(removes), force=True))
+    if not puts and not removes:  # what was before is known no more
+        deployments.end(turn, deployment, "cancelled on request")
+        return Done(deployment.version, deployment.id)
+    return change_apps(turn, ChangeApps(tuple(puts), tuple(removes), force=True), revert=True)

@@ -4,40 +4,70 @@ The API has checked each definition by itself; here is what only the State can t
 app exists, whether its path is a group, which service ports are free, which version comes next.
 """
 
+from collections import Counter
+from collections.abc import Collection, Sequence
+
 from framework.core.index import ancestors
 from framework.core.turn import Turn
 from framework.domain.app import App, same_configuration
 from framework.domain.events import PutApp
 from framework.domain.records import replace
 from framework.domain.replies import Refused, Why
+from framework.domain.rollout import Deployment
 from framework.domain.state import Kind, version_key
 
 
-def check_put(turn: Turn, put: PutApp) -> Refused | None:
-    """Refuse what can not be put into this tree, or was made for a version that is past."""
-    app = put.app
-    existing = turn.world.state.apps.get(app.id)
-    if put.expected_version is not None:
-        if existing is not None and not put.expected_version:
-            return Refused(Why.APP_EXISTS, app.id)
-        if existing is None and put.expected_version:
-            return Refused(Why.APP_UNKNOWN, app.id)
-        if existing is not None and existing.version != put.expected_version:
-            return Refused(Why.CHANGED_MEANWHILE, app.id)
-    if existing is not None:
-        return None
-    collides = turn.world.paths.is_group(app.id) or any(
-        path in turn.world.state.apps for path in ancestors(app.id)
-    )
-    if collides:
-        message = "Groups and Applications may not have the same identifier."
-        return Refused(Why.INVALID, app.id, "Object is not valid", (("/id", message),))
+def check_puts(turn: Turn, puts: Sequence[PutApp], removes: Collection[str]) -> Refused | None:
+    """Refuse what can not be put into the tree that is left without ``removes``, or was made for
+    a version that is past."""
+    ids = {put.app.id for put in puts}
+    groups = {path for app_id in ids for path in ancestors(app_id)}
+    leaving = Counter(path for app_id in removes for path in ancestors(app_id))
+    named = {*removes}
+    for put in puts:
+        app_id = put.app.id
+        refused = _check_version(turn, put)
+        if refused is not None:
+            return refused
+        if app_id in named:
+            return _invalid(app_id, "The app is named twice.")
+        named.add(app_id)
+        if app_id in turn.world.state.apps:
+            continue
+        is_group = app_id in groups or turn.world.paths.below(app_id) > leaving[app_id]
+        if is_group or _inside_app(turn, app_id, ids, removes):
+            return _invalid(app_id, "Groups and Applications may not have the same identifier.")
     return None
 
 
-def stamp(turn: Turn, apps: list[App], version: str) -> list[App] | Refused:
+def _check_version(turn: Turn, put: PutApp) -> Refused | None:
+    existing = turn.world.state.apps.get(put.app.id)
+    if put.expected_version is None:
+        return None
+    if existing is not None and not put.expected_version:
+        return Refused(Why.APP_EXISTS, put.app.id)
+    if existing is None and put.expected_version:
+        return Refused(Why.APP_UNKNOWN, put.app.id)
+    if existing is not None and existing.version != put.expected_version:
+        return Refused(Why.CHANGED_MEANWHILE, put.app.id)
+    return None
+
+
+def _inside_app(turn: Turn, app_id: str, puts: set[str], removes: Collection[str]) -> bool:
+    apps = turn.world.state.apps
+    return any(path in puts or (path in apps and path not in removes) for path in ancestors(app_id))
+
+
+def _invalid(app_id: str, message: str) -> Refused:
+    return Refused(Why.INVALID, app_id, "Object is not valid", (("/id", message),))
+
+
+def stamp(
+    turn: Turn, apps: list[App], version: str, *, revert: bool = False
+) -> list[App] | Refused:
     """The definitions as they are stored: service ports assigned, versions set. One that says
-    nothing new keeps its version."""
+    nothing new keeps its version. ``revert``: they were stored before, and where only a restart
+    is taken back, what ran before it is right again."""
     stamped: list[App] = []
     taken: set[int] = set()
     for app in apps:
@@ -48,19 +78,21 @@ def stamp(turn: Turn, apps: list[App], version: str) -> list[App] | Refused:
             message = f"All ports in the range [{low}-{high}) are already in use"
             return Refused(Why.PORTS_EXHAUSTED, app.id, message)
         taken.update(assigned.service_ports)
-        stamped.append(_stamped(assigned, existing, version))
+        stamped.append(_stamped(assigned, existing, version, revert=revert))
     return stamped
 
 
-def _stamped(app: App, existing: App | None, version: str) -> App:
+def _stamped(app: App, existing: App | None, version: str, *, revert: bool) -> App:
     if existing is None or not same_configuration(app, existing):
         return replace(app, version=version, last_scaling_at=version, last_config_change_at=version)
+    changed_at = app.last_config_change_at if revert else existing.last_config_change_at
     same_count = app.instances == existing.instances
+    same = same_count and changed_at == existing.last_config_change_at
     return replace(
         app,
-        version=existing.version if same_count else version,
+        version=existing.version if same else version,
         last_scaling_at=existing.last_scaling_at if same_count else version,
-        last_config_change_at=existing.last_config_change_at,
+        last_config_change_at=changed_at,
     )
 
 
@@ -119,9 +151,23 @@ def store_app(turn: Turn, app: App) -> None:
 
 
 def removed_app(turn: Turn, app_id: str) -> None:
-    """Forget the app and all that is kept about it; its instances are stopped by sizing."""
-    for version in list(turn.world.state.versions_of.get(app_id, ())):
-        turn.put(Kind.APP_VERSION, version_key(app_id, version), None)
+    """Forget the app and all that is kept about it; its instances are stopped by sizing. The
+    definition it had stays in its history until the deployment ends, for the revert."""
+    last = turn.world.state.apps[app_id].version
+    _forget_versions(turn, app_id, but=last)
     turn.put(Kind.APP, app_id, None)
     turn.put(Kind.FAILURE, app_id, None)
     turn.put(Kind.DELAY, app_id, None)
+
+
+def deployment_ended(turn: Turn, deployment: Deployment) -> None:
+    """Forget the histories of the apps that it removed."""
+    for app_id in deployment.affected:
+        if app_id not in turn.world.state.apps:
+            _forget_versions(turn, app_id)
+
+
+def _forget_versions(turn: Turn, app_id: str, but: str = "") -> None:
+    for version in list(turn.world.state.versions_of.get(app_id, ())):
+        if version != but:
+            turn.put(Kind.APP_VERSION, version_key(app_id, version), None)

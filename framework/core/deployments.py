@@ -7,9 +7,10 @@ change, unless that is forced.
 
 from collections.abc import Iterable
 
+from framework.core.definitions import deployment_ended
 from framework.core.index import CURRENT_LIVE, LEAVING, OLD_LIVE, Slot
 from framework.core.turn import Turn
-from framework.domain.app import App, same_configuration
+from framework.domain.app import App
 from framework.domain.notices import DeploymentEnded, DeploymentStarted
 from framework.domain.replies import Refused, Why
 from framework.domain.rollout import ActionName, Deployment, DeploymentAction
@@ -31,11 +32,11 @@ def locked(turn: Turn, app_ids: Iterable[str], *, force: bool) -> Refused | None
     return None
 
 
-def start(turn: Turn, version: str, pairs: Iterable[Pair], *, restart: bool = False) -> str:
+def start(turn: Turn, version: str, pairs: Iterable[Pair]) -> str:
     """A deployment of these (before, after) definitions; returns its id. One that changes
     nothing is over before it begins."""
     pairs = list(pairs)
-    steps = tuple(step for step in _steps(pairs, restart=restart) if step)
+    steps = tuple(step for step in _steps(pairs) if step)
     deployment_id = turn.context.new_id()
     if not steps:
         return deployment_id
@@ -59,7 +60,7 @@ def start(turn: Turn, version: str, pairs: Iterable[Pair], *, restart: bool = Fa
     return deployment_id
 
 
-def _steps(pairs: list[Pair], *, restart: bool) -> tuple[tuple[DeploymentAction, ...], ...]:
+def _steps(pairs: list[Pair]) -> tuple[tuple[DeploymentAction, ...], ...]:
     """Marathon's order: stop what is gone, start what is new, then scale or restart."""
     stop, begin, change = [], [], []
     for old, new in pairs:
@@ -69,7 +70,7 @@ def _steps(pairs: list[Pair], *, restart: bool) -> tuple[tuple[DeploymentAction,
         elif old is None:
             begin.append(DeploymentAction(ActionName.START, new.id))
             change.append(DeploymentAction(ActionName.SCALE, new.id))
-        elif restart or not same_configuration(old, new):
+        elif old.last_config_change_at != new.last_config_change_at:
             change.append(DeploymentAction(ActionName.RESTART, new.id))
         elif old.instances != new.instances:
             change.append(DeploymentAction(ActionName.SCALE, new.id))
@@ -79,6 +80,7 @@ def _steps(pairs: list[Pair], *, restart: bool) -> tuple[tuple[DeploymentAction,
 def end(turn: Turn, deployment: Deployment, failure: str = "") -> None:
     """It is over; its apps may be changed again."""
     turn.put(Kind.DEPLOYMENT, deployment.id, None)
+    deployment_ended(turn, deployment)
     for app_id in deployment.affected:
         if turn.world.deploying.get(app_id) == deployment.id:
             del turn.world.deploying[app_id]

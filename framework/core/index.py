@@ -186,7 +186,7 @@ def _decrease(counter: Counter[_K], key: _K) -> None:
 
 
 class Paths:
-    """Which paths are groups: those with an app below them, and how many."""
+    """Which paths are groups: those with an app below them. Kept as numbers of such apps."""
 
     __slots__ = ("_below",)
 
@@ -202,9 +202,9 @@ class Paths:
         for path in ancestors(app_id):
             _decrease(self._below, path)
 
-    def is_group(self, path: str) -> bool:
-        """Whether some app lives below this path."""
-        return path in self._below
+    def below(self, path: str) -> int:
+        """How many apps live below this path."""
+        return self._below[path]
 
 
 def ancestors(app_id: str) -> list[str]:

@@ -7,7 +7,7 @@ answer was lost may have been carried out or not; then what it would have change
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from framework.domain.app import App
+from framework.domain.app import App, same_configuration
 from framework.domain.events import (
     AdoptOrphan,
     CancelDeployment,
@@ -22,7 +22,7 @@ from framework.domain.events import (
 from framework.domain.ids import safe_id
 from framework.domain.instance import Goal, Instance
 from framework.domain.records import replace
-from framework.domain.replies import Refused, Reply, Why
+from framework.domain.replies import Done, Refused, Reply, Why
 from framework.domain.state import State
 from tests.simulation.apps import APP_IDS, random_app
 from tests.simulation.oracle import WAITS, unreachable
@@ -49,6 +49,8 @@ class Client:
         self._open: dict[int, Command] = {}
         self._may_remove: dict[int, set[str]] = {}
         self._promised: dict[str, _Promise] = {}
+        self._known: dict[tuple[str, str], App] = {}  # every definition that was acknowledged
+        self._cancels: dict[int, dict[str, str]] = {}  # what each would bring back
         self._killed: dict[str, tuple[Instance, bool]] = {}
 
     def act(self, process: Process) -> None:
@@ -60,6 +62,8 @@ class Client:
         self._token += 1
         self._open[self._token] = command
         self._may_remove[self._token] = _removes(command, view)
+        if isinstance(command, CancelDeployment) and not command.force:
+            self._cancels[self._token] = view.deployments[command.deployment_id].before
         process.ask(self._token, command)
 
     def _choose(self, view: State) -> Command | None:
@@ -149,8 +153,10 @@ class Client:
         for app in reply.apps:
             self._grows(app)
             self._promised[app.id] = _Promise(app)
+            self._known[(app.id, app.version)] = app
             for others in self._may_remove.values():
                 others.discard(app.id)
+        self._taken_back(self._cancels.pop(token, {}), reply)
         if isinstance(command, KillTasks):
             for instance in reply.instances:
                 self._killed[instance.id] = (instance, command.scale or command.wipe)
@@ -159,6 +165,19 @@ class Client:
         promise = self._promised.get(app.id)
         if promise is not None and not promise.removed and app.version < promise.app.version:
             raise Violation(f"{app.id}: version {app.version} after {promise.app.version}")
+
+    def _taken_back(self, before: dict[str, str], reply: Done) -> None:
+        """A cancelled deployment's apps are as they were before it."""
+        now = {app.id: app for app in reply.apps}
+        for app_id, version in before.items():
+            earlier = self._known.get((app_id, version))
+            if earlier is None:
+                continue
+            app = now.get(app_id)
+            if app is None or app.instances != earlier.instances:
+                raise Violation(f"{app_id}: the cancelled deployment is not taken back")
+            if not same_configuration(app, earlier):
+                raise Violation(f"{app_id}: another definition came back than was there")
 
     def check(self, state: State) -> None:
         """All that was promised stands in the durable state."""
