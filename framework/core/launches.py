@@ -5,8 +5,7 @@ what was surely never sent goes back to waiting at once, what is unsure is asked
 """
 
 from framework.core import backoff, kills
-from framework.core.deadlines import Due
-from framework.core.statuses import OVERDUE, remember_failure, watch_launch
+from framework.core.statuses import OVERDUE, remember_failure, starting_since_ms, watch_launch
 from framework.core.turn import Turn
 from framework.domain.actions import Accept, Kill, Reconcile
 from framework.domain.ids import parse_task_id
@@ -43,14 +42,20 @@ def not_sent(turn: Turn, accept: Accept, why: str) -> None:
 
 
 def check(turn: Turn, task_id: str) -> None:
-    """A starting task is due to be looked at."""
+    """A starting task is due to be looked at; while unsubscribed there is nothing to see."""
     parsed = parse_task_id(task_id)
     instance = None if parsed is None else turn.world.state.instances.get(parsed[0])
-    if instance is None or instance.task_id != task_id or instance.condition not in STAGED:
+    if (
+        instance is None
+        or instance.task_id != task_id
+        or instance.condition not in STAGED
+        or not turn.world.subscribed
+    ):
         return
+    waited_ms = turn.now_ms - starting_since_ms(turn, instance)
     if instance.condition is Condition.PROVISIONED:
-        _without_status(turn, instance)
-    elif turn.now_ms - instance.since_ms < turn.policy.task_launch_timeout:
+        _without_status(turn, instance, waited_ms)
+    elif waited_ms < turn.policy.task_launch_timeout:
         watch_launch(turn, instance)
     else:
         seconds = turn.policy.task_launch_timeout / 1000
@@ -58,13 +63,12 @@ def check(turn: Turn, task_id: str) -> None:
         kills.kill(turn, instance, f"{OVERDUE}: {state} for more than {seconds:g} s")
 
 
-def _without_status(turn: Turn, instance: Instance) -> None:
+def _without_status(turn: Turn, instance: Instance, waited_ms: int) -> None:
     """Mesos has said nothing of it: ask; after the time-out give it up, keeping the reason. A
     tombstone stays, so that it is killed should it appear."""
     policy = turn.policy
-    if turn.now_ms - instance.staged_at_ms < policy.task_launch_confirm_timeout:
-        if turn.world.subscribed:
-            turn.actions.append(Reconcile(((instance.task_id, instance.agent_id),)))
+    if waited_ms < policy.task_launch_confirm_timeout:
+        turn.actions.append(Reconcile(((instance.task_id, instance.agent_id),)))
         watch_launch(turn, instance)
         return
     seconds = policy.task_launch_confirm_timeout / 1000
@@ -91,7 +95,7 @@ def _without_status(turn: Turn, instance: Instance) -> None:
 
 
 def watch_all(turn: Turn) -> None:
-    """At start: every launch that is under way."""
+    """With a new subscription: every launch that is under way."""
     for instance in turn.world.state.instances.values():
         if instance.condition in STAGED:
-            turn.world.deadlines.set(turn.now_ms, Due.LAUNCH_CHECK, instance.task_id)
+            watch_launch(turn, instance)

@@ -5,6 +5,7 @@ is killed when it turns out to live. One with neither is never killed unasked (o
 the one that is wrong): it is listed, and an operator adopts or kills it.
 """
 
+from framework.core.deadlines import Due
 from framework.core.kills import send_kill
 from framework.core.transitions import ALIVE, condition_of, is_last_word
 from framework.core.turn import Turn
@@ -114,4 +115,6 @@ def adopt_orphan(turn: Turn, command: AdoptOrphan) -> Reply:
         turn.put_agent(Agent(orphan.agent_id, hostname=orphan.agent_id))
     turn.put(Kind.ORPHAN, orphan.task_id, None)
     turn.put_instance(adopted)
+    if condition is Condition.UNREACHABLE:
+        turn.world.deadlines.set(turn.now_ms, Due.UNREACHABLE, adopted.id)
     return Done(instances=(adopted,))

@@ -8,7 +8,7 @@ from framework.core.deadlines import Due
 from framework.core.turn import Turn
 from framework.domain.actions import Reconcile
 from framework.domain.ids import parse_task_id
-from framework.domain.instance import WAITING, Condition
+from framework.domain.instance import WAITING
 from framework.domain.records import replace
 from framework.domain.rollout import Connection
 from framework.domain.state import Kind
@@ -19,13 +19,15 @@ _TASKS_A_CALL = 1_000
 
 
 def begin(turn: Turn) -> None:
-    """Start over: every task that could live is to be heard of."""
+    """Start over: every task that could live is to be heard of, the orphans that we list too."""
     reconciliation = turn.world.reconciliation
+    state = turn.world.state
     reconciliation.pending = {
         instance.task_id: instance.agent_id
-        for instance in turn.world.state.instances.values()
+        for instance in state.instances.values()
         if instance.condition not in WAITING
     }
+    reconciliation.pending.update((one.task_id, one.agent_id) for one in state.orphans.values())
     reconciliation.pause_ms = _FIRST_PAUSE_MS
     reconciliation.running = True
     turn.actions.append(Reconcile())
@@ -67,18 +69,15 @@ def _next_round(turn: Turn) -> None:
 
 
 def _forget_ended(turn: Turn) -> None:
-    """Drop tasks whose instance is gone, relaunched or known to be out of reach."""
-    instances = turn.world.state.instances
+    """Drop tasks whose instance is gone or relaunched."""
+    instances, orphans = turn.world.state.instances, turn.world.state.orphans
     pending = turn.world.reconciliation.pending
     for task_id in list(pending):
         parsed = parse_task_id(task_id)
         instance = None if parsed is None else instances.get(parsed[0])
-        if (
-            instance is None
-            or instance.task_id != task_id
-            or instance.condition in WAITING
-            or instance.condition is Condition.UNREACHABLE_INACTIVE
-        ):
+        if task_id in orphans:
+            continue
+        if instance is None or instance.task_id != task_id or instance.condition in WAITING:
             del pending[task_id]
 
 

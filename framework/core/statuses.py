@@ -203,15 +203,21 @@ def remember_failure(turn: Turn, instance: Instance, state: str, message: str) -
 OVERDUE = "the task did not start in time"
 
 
+def starting_since_ms(turn: Turn, instance: Instance) -> int:
+    """Since when Mesos owes us the next status of a starting task: while we were away, silence
+    meant nothing."""
+    return max(instance.since_ms, turn.world.state.connection.since_ms)
+
+
 def watch_launch(turn: Turn, instance: Instance) -> None:
     """Look at a starting task again: soon while Mesos has said nothing of it, else when its time
     to start is up."""
     policy = turn.policy
-    wait_ms = policy.task_launch_timeout
+    at_ms = starting_since_ms(turn, instance) + policy.task_launch_timeout
     if instance.condition is Condition.PROVISIONED:
-        wait_ms = policy.task_launch_reconcile_interval
+        at_ms = turn.now_ms + policy.task_launch_reconcile_interval
     turn.world.deadlines.clear(Due.LAUNCH_CHECK, instance.task_id)
-    turn.world.deadlines.set(turn.now_ms + wait_ms, Due.LAUNCH_CHECK, instance.task_id)
+    turn.world.deadlines.set(at_ms, Due.LAUNCH_CHECK, instance.task_id)
 
 
 def _tell(turn: Turn, old: Instance, new: Instance, status: TaskStatus) -> None:

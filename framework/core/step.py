@@ -118,7 +118,6 @@ def _started(turn: Turn) -> None:
     if state.framework is None:
         framework = Framework(state_id=turn.context.new_id(), created_at_ms=turn.now_ms)
         turn.put(Kind.FRAMEWORK, "framework", framework)
-    launches.watch_all(turn)
     for instance in list(state.instances.values()):
         if instance.condition in {Condition.UNREACHABLE, Condition.UNREACHABLE_INACTIVE}:
             statuses.unreachable_for(turn, instance)
@@ -143,12 +142,14 @@ def _subscribed(turn: Turn, event: Subscribed) -> None:
     world.subscribed = True
     world.home_region = event.region
     world.offers.clear()
+    world.kill_sent_ms.clear()
     turn.put(Kind.CONNECTION, "connection", Connection(True, False, event.master, turn.now_ms))
     if world.tearing_down:  # while Mesos was away, or the call was lost on its way
         turn.actions.append(RemoveFramework())
     asking.subscribed(turn)
     reconciling.begin(turn)
     kills.resend_all(turn)
+    launches.watch_all(turn)
     turn.dirty.update(dict.fromkeys(world.demand))
 
 

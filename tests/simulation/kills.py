@@ -10,7 +10,16 @@ from collections.abc import Mapping, Sequence
 from framework.core.policy import Policy
 from framework.core.turn import Step
 from framework.domain.actions import Kill, Launch
-from framework.domain.events import AdoptOrphan, Asked, Event, KillOrphan, KillTasks
+from framework.domain.events import (
+    AdoptOrphan,
+    Asked,
+    Disconnected,
+    Event,
+    KillOrphan,
+    KillTasks,
+    Started,
+    Subscribed,
+)
 from framework.domain.ids import parse_task_id
 from framework.domain.instance import Goal, Instance
 from framework.domain.state import State
@@ -29,13 +38,18 @@ class JustifiedKills:
         self._asked_tasks: set[str] = set()
         self._right: set[str] = set()
         self._before: dict[str, Instance] = {}
+        self._subscribed_ms: int | None = None
         self._buried: set[str] = set()
 
-    def before(self, state: State, events: Sequence[Event]) -> None:
+    def before(self, state: State, events: Sequence[Event], now_ms: int) -> None:
         """A step is about to be taken."""
         self._before = dict(state.instances)
         self._buried = {*state.tombstones}
         for event in events:
+            if isinstance(event, Subscribed):
+                self._subscribed_ms = now_ms
+            elif isinstance(event, Started | Disconnected):
+                self._subscribed_ms = None
             if not isinstance(event, Asked):
                 continue
             command = event.command
@@ -83,5 +97,8 @@ class JustifiedKills:
         shrunk.add(app.id)
 
     def _overdue(self, before: Instance, now_ms: int) -> bool:
+        """Whether its time to start is up, and Mesos could have told us all that time."""
         patience_ms = min(self.policy.task_launch_confirm_timeout, self.policy.task_launch_timeout)
-        return starting(before) and now_ms - before.staged_at_ms >= patience_ms
+        if self._subscribed_ms is None or not starting(before):
+            return False
+        return now_ms - max(before.staged_at_ms, self._subscribed_ms) >= patience_ms

@@ -125,7 +125,7 @@ class Process:
         )
         for event in events:
             self.stage.note(f"  event {tell_event(event)}")
-        self.safety.before(self.world, events)
+        self.safety.before(self.world, events, context.now_ms)
         decided = step(self.world, events, context)
         for action in decided.actions:
             self.stage.note(f"    -> {tell_action(action)}")

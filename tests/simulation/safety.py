@@ -50,10 +50,10 @@ class Safety:
         self._shadow = State()
         self._shadow.apply(world.state.changes())
 
-    def before(self, world: World, events: Sequence[Event]) -> None:
+    def before(self, world: World, events: Sequence[Event], now_ms: int) -> None:
         """A step is about to be taken."""
         self._before = dict(world.state.instances)
-        self.kills.before(world.state, events)
+        self.kills.before(world.state, events, now_ms)
         for event in events:
             if isinstance(event, TaskStatusReceived) and event.status.uuid:
                 self._statuses[event.status.uuid] = event.status
