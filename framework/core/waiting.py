@@ -11,6 +11,7 @@ from framework.core.deadlines import Due
 from framework.core.matching import Remainder, Request, explain, starting_too_many
 from framework.core.turn import Turn
 from framework.core.world import Demand
+from framework.domain.clock import iso
 from framework.domain.rollout import LaunchStats, UnusedOffer
 from framework.domain.state import Kind
 
@@ -75,8 +76,9 @@ def _explanation(turn: Turn, app_id: str, demand: Demand) -> tuple[str, ...]:
     if not turn.world.subscribed:
         return ("not connected to Mesos", *demand.sentences)
     delay_ms = backoff.remaining_ms(turn, turn.world.state.apps[app_id])
-    if delay_ms:
-        return (f"waits {delay_ms / 1000:g} s after a failure (back-off)", *demand.sentences)
+    if delay_ms:  # as a moment: nobody renews the sentence as time passes
+        until = iso(turn.now_ms + delay_ms)
+        return (f"waits until {until} after a failure (back-off)", *demand.sentences)
     return demand.sentences or ("no offer has come yet",)
 
 
