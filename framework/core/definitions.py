@@ -158,6 +158,7 @@ def removed_app(turn: Turn, app_id: str) -> None:
     turn.put(Kind.APP, app_id, None)
     turn.put(Kind.FAILURE, app_id, None)
     turn.put(Kind.DELAY, app_id, None)
+    turn.world.demand.pop(app_id, None)
 
 
 def deployment_ended(turn: Turn, deployment: Deployment) -> None:
