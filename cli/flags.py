@@ -14,12 +14,14 @@ import click
 
 from api.options import ApiOptions
 from framework.core.policy import Policy
+from framework.health.options import HealthOptions
 from framework.mesos.options import MesosOptions
 
 OPTIONS: tuple[tuple[str, type], ...] = (
     ("Mesos", MesosOptions),
     ("HTTP and app definitions", ApiOptions),
     ("Decisions", Policy),
+    ("Health checks of the scheduler", HealthOptions),
 )
 _T = TypeVar("_T")
 # Marathon reads its flags from MARATHON_*; MARATHON_APP_* is what it gives to tasks.

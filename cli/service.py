@@ -24,6 +24,8 @@ from cli.patterns import linear_full_match
 from framework.core.policy import Policy
 from framework.domain.actions import Halt
 from framework.domain.events import TearDown
+from framework.health.options import HealthOptions
+from framework.health.prober import AsyncProber
 from framework.interfaces import CommandTimeoutError, OverloadedError
 from framework.mesos.driver import HttpDriver
 from framework.mesos.options import MesosOptions
@@ -52,7 +54,12 @@ class Service:
         self._options = (mesos_options, api_options, read(Policy, values))
         store = open_store(store_url)
         self.scheduler = RunningScheduler(
-            store, HttpDriver(mesos_options), self._options[2], linear_full_match, on_end=self._end
+            store,
+            HttpDriver(mesos_options),
+            AsyncProber(read(HealthOptions, values), on_failure=self._end),
+            self._options[2],
+            linear_full_match,
+            on_end=self._end,
         )
         self.api = ApiServer(self.scheduler, api_options, linear_full_match)
 

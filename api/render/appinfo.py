@@ -49,7 +49,7 @@ class AppInfos:
         self._now_ms = now_ms
         self._deployment_ids: dict[str, list[str]] = {}
         for deployment in list(view.deployments.values()):
-            for app_id in deployment.affected:
+            for app_id in view.plan(deployment).affected:
                 self._deployment_ids.setdefault(app_id, []).append(deployment.id)
 
     def info(self, app: App, embeds: frozenset[Embed]) -> dict[str, Any]:

@@ -25,7 +25,9 @@ class Deployments:
         """The oldest first."""
         records = list(self._context.view.deployments.values())
         records.sort(key=lambda record: (record.started_at_ms, record.id))
-        return json_answer(encode_list("", map(deployment, records)))
+        return json_answer(
+            encode_list("", (deployment(self._context.view, one) for one in records))
+        )
 
     def cancel(self, deployment_id: str) -> Response:
         """Start the way back as a new deployment, or with ``force`` only stop where it is."""

@@ -23,8 +23,7 @@ def settle(turn: Turn) -> None:
     if not world.subscribed:
         return
     _subscribe_to_new_roles(turn)
-    apps = world.state.apps
-    needed = {apps[app_id].role for app_id in ready_to_launch(turn)}
+    needed = {world.demand[key].app.role for key in ready_to_launch(turn)}
     for role in sorted(needed & turn.revive | {r for r in needed if world.asking[r].suppressed}):
         world.asking[role].interval_ms = _FIRST_INTERVAL_MS
         revive(turn, role)
@@ -62,10 +61,9 @@ def revive(turn: Turn, role: str) -> None:
 def revive_due(turn: Turn, role: str) -> None:
     """The interval is over: ask again if something of this role still waits."""
     world = turn.world
-    apps = world.state.apps
     if not world.subscribed or role not in world.asking:
         return
-    if any(apps[app_id].role == role for app_id in ready_to_launch(turn)):
+    if any(world.demand[key].app.role == role for key in ready_to_launch(turn)):
         revive(turn, role)
 
 

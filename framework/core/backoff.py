@@ -7,6 +7,7 @@ maxLaunchDelaySeconds; forgotten after that long without a failure.)
 
 from framework.core.deadlines import Due
 from framework.core.turn import Turn
+from framework.core.world import old_key
 from framework.domain.app import App
 from framework.domain.records import replace
 from framework.domain.rollout import Delay
@@ -17,51 +18,58 @@ def failed(turn: Turn, app: App) -> None:
     """Lengthen the delay after a failure. Failures that come while a delay already runs were
     launched before it and do not lengthen it again: ten instances that fail together are one
     lesson."""
-    delay = turn.world.state.delays.get(app.id)
+    key = _key(turn, app)
+    delay = turn.world.state.delays.get(key)
     most_ms = round(app.max_launch_delay_seconds * 1000)
     delay_ms = min(round(app.backoff_seconds * 1000), most_ms)
-    if delay is not None and delay.config == app.last_config_change_at:
+    if delay is not None and delay.config == app.config:
         if turn.now_ms < delay.until_ms:
             return
         if turn.now_ms <= delay.until_ms + most_ms:
             delay_ms = min(round(delay.delay_ms * app.backoff_factor), most_ms)
     until_ms = turn.now_ms + delay_ms
-    config = app.last_config_change_at
-    turn.put(Kind.DELAY, app.id, Delay(app.id, config, delay_ms, until_ms))
-    turn.world.deadlines.set(until_ms, Due.DELAY_OVER, app.id)
+    turn.put(Kind.DELAY, key, Delay(app.id, app.config, delay_ms, until_ms))
+    turn.world.deadlines.set(until_ms, Due.DELAY_OVER, key)
+
+
+def _key(turn: Turn, app: App) -> str:
+    """An app's delay goes by its id; that of the configuration it is leaving by the key of the
+    demand for that."""
+    present = turn.world.effective(app.id)
+    return app.id if present is None or present.config == app.config else old_key(app.id)
 
 
 def forget(turn: Turn, app_id: str) -> None:
     """Launch again at once."""
-    if app_id in turn.world.state.delays:
-        turn.put(Kind.DELAY, app_id, None)
-        turn.dirty[app_id] = None
+    for key in (app_id, old_key(app_id)):
+        if key in turn.world.state.delays:
+            turn.put(Kind.DELAY, key, None)
+            turn.dirty[app_id] = None
 
 
 def remaining_ms(turn: Turn, app: App) -> int:
     """How long until the app may launch; 0: now."""
-    delay = turn.world.state.delays.get(app.id)
-    if delay is None or delay.config != app.last_config_change_at:
+    delay = turn.world.state.delays.get(_key(turn, app))
+    if delay is None or delay.config != app.config:
         return 0
     return max(0, delay.until_ms - turn.now_ms)
 
 
-def due(turn: Turn, app_id: str) -> None:
+def due(turn: Turn, key: str) -> None:
     """A delay was to end now; one that began anew meanwhile is waited for."""
-    app = turn.world.state.apps.get(app_id)
-    if app is None:
+    delay = turn.world.state.delays.get(key)
+    if delay is None:
         return
-    rest_ms = remaining_ms(turn, app)
-    if rest_ms:
-        turn.world.deadlines.set(turn.now_ms + rest_ms, Due.DELAY_OVER, app_id)
+    if delay.until_ms > turn.now_ms:
+        turn.world.deadlines.set(delay.until_ms, Due.DELAY_OVER, key)
     else:
-        turn.needs_offers(app_id)
+        turn.needs_offers(delay.app_id)
 
 
 def watch_all(turn: Turn) -> None:
     """At start: every delay that runs. A clock that went back meanwhile lengthens none."""
-    for delay in list(turn.world.state.delays.values()):
+    for key, delay in list(turn.world.state.delays.items()):
         until_ms = min(delay.until_ms, turn.now_ms + delay.delay_ms)
         if until_ms != delay.until_ms:
-            turn.put(Kind.DELAY, delay.app_id, replace(delay, until_ms=until_ms))
-        turn.world.deadlines.set(until_ms, Due.DELAY_OVER, delay.app_id)
+            turn.put(Kind.DELAY, key, replace(delay, until_ms=until_ms))
+        turn.world.deadlines.set(until_ms, Due.DELAY_OVER, key)

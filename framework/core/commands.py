@@ -3,9 +3,13 @@
 Nothing is half-applied: all that can refuse a command is asked before the first change.
 """
 
-from framework.core import backoff, deployments, orphans
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from framework.core import backoff, deployments, orphans, trees
 from framework.core.definitions import check_puts, removed_app, stamp, store_app
 from framework.core.kills import decommission, kill
+from framework.core.planning import Pair, parts_of, warnings
 from framework.core.turn import Turn
 from framework.domain.actions import RemoveFramework
 from framework.domain.app import App
@@ -16,17 +20,23 @@ from framework.domain.events import (
     Command,
     KillOrphan,
     KillTasks,
+    PauseDeployment,
     PutApp,
     ResetDelay,
     RestartApp,
+    ResumeApp,
+    ResumeDeployment,
+    SuspendApp,
     TearDown,
 )
+from framework.domain.groups import Group
 from framework.domain.instance import Goal, Instance
 from framework.domain.records import replace
 from framework.domain.replies import Done, Refused, Reply, Why
+from framework.domain.rollout import Deployment, PlannedAction, plan_from
 
 
-def carry_out(turn: Turn, command: Command) -> Reply:
+def carry_out(turn: Turn, command: Command) -> Reply:  # noqa: C901 - one line a command
     """Decide one command and give its answer."""
     match command:
         case ChangeApps():
@@ -35,8 +45,16 @@ def carry_out(turn: Turn, command: Command) -> Reply:
             return _restart(turn, command)
         case KillTasks():
             return _kill_tasks(turn, command)
+        case SuspendApp():
+            return _suspend(turn, command)
+        case ResumeApp():
+            return _resume(turn, command)
         case ResetDelay():
             return _reset_delay(turn, command)
+        case PauseDeployment():
+            return _answer(deployments.pause(turn, command.deployment_id))
+        case ResumeDeployment():
+            return _answer(deployments.go_on(turn, command.deployment_id))
         case CancelDeployment():
             return _cancel(turn, command)
         case AdoptOrphan():
@@ -49,46 +67,140 @@ def carry_out(turn: Turn, command: Command) -> Reply:
             return Done()
 
 
-def change_apps(turn: Turn, command: ChangeApps, *, revert: bool = False) -> Reply:
-    """Put and remove definitions, all or none."""
-    apps = turn.world.state.apps
-    removes = dict.fromkeys(command.removes)
-    for app_id in removes:
-        if app_id not in apps:
-            return Refused(Why.APP_UNKNOWN, app_id)
-    refused = check_puts(turn, command.puts, removes)
+def _answer(outcome: Refused | Deployment) -> Reply:
+    return outcome if isinstance(outcome, Refused) else Done(outcome.version, outcome.id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A change that nothing refuses any more. ``pairs`` are (before, after) definitions."""
+
+    version: str
+    pairs: list[Pair]
+    actions: list[PlannedAction]
+    groups: tuple[Group, ...] = ()
+    removed_groups: tuple[str, ...] = ()
+    reverts: str = ""
+
+
+def change_apps(turn: Turn, command: ChangeApps) -> Reply:
+    """Put and remove definitions and groups, all or none."""
+    removes = _removes(turn, command)
+    refused = _refusal(turn, command, removes)
     if refused is not None:
         return refused
     version = turn.new_version()
-    stamped = stamp(turn, [put.app for put in command.puts], version, revert=revert)
+    stamped = stamp(turn, [put.app for put in command.puts], version, revert=bool(command.reverts))
     if isinstance(stamped, Refused):
         return stamped
-    affected = [*removes, *(app.id for app in stamped)]
-    refused = deployments.locked(turn, affected, force=command.force)
+    apps = turn.world.state.apps
+    pairs: list[Pair] = [(apps[app_id], None) for app_id in removes]
+    pairs += [(apps.get(app.id), app) for app in stamped]
+    restarting = deployments.unfinished(turn, [app.id for app in stamped])
+    actions = deployments.plan_change(turn, pairs, restarting)
+    if isinstance(actions, Refused):
+        return actions
+    change = _Change(
+        version, pairs, actions, command.groups, command.removed_groups, command.reverts
+    )
+    return _would_do(change) if command.dry_run else _apply(turn, change)
+
+
+def _removes(turn: Turn, command: ChangeApps) -> list[str]:
+    """The apps to remove: those named, and all below removed groups, but for those put anew."""
+    put = {one.app.id for one in command.puts}
+    apps = turn.world.state.apps
+    inside = (app_id for path in command.removed_groups for app_id in trees.below(path, apps))
+    return list(dict.fromkeys([*command.removes, *(one for one in inside if one not in put)]))
+
+
+def _refusal(turn: Turn, command: ChangeApps, removes: list[str]) -> Refused | None:
+    state = turn.world.state
+    root = state.groups.get(trees.ROOT)
+    if root is not None and command.expected_tree not in {None, root.version}:
+        return Refused(Why.CHANGED_MEANWHILE, trees.ROOT)
+    for app_id in removes:
+        if app_id not in state.apps:
+            return Refused(Why.APP_UNKNOWN, app_id)
+    for path in command.removed_groups:
+        if path not in state.groups and not turn.world.paths.below(path):
+            return Refused(Why.GROUP_UNKNOWN, path)
+    affected = [*removes, *(put.app.id for put in command.puts)]
+    return check_puts(turn, command.puts, removes, command.groups) or deployments.locked(
+        turn, affected, force=command.force
+    )
+
+
+def _would_do(change: _Change) -> Done:
+    total = change.actions[-1].step if change.actions else 0
+    plan = plan_from(parts_of("", change.actions), total)
+    return Done(change.version, steps=plan.steps, warnings=warnings(change.pairs))
+
+
+def _apply(turn: Turn, change: _Change) -> Done:
+    """Store a change and begin its deployment."""
+    affected = [(old or new).id for old, new in change.pairs]  # type: ignore[union-attr]  # one is there
+    deployments.make_way(turn, affected)
+    deployment_id = deployments.start(turn, change.version, change.actions, reverts=change.reverts)
+    trees.changed(turn, change.version, change.pairs, change.groups, change.removed_groups)
+    for old, new in change.pairs:
+        if new is not None:
+            store_app(turn, new)
+        elif old is not None:
+            removed_app(turn, old.id)
+    stored = tuple(new for _, new in change.pairs if new is not None)
+    return Done(change.version, deployment_id, stored, warnings=warnings(change.pairs))
+
+
+def _change_each(
+    turn: Turn, version: str, pairs: list[Pair], restarting: Collection[str], *, force: bool
+) -> Done | Refused:
+    """A change of definitions that are there already."""
+    affected = [old.id for old, _ in pairs if old is not None]
+    refused = deployments.locked(turn, affected, force=force)
     if refused is not None:
         return refused
-    pairs: list[deployments.Pair] = [(apps[app_id], None) for app_id in removes]
-    pairs += [(apps.get(app.id), app) for app in stamped]
-    deployment_id = deployments.start(turn, version, pairs)
-    for app_id in removes:
-        removed_app(turn, app_id)
-    for app in stamped:
-        store_app(turn, app)
-    return Done(version, deployment_id, tuple(stamped))
+    actions = deployments.plan_change(turn, pairs, restarting)
+    if isinstance(actions, Refused):
+        return actions
+    return _apply(turn, _Change(version, pairs, actions))
 
 
 def _restart(turn: Turn, command: RestartApp) -> Reply:
     app = turn.world.state.apps.get(command.app_id)
     if app is None:
         return Refused(Why.APP_UNKNOWN, command.app_id)
-    refused = deployments.locked(turn, [app.id], force=command.force)
-    if refused is not None:
-        return refused
     version = turn.new_version()
-    again = replace(app, version=version, last_config_change_at=version)
-    deployment_id = deployments.start(turn, version, [(app, again)])
-    store_app(turn, again)
-    return Done(version, deployment_id, (again,))
+    again = replace(
+        app, version=version, config=version, keep_old=False, last_config_change_at=version
+    )
+    return _change_each(turn, version, [(app, again)], {app.id}, force=command.force)
+
+
+def _suspend(turn: Turn, command: SuspendApp) -> Reply:
+    app = turn.world.state.apps.get(command.app_id)
+    if app is None:
+        return Refused(Why.APP_UNKNOWN, command.app_id)
+    if not app.instances:
+        return Done(app.version)
+    asleep = replace(app, suspended_from=app.instances, instances=0)
+    return _rescale(turn, app, asleep, force=command.force)
+
+
+def _resume(turn: Turn, command: ResumeApp) -> Reply:
+    app = turn.world.state.apps.get(command.app_id)
+    if app is None:
+        return Refused(Why.APP_UNKNOWN, command.app_id)
+    if not app.suspended_from:
+        return Refused(Why.NOT_SUSPENDED, command.app_id)
+    awake = replace(app, suspended_from=0, instances=app.suspended_from)
+    return _rescale(turn, app, awake, force=command.force)
+
+
+def _rescale(turn: Turn, old: App, new: App, *, force: bool) -> Done | Refused:
+    version = turn.new_version()
+    new = replace(new, version=version, last_scaling_at=version)
+    return _change_each(turn, version, [(old, new)], (), force=force)
 
 
 def _kill_tasks(turn: Turn, command: KillTasks) -> Reply:
@@ -113,11 +225,8 @@ def _kill_and_scale(turn: Turn, instances: list[Instance], *, force: bool) -> Re
     for instance in instances:
         if instance.app_id in apps and instance.goal is not Goal.DECOMMISSIONED:
             fewer[instance.app_id] = fewer.get(instance.app_id, 0) + 1
-    refused = deployments.locked(turn, fewer, force=force)
-    if refused is not None:
-        return refused
     version = turn.new_version()
-    pairs: list[tuple[App, App]] = []
+    pairs: list[Pair] = []
     for app_id, count in fewer.items():
         app = apps[app_id]
         smaller = replace(
@@ -127,12 +236,12 @@ def _kill_and_scale(turn: Turn, instances: list[Instance], *, force: bool) -> Re
             last_scaling_at=version,
         )
         pairs.append((app, smaller))
-    deployment_id = deployments.start(turn, version, pairs)
-    for _, app in pairs:
-        store_app(turn, app)
+    done = _change_each(turn, version, pairs, (), force=force)
+    if isinstance(done, Refused):
+        return done
     for instance in instances:
         decommission(turn, instance, "scaled down on request")
-    return Done(version, deployment_id, tuple(app for _, app in pairs), tuple(instances))
+    return replace(done, instances=tuple(instances))
 
 
 def _reset_delay(turn: Turn, command: ResetDelay) -> Reply:
@@ -150,17 +259,37 @@ def _cancel(turn: Turn, command: CancelDeployment) -> Reply:
     if deployment is None:
         return Refused(Why.DEPLOYMENT_UNKNOWN, command.deployment_id)
     if command.force:
-        deployments.end(turn, deployment, "cancelled on request")
+        deployments.cancel(turn, deployment, "cancelled on request")
         return Done(deployment.version, deployment.id)
-    versions = turn.world.state.versions_of
+    return revert(turn, deployment)
+
+
+def revert(turn: Turn, deployment: Deployment) -> Reply:
+    """Take a deployment's change back by a new deployment; later changes of other apps stay."""
+    state = turn.world.state
     puts, removes = [], []
-    for app_id, version in deployment.before.items():
-        earlier = versions.get(app_id, {}).get(version)
+    for app_id, version in turn.world.plans[deployment.id].before.items():
+        earlier = state.versions_of.get(app_id, {}).get(version)
         if earlier is not None:
             puts.append(PutApp(earlier))
-        elif not version and app_id in turn.world.state.apps:
+        elif not version and app_id in state.apps:
             removes.append(app_id)
     if not puts and not removes:  # what was before is known no more
-        deployments.end(turn, deployment, "cancelled on request")
+        deployments.cancel(turn, deployment, "cancelled on request")
         return Done(deployment.version, deployment.id)
-    return change_apps(turn, ChangeApps(tuple(puts), tuple(removes), force=True), revert=True)
+    back = ChangeApps(tuple(puts), tuple(removes), force=True, reverts=deployment.id)
+    return change_apps(turn, back)
+
+
+def give_up(turn: Turn, deployment_id: str) -> None:
+    """A deployment's deadline is due: without progress its change is taken back. What it created
+    stays, since there is nothing to go back to."""
+    deployment = deployments.without_progress(turn, deployment_id)
+    if deployment is None:
+        return
+    before = turn.world.plans[deployment_id].before
+    turn.remark("error", f"deployment {deployment_id} made no progress in time; taking it back")
+    if all(before.values()):
+        revert(turn, deployment)
+    else:
+        deployments.cancel(turn, deployment, "no progress before the deadline")

@@ -19,6 +19,8 @@ class Due(StrEnum):
     REVIVE = "revive"  # (role)
     DECLINE = "decline"  # (offer id)
     RECONCILE_ROUND = "reconcile round"  # ()
+    PROGRESS = "progress"  # (deployment id)
+    PROVED = "proved"  # (instance id)
     RECONCILE_ALL = "reconcile all"  # ()
 
 

@@ -5,23 +5,27 @@ app exists, whether its path is a group, which service ports are free, which ver
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from framework.core.index import ancestors
 from framework.core.turn import Turn
+from framework.core.world import old_key
 from framework.domain.app import App, same_configuration
 from framework.domain.events import PutApp
+from framework.domain.groups import Group
 from framework.domain.records import replace
 from framework.domain.replies import Refused, Why
-from framework.domain.rollout import Deployment
 from framework.domain.state import Kind, version_key
 
 
-def check_puts(turn: Turn, puts: Sequence[PutApp], removes: Collection[str]) -> Refused | None:
+def check_puts(
+    turn: Turn, puts: Sequence[PutApp], removes: Collection[str], groups: Iterable[Group] = ()
+) -> Refused | None:
     """Refuse what can not be put into the tree that is left without ``removes``, or was made for
-    a version that is past."""
+    a version that is past. ``groups`` are put too."""
     ids = {put.app.id for put in puts}
-    groups = {path for app_id in ids for path in ancestors(app_id)}
+    paths = {path for app_id in ids for path in ancestors(app_id)}
+    paths |= {group.id for group in groups}
     leaving = Counter(path for app_id in removes for path in ancestors(app_id))
     named = {*removes}
     for put in puts:
@@ -34,10 +38,15 @@ def check_puts(turn: Turn, puts: Sequence[PutApp], removes: Collection[str]) -> 
         named.add(app_id)
         if app_id in turn.world.state.apps:
             continue
-        is_group = app_id in groups or turn.world.paths.below(app_id) > leaving[app_id]
+        is_group = app_id in paths or turn.world.paths.below(app_id) > leaving[app_id]
         if is_group or _inside_app(turn, app_id, ids, removes):
-            return _invalid(app_id, "Groups and Applications may not have the same identifier.")
-    return None
+            return _invalid(app_id, _CLASH)
+    left = turn.world.state.apps.keys() - {*removes} | ids
+    clashes = left & {group.id for group in groups}
+    return _invalid(min(clashes), _CLASH) if clashes else None
+
+
+_CLASH = "Groups and Applications may not have the same identifier."
 
 
 def _check_version(turn: Turn, put: PutApp) -> Refused | None:
@@ -78,22 +87,44 @@ def stamp(
             message = f"All ports in the range [{low}-{high}) are already in use"
             return Refused(Why.PORTS_EXHAUSTED, app.id, message)
         taken.update(assigned.service_ports)
-        stamped.append(_stamped(assigned, existing, version, revert=revert))
+        stamped.append(_stamped(turn, assigned, existing, version, revert=revert))
     return stamped
 
 
-def _stamped(app: App, existing: App | None, version: str, *, revert: bool) -> App:
+def _stamped(turn: Turn, app: App, existing: App | None, version: str, *, revert: bool) -> App:
+    suspended_from = app.suspended_from or (0 if existing is None else existing.suspended_from)
+    app = replace(app, suspended_from=0 if app.instances else suspended_from)
     if existing is None or not same_configuration(app, existing):
-        return replace(app, version=version, last_scaling_at=version, last_config_change_at=version)
-    changed_at = app.last_config_change_at if revert else existing.last_config_change_at
+        return replace(
+            app,
+            version=version,
+            config=_known_configuration(turn, app) or version,
+            keep_old=False,
+            last_scaling_at=version,
+            last_config_change_at=version,
+        )
+    config = app.config if revert else existing.config
     same_count = app.instances == existing.instances
-    same = same_count and changed_at == existing.last_config_change_at
     return replace(
         app,
-        version=existing.version if same else version,
+        version=existing.version if same_count and config == existing.config else version,
+        config=config,
+        # Scaling leaves an upgrade that was cancelled in place cancelled; the same again goes on.
+        keep_old=existing.keep_old and not same_count,
         last_scaling_at=existing.last_scaling_at if same_count else version,
-        last_config_change_at=changed_at,
+        last_config_change_at=(
+            existing.last_config_change_at if config == existing.config else version
+        ),
     )
+
+
+def _known_configuration(turn: Turn, app: App) -> str:
+    """The name of this configuration if the app had it before: what runs it already is kept."""
+    versions = turn.world.state.versions_of.get(app.id, {})
+    for version in sorted(versions, reverse=True):
+        if same_configuration(versions[version], app):
+            return versions[version].config
+    return ""
 
 
 def _assign_service_ports(
@@ -143,32 +174,37 @@ def store_app(turn: Turn, app: App) -> None:
         return
     turn.put(Kind.APP, app.id, app)
     turn.put(Kind.APP_VERSION, version_key(app.id, app.version), app)
-    if existing is None or existing.last_config_change_at != app.last_config_change_at:
-        turn.put(Kind.DELAY, app.id, None)
-    versions = turn.world.state.versions_of[app.id]
-    for version in sorted(versions)[: -turn.policy.zk_max_versions]:
-        turn.put(Kind.APP_VERSION, version_key(app.id, version), None)
+    if existing is None or existing.config != app.config:
+        _forget_delays(turn, app.id)
+    _forget_old_versions(turn, app.id)
+
+
+def _forget_old_versions(turn: Turn, app_id: str) -> None:
+    """Bound the history. A definition that an instance still runs, or a deployment started from,
+    is kept as long as it does."""
+    state = turn.world.state
+    surplus = sorted(state.versions_of[app_id])[: -turn.policy.zk_max_versions]
+    if not surplus:
+        return
+    used = {instance.version for instance in state.instances_of.get(app_id, {}).values()}
+    plan = turn.world.plans.get(turn.world.deploying.get(app_id, ""))
+    if plan is not None:
+        used.add(plan.before.get(app_id, ""))
+    for version in surplus:
+        if version not in used:
+            turn.put(Kind.APP_VERSION, version_key(app_id, version), None)
 
 
 def removed_app(turn: Turn, app_id: str) -> None:
-    """Forget the app and all that is kept about it; its instances are stopped by sizing. The
-    definition it had stays in its history until the deployment ends, for the revert."""
-    last = turn.world.state.apps[app_id].version
-    _forget_versions(turn, app_id, but=last)
+    """Forget the app; its instances are stopped by sizing. Its earlier definitions stay as long
+    as the tree's history speaks of them."""
     turn.put(Kind.APP, app_id, None)
     turn.put(Kind.FAILURE, app_id, None)
-    turn.put(Kind.DELAY, app_id, None)
-    turn.world.demand.pop(app_id, None)
+    _forget_delays(turn, app_id)
+    for key in (app_id, old_key(app_id)):
+        turn.world.demand.pop(key, None)
 
 
-def deployment_ended(turn: Turn, deployment: Deployment) -> None:
-    """Forget the histories of the apps that it removed."""
-    for app_id in deployment.affected:
-        if app_id not in turn.world.state.apps:
-            _forget_versions(turn, app_id)
-
-
-def _forget_versions(turn: Turn, app_id: str, but: str = "") -> None:
-    for version in list(turn.world.state.versions_of.get(app_id, ())):
-        if version != but:
-            turn.put(Kind.APP_VERSION, version_key(app_id, version), None)
+def _forget_delays(turn: Turn, app_id: str) -> None:
+    for key in (app_id, old_key(app_id)):
+        turn.put(Kind.DELAY, key, None)

@@ -1,110 +1,261 @@
 """Deployments: each change of definitions is one, from the change until the apps are there.
 
-For now a deployment observes: sizing moves every app at once, and the deployment ends when all
-its apps have the wanted count, version and health. It also locks its apps against a second
-change, unless that is forced.
+A deployment goes through its steps; apps of later steps stay as they were (``World.held``). What
+happens within a step is sizing's, app by app; here is only when a step is done, what locks what,
+and when a deployment is given up. It ends when its last step is done, when it is cancelled, or
+when nothing is left for it to act on: none outlives its reason.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
-from framework.core.definitions import deployment_ended
+from framework.core import dependencies
+from framework.core.deadlines import Due
 from framework.core.index import CURRENT_LIVE, LEAVING, OLD_LIVE, Slot
+from framework.core.planning import Pair, parts_of, planned
 from framework.core.turn import Turn
 from framework.domain.app import App
-from framework.domain.notices import DeploymentEnded, DeploymentStarted
+from framework.domain.notices import DeploymentEnded, DeploymentStarted, DeploymentStepped
+from framework.domain.records import replace
 from framework.domain.replies import Refused, Why
-from framework.domain.rollout import ActionName, Deployment, DeploymentAction
+from framework.domain.rollout import ActionName, Deployment, PlannedAction, part_key
 from framework.domain.state import Kind
-
-Pair = tuple[App | None, App | None]
 
 
 def locked(turn: Turn, app_ids: Iterable[str], *, force: bool) -> Refused | None:
-    """Refuse while another deployment holds one of the apps; ``force`` ends that one instead."""
+    """Refuse while another deployment holds one of the apps, unless that is to be ended."""
     deploying = turn.world.deploying
-    holders = sorted({deploying[app_id] for app_id in app_ids if app_id in deploying})
+    holders = {deploying[app_id] for app_id in app_ids if app_id in deploying}
     if holders and not force:
-        return Refused(Why.LOCKED, "", deployment_ids=tuple(holders))
-    for deployment_id in holders:
-        end(turn, turn.world.state.deployments[deployment_id], "cancelled by a forced change")
-    if len(turn.world.state.deployments) >= turn.policy.max_running_deployments:
+        return Refused(Why.LOCKED, "", deployment_ids=tuple(sorted(holders)))
+    running = len(turn.world.state.deployments) - len(holders)
+    if running >= turn.policy.max_running_deployments:
         return Refused(Why.TOO_MANY_DEPLOYMENTS, "")
     return None
 
 
-def start(turn: Turn, version: str, pairs: Iterable[Pair]) -> str:
-    """A deployment of these (before, after) definitions; returns its id. One that changes
-    nothing is over before it begins."""
-    pairs = list(pairs)
-    steps = tuple(step for step in _steps(pairs) if step)
-    deployment_id = turn.context.new_id()
-    if not steps:
-        return deployment_id
-    affected = {action.app_id for step in steps for action in step}
-    before = {
-        (old or new).id: "" if old is None else old.version  # type: ignore[union-attr]  # one is there
-        for old, new in pairs
+def make_way(turn: Turn, app_ids: Iterable[str]) -> None:
+    """End the deployments that hold any of these apps; their other apps stay as they are."""
+    deploying = turn.world.deploying
+    for deployment_id in sorted({deploying[one] for one in app_ids if one in deploying}):
+        cancel(turn, turn.world.state.deployments[deployment_id], "cancelled by a forced change")
+
+
+def unfinished(turn: Turn, app_ids: Iterable[str]) -> set[str]:
+    """Those of the apps that still have instances of another configuration, or wait for their
+    turn: putting the same definition again means to finish that."""
+    world = turn.world
+    return {
+        app_id
+        for app_id in app_ids
+        if app_id in world.held
+        or (app_id in world.apps and world.apps[app_id].size(*OLD_LIVE, Slot.OLD_WAITING))
     }
+
+
+def plan_change(
+    turn: Turn, pairs: list[Pair], restarting: Collection[str]
+) -> list[PlannedAction] | Refused:
+    """The actions of a change, in the order of dependencies; a circle of those is refused."""
+    changed = {new.id: new for _, new in pairs if new is not None}
+    gone = {old.id for old, new in pairs if old is not None and new is None}
+    depths: Mapping[str, int] = {}
+    state = turn.world.state
+    if len(changed) > 1 or any(app.dependencies for app in changed.values()):
+        others = {key: app for key, app in state.apps.items() if key not in gone}
+        found = dependencies.depths(dependencies.edges(others | changed, state.groups))
+        if found is None:
+            message = "Dependency graph has cyclic dependencies."
+            return Refused(Why.INVALID, "", "Object is not valid", (("/", message),))
+        depths = found
+    return planned(pairs, depths, restarting)
+
+
+def start(turn: Turn, version: str, actions: list[PlannedAction], *, reverts: str = "") -> str:
+    """Begin a deployment; returns its id. To be called before the definitions are stored. One
+    that changes nothing is over before it begins."""
+    deployment_id = turn.context.new_id()
+    if not actions:
+        return deployment_id
+    parts = parts_of(deployment_id, actions)
     deployment = Deployment(
         id=deployment_id,
         version=version,
-        steps=steps,
-        affected=tuple(sorted(affected)),
-        before={app_id: before[app_id] for app_id in sorted(affected)},
+        parts=len(parts),
+        total_steps=actions[-1].step,
         current_step=1,
         started_at_ms=turn.now_ms,
+        progress_at_ms=turn.now_ms,
+        promoted=bool(reverts),  # the way back needs no canaries
+        reverts=reverts,
     )
+    for number, part in enumerate(parts):
+        turn.put(Kind.DEPLOYMENT_PART, part_key(deployment_id, number), part)
     turn.put(Kind.DEPLOYMENT, deployment_id, deployment)
-    turn.world.deploying.update(dict.fromkeys(deployment.affected, deployment_id))
-    turn.notices.append(DeploymentStarted(deployment))
+    plan = turn.world.state.plan(deployment)
+    turn.world.hold(deployment, plan)
+    turn.notices.append(DeploymentStarted(deployment, plan))
+    turn.advancing[deployment_id] = None
     return deployment_id
-
-
-def _steps(pairs: list[Pair]) -> tuple[tuple[DeploymentAction, ...], ...]:
-    """Marathon's order: stop what is gone, start what is new, then scale or restart."""
-    stop, begin, change = [], [], []
-    for old, new in pairs:
-        if new is None:
-            assert old is not None
-            stop.append(DeploymentAction(ActionName.STOP, old.id))
-        elif old is None:
-            begin.append(DeploymentAction(ActionName.START, new.id))
-            change.append(DeploymentAction(ActionName.SCALE, new.id))
-        elif old.last_config_change_at != new.last_config_change_at:
-            change.append(DeploymentAction(ActionName.RESTART, new.id))
-        elif old.instances != new.instances:
-            change.append(DeploymentAction(ActionName.SCALE, new.id))
-    return tuple(stop), tuple(begin), tuple(change)
 
 
 def end(turn: Turn, deployment: Deployment, failure: str = "") -> None:
     """It is over; its apps may be changed again."""
+    plan = turn.world.plans[deployment.id]
     turn.put(Kind.DEPLOYMENT, deployment.id, None)
-    deployment_ended(turn, deployment)
-    for app_id in deployment.affected:
-        if turn.world.deploying.get(app_id) == deployment.id:
-            del turn.world.deploying[app_id]
-    turn.notices.append(DeploymentEnded(deployment, failure))
+    for number in range(deployment.parts):
+        turn.put(Kind.DEPLOYMENT_PART, part_key(deployment.id, number), None)
+    turn.world.release(deployment.id)
+    for app_id in plan.affected:
+        turn.look_at(app_id)
+    turn.notices.append(DeploymentEnded(deployment, plan, failure))
 
 
-def finish_settled(turn: Turn) -> None:
-    """End the deployments all of whose apps are where they should be."""
+def cancel(turn: Turn, deployment: Deployment, why: str) -> None:
+    """End it where it is: nothing is taken back, and nothing more is replaced. Counts are kept."""
+    plan = turn.world.plans[deployment.id]
+    end(turn, deployment, why)
+    for app_id in plan.affected:
+        app = turn.world.state.apps.get(app_id)
+        before = plan.before[app_id]
+        if app is None or not before or app.keep_old:
+            continue
+        if turn.world.apps[app_id].size(*OLD_LIVE, Slot.OLD_WAITING):
+            turn.put(Kind.APP, app_id, replace(app, keep_old=True))
+
+
+def advance(turn: Turn) -> None:
+    """Move every deployment that something changed for: to its next step, or to its end."""
     world = turn.world
-    ids = {world.deploying[app_id] for app_id in turn.dirty if app_id in world.deploying}
-    for deployment_id in sorted(ids):
-        deployment = world.state.deployments[deployment_id]
-        if all(settled(turn, app_id) for app_id in deployment.affected):
+    ids = {world.deploying[app_id]: None for app_id in turn.dirty if app_id in world.deploying}
+    for deployment_id in [*ids, *turn.advancing]:
+        deployment = world.state.deployments.get(deployment_id)
+        if deployment is not None:
+            _advance(turn, deployment)
+    turn.advancing.clear()
+
+
+def _advance(turn: Turn, deployment: Deployment) -> None:
+    plan = turn.world.plans[deployment.id]
+    while all(
+        _done(turn, one.action, one.app_id) for one in plan.steps[deployment.current_step - 1]
+    ):
+        if deployment.current_step == deployment.total_steps:
             end(turn, deployment)
+            return
+        deployment = replace(deployment, current_step=deployment.current_step + 1)
+        turn.put(Kind.DEPLOYMENT, deployment.id, deployment)
+        _begin_step(turn, deployment)
+        turn.notices.append(DeploymentStepped(deployment, plan))
+    _pause_after_canaries(turn, deployment)
+    _watch_progress(turn, turn.world.state.deployments[deployment.id])
+
+
+def _begin_step(turn: Turn, deployment: Deployment) -> None:
+    for one in turn.world.plans[deployment.id].steps[deployment.current_step - 1]:
+        if turn.world.held.pop(one.app_id, turn) is not turn:
+            turn.world.index_app(one.app_id)
+        turn.look_at(one.app_id)
+
+
+def _done(turn: Turn, action: ActionName, app_id: str) -> bool:
+    return action is ActionName.START or settled(turn, app_id)
 
 
 def settled(turn: Turn, app_id: str) -> bool:
     """Whether the app has exactly the instances it should have, serving and of this version."""
     index = turn.world.apps.get(app_id)
-    app = turn.world.state.apps.get(app_id)
+    app = turn.world.effective(app_id)
     if index is None or app is None:
         return app_id not in turn.world.state.instances_of
     return (
         index.size(Slot.READY) == app.instances
         and index.size(*CURRENT_LIVE) == app.instances
-        and index.size(*OLD_LIVE, *LEAVING, Slot.WAITING) == 0
+        and index.size(*OLD_LIVE, *LEAVING, Slot.WAITING, Slot.OLD_WAITING) == 0
     )
+
+
+def _current_apps(turn: Turn, deployment: Deployment) -> list[App]:
+    plan = turn.world.plans[deployment.id]
+    apps = (turn.world.effective(one.app_id) for one in plan.steps[deployment.current_step - 1])
+    return [app for app in apps if app is not None]
+
+
+def _pause_after_canaries(turn: Turn, deployment: Deployment) -> None:
+    """Once the canaries serve, wait for a person."""
+    if deployment.paused or deployment.promoted:
+        return
+    apps = [app for app in _current_apps(turn, deployment) if app.upgrade_strategy.canary]
+    waiting = [app for app in apps if turn.world.apps[app.id].size(*OLD_LIVE)]
+    ready = all(
+        turn.world.apps[app.id].size(Slot.READY) >= min(app.upgrade_strategy.canary, app.instances)
+        for app in waiting
+    )
+    if waiting and ready:
+        turn.put(Kind.DEPLOYMENT, deployment.id, replace(deployment, paused=True, canary=True))
+        names = ", ".join(app.id for app in waiting)
+        turn.remark("info", f"the canaries of {names} serve; promote or cancel {deployment.id}")
+
+
+def _watch_progress(turn: Turn, deployment: Deployment) -> None:
+    """Note progress of a deployment that has a deadline, and when to look at it again."""
+    seconds = _deadline_seconds(turn, deployment)
+    if not seconds or deployment.paused:
+        return
+    apps = _current_apps(turn, deployment)
+    serving = sum(turn.world.apps[app.id].size(Slot.READY) for app in apps)
+    progress = deployment.current_step * 1_000_000_000 + serving
+    if progress > deployment.progress:
+        deployment = replace(deployment, progress=progress, progress_at_ms=turn.now_ms)
+        turn.put(Kind.DEPLOYMENT, deployment.id, deployment)
+    due_ms = deployment.progress_at_ms + seconds * 1000
+    turn.world.deadlines.clear(Due.PROGRESS, deployment.id)
+    turn.world.deadlines.set(due_ms, Due.PROGRESS, deployment.id)
+
+
+def _deadline_seconds(turn: Turn, deployment: Deployment) -> int:
+    apps = _current_apps(turn, deployment)
+    return max((app.upgrade_strategy.progress_deadline_seconds for app in apps), default=0)
+
+
+def without_progress(turn: Turn, deployment_id: str) -> Deployment | None:
+    """The deployment if its deadline has passed and it is not paused or done meanwhile."""
+    deployment = turn.world.state.deployments.get(deployment_id)
+    if deployment is None or deployment.paused:
+        return None
+    seconds = _deadline_seconds(turn, deployment)
+    late = turn.now_ms >= deployment.progress_at_ms + seconds * 1000
+    return deployment if seconds and late else None
+
+
+def pause(turn: Turn, deployment_id: str) -> Refused | Deployment:
+    """Replace nothing more for now."""
+    deployment = turn.world.state.deployments.get(deployment_id)
+    if deployment is None:
+        return Refused(Why.DEPLOYMENT_UNKNOWN, deployment_id)
+    paused = replace(deployment, paused=True)
+    turn.put(Kind.DEPLOYMENT, deployment_id, paused)
+    _look_at_all(turn, deployment_id)
+    return paused
+
+
+def go_on(turn: Turn, deployment_id: str) -> Refused | Deployment:
+    """End a pause; canaries are promoted by it."""
+    deployment = turn.world.state.deployments.get(deployment_id)
+    if deployment is None:
+        return Refused(Why.DEPLOYMENT_UNKNOWN, deployment_id)
+    promoted = deployment.promoted or deployment.canary
+    running = replace(
+        deployment,
+        paused=False,
+        canary=False,
+        promoted=promoted,
+        progress_at_ms=turn.now_ms,
+    )
+    turn.put(Kind.DEPLOYMENT, deployment_id, running)
+    _look_at_all(turn, deployment_id)
+    return running
+
+
+def _look_at_all(turn: Turn, deployment_id: str) -> None:
+    for app_id in turn.world.plans[deployment_id].affected:
+        turn.look_at(app_id)

@@ -7,9 +7,9 @@ State; the tests compare the two.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from constraints import (
     AttributeValue,
@@ -29,13 +29,14 @@ _K = TypeVar("_K")
 
 
 class Slot(StrEnum):
-    """What an instance means for the size of its app. OLD: an earlier configuration."""
+    """What an instance means for the size of its app. OLD: of another configuration."""
 
     WAITING = "waiting"  # wanted, needs an offer
     STAGED = "staged"
-    READY = "ready"  # running, and healthy where checks say so
+    READY = "ready"  # running, and healthy and ready where checks say so
     UNREADY = "unready"
     LOST = "lost"  # unreachable, still counted
+    OLD_WAITING = "old waiting"
     OLD_STAGED = "old staged"
     OLD_READY = "old ready"
     OLD_UNREADY = "old unready"
@@ -49,11 +50,20 @@ CURRENT_LIVE = (Slot.STAGED, Slot.READY, Slot.UNREADY, Slot.LOST)
 OLD_LIVE = (Slot.OLD_STAGED, Slot.OLD_READY, Slot.OLD_UNREADY, Slot.OLD_LOST)
 LEAVING = (Slot.LEAVING, Slot.OLD_LEAVING)
 
+_OLD = {
+    Slot.WAITING: Slot.OLD_WAITING,
+    Slot.STAGED: Slot.OLD_STAGED,
+    Slot.READY: Slot.OLD_READY,
+    Slot.UNREADY: Slot.OLD_UNREADY,
+    Slot.LOST: Slot.OLD_LOST,
+    Slot.INACTIVE: Slot.INACTIVE,
+    Slot.LEAVING: Slot.OLD_LEAVING,
+}
 _LIVE_SLOT = {
-    Condition.RUNNING: (Slot.UNREADY, Slot.OLD_UNREADY),
-    Condition.KILLING: (Slot.UNREADY, Slot.OLD_UNREADY),
-    Condition.UNREACHABLE: (Slot.LOST, Slot.OLD_LOST),
-    Condition.UNREACHABLE_INACTIVE: (Slot.INACTIVE, Slot.INACTIVE),
+    Condition.RUNNING: Slot.UNREADY,
+    Condition.KILLING: Slot.UNREADY,
+    Condition.UNREACHABLE: Slot.LOST,
+    Condition.UNREACHABLE_INACTIVE: Slot.INACTIVE,
 }
 # Conditions whose instances no constraint counts (app-definition.md 5.3), besides waiting ones.
 _NOT_COUNTED = WAITING | {Condition.UNREACHABLE}
@@ -75,27 +85,56 @@ def _value(attribute: Attribute) -> AttributeValue:
     return Text(attribute.text or "")
 
 
-def is_ready(app: App, instance: Instance) -> bool:
-    """Running, and healthy if the executor carries out a check. (The scheduler's own checks
-    will gate here too once it carries them out.)"""
+def serves(definition: App, instance: Instance) -> bool:
+    """Running, healthy if its definition has checks, and ready if it was asked."""
     if instance.condition is not Condition.RUNNING or instance.kill_reason:
         return False
-    checked = any(check.run_by_executor for check in app.health_checks)
-    return instance.healthy is True or not (checked or instance.healthy is False)
+    healthy = instance.healthy is True or (
+        instance.healthy is None and not definition.health_checks
+    )
+    return healthy and instance.ready is not False
 
 
-def slot_of(app: App | None, instance: Instance) -> Slot:
-    """What the instance means for the size of its app."""
-    old = app is not None and instance.version < app.last_config_change_at
-    if app is None or instance.goal is Goal.DECOMMISSIONED:
-        return Slot.OLD_LEAVING if old else Slot.LEAVING
+def is_old(app: App, instance: Instance) -> bool:
+    """Whether it runs another configuration than the app's, and is to be replaced."""
+    return instance.config != app.config and not app.keep_old
+
+
+def slot_of(app: App | None, instance: Instance, definition: App | None = None) -> Slot:
+    """What the instance means for the size of its app. ``definition`` is the one its task was
+    launched with (None: no longer known, taken to be the app's own)."""
+    if app is None:
+        return Slot.LEAVING
+    slot = _present_slot(definition or app, instance)
+    return _OLD[slot] if is_old(app, instance) else _proved(app, instance, slot)
+
+
+def _present_slot(definition: App, instance: Instance) -> Slot:
+    if instance.goal is Goal.DECOMMISSIONED:
+        return Slot.LEAVING
     if instance.condition in WAITING:
         return Slot.WAITING
     if instance.condition in STAGED:
-        return Slot.OLD_STAGED if old else Slot.STAGED
-    if is_ready(app, instance):
-        return Slot.OLD_READY if old else Slot.READY
-    return _LIVE_SLOT[instance.condition][old]
+        return Slot.STAGED
+    if serves(definition, instance):
+        return Slot.READY
+    return _LIVE_SLOT[instance.condition]
+
+
+def _proved(app: App, instance: Instance, slot: Slot) -> Slot:
+    """One that serves counts as ready once it has done so for the time the app asks for."""
+    if slot is Slot.READY and app.upgrade_strategy.minimum_healthy_seconds and not instance.proved:
+        return Slot.UNREADY
+    return slot
+
+
+class Known(NamedTuple):
+    """What is known beside the record of an instance: its agent, the agent's constraint fields,
+    and the definition its task was launched with."""
+
+    agent: Agent | None = None
+    values: Mapping[str, str] = {}
+    definition: App | None = None
 
 
 class AppIndex:
@@ -117,11 +156,10 @@ class AppIndex:
         """Instances in these slots together."""
         return sum(len(self.members[slot]) for slot in slots)
 
-    def update(
-        self, key: str, new: Instance | None, agent: Agent | None, values: dict[str, str]
-    ) -> None:
+    def update(self, key: str, new: Instance | None, known: "Known") -> None:
         """Replace what is counted for the instance with the id ``key``."""
-        slot = None if new is None else slot_of(self.app, new)
+        agent, values = known.agent, known.values
+        slot = None if new is None else slot_of(self.app, new, known.definition)
         self._move(key, slot)
         self._place(key, agent if slot in CURRENT_LIVE else None)
         if self.counts:
@@ -155,7 +193,7 @@ class AppIndex:
             self.on_zone[place[1]] += 1
             self._placed[key] = place
 
-    def _count(self, key: str, new: Instance | None, values: dict[str, str]) -> None:
+    def _count(self, key: str, new: Instance | None, values: Mapping[str, str]) -> None:
         counted = None
         if new is not None and self._counts(new):
             counted = tuple(values.get(field) for field in self.counts)
@@ -175,7 +213,7 @@ class AppIndex:
         return (
             instance.condition not in _NOT_COUNTED
             and self.app is not None
-            and instance.version >= self.app.last_config_change_at
+            and (not is_old(self.app, instance) or self.app.upgrade_strategy.count_old_instances)
         )
 
 

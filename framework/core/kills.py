@@ -24,16 +24,29 @@ def kill(turn: Turn, instance: Instance, why: str) -> None:
 
 
 def decommission(turn: Turn, instance: Instance, why: str) -> None:
-    """Want the instance no more. One that waits or is out of reach is forgotten at once."""
+    """Want the instance no more. One that waits or is out of reach is forgotten at once; any
+    other drains first, and is killed when that time is over."""
     if instance.condition in WAITING:
         turn.remove_instance(instance)
     elif instance.condition in LOST:
         turn.remove_instance(instance, lost=why)
     elif instance.goal is not Goal.DECOMMISSIONED:
         asked = bool(instance.kill_reason)
-        turn.put_instance(replace(instance, goal=Goal.DECOMMISSIONED, kill_reason=why))
-        if not asked:
+        drained_ms = turn.now_ms + _DRAIN_MS
+        leaving = replace(
+            instance, goal=Goal.DECOMMISSIONED, kill_reason=why, draining_until_ms=drained_ms
+        )
+        turn.put_instance(leaving)
+        if asked:
+            return
+        if drained_ms > turn.now_ms:
+            turn.world.deadlines.set(drained_ms, Due.KILL_RETRY, instance.task_id)
+        else:
             send_kill(turn, instance.task_id, instance.agent_id)
+
+
+# Nobody waits for a drain yet: every planned kill passes through it, of zero length.
+_DRAIN_MS = 0
 
 
 def send_kill(turn: Turn, task_id: str, agent_id: str) -> None:
@@ -56,7 +69,11 @@ def resend_all(turn: Turn) -> None:
     """After a new subscription: every kill that is still owed."""
     for instance in list(turn.world.state.instances.values()):
         if instance.kill_reason and instance.condition not in WAITING | LOST:
-            send_kill(turn, instance.task_id, instance.agent_id)
+            if instance.draining_until_ms > turn.now_ms:
+                due_ms = instance.draining_until_ms
+                turn.world.deadlines.set(due_ms, Due.KILL_RETRY, instance.task_id)
+            else:
+                send_kill(turn, instance.task_id, instance.agent_id)
 
 
 def _to_be_killed(turn: Turn, task_id: str) -> Instance | None:

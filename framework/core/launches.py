@@ -35,7 +35,7 @@ def not_sent(turn: Turn, accept: Accept, why: str) -> None:
             kill_reason="",
         )
         turn.put_instance(waiting)
-        app = turn.world.state.apps.get(instance.app_id)
+        app = turn.world.effective(instance.app_id)
         if app is not None and turn.world.subscribed:
             backoff.failed(turn, app)
             remember_failure(turn, instance, "TASK_ERROR", f"Mesos refused the launch: {why}")
@@ -78,7 +78,7 @@ def _without_status(turn: Turn, instance: Instance, waited_ms: int) -> None:
     if instance.goal is Goal.DECOMMISSIONED:
         turn.remove_instance(instance, lost=message)
         return
-    app = turn.world.state.apps.get(instance.app_id)
+    app = turn.world.effective(instance.app_id)
     if app is not None:
         backoff.failed(turn, app)
     remember_failure(turn, instance, "TASK_DROPPED", message)

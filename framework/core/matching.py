@@ -9,13 +9,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from constraints import DynamicCheck, StaticCheck
+from constraints import Counts, DynamicCheck, StaticCheck
 from framework.core.ports import FreePorts, Taken, as_ranges
 from framework.core.turn import Turn
 from framework.domain.actions import Launch, TaskResource
 from framework.domain.app import App
 from framework.domain.mesos import Offer, OfferResource
 
+# For launches of an old configuration that constrains a field the present one does not.
+NOTHING_COUNTED = Counts()
 _GPU_LABEL = "GPU_SCHEDULING_BEHAVIOR"
 
 
@@ -193,7 +195,8 @@ def crowded_out(turn: Turn, request: Request, rest: Remainder) -> DynamicCheck |
         return None
     counts = turn.world.apps[request.app.id].counts
     for check in request.dynamic:
-        if not check.admits(rest.values.get(check.field), counts[check.field]):
+        count = counts.get(check.field, NOTHING_COUNTED)
+        if not check.admits(rest.values.get(check.field), count):
             return check
     return None
 
@@ -209,7 +212,8 @@ def explain(turn: Turn, request: Request, rest: Remainder) -> tuple[Reason | Non
     if reason is None or reason is Reason.CONSTRAINT:
         crowding = crowded_out(turn, request, rest) if reason is None else None
         if crowding is not None:
-            count = turn.world.apps[request.app.id].counts[crowding.field]
+            counts = turn.world.apps[request.app.id].counts
+            count = counts.get(crowding.field, NOTHING_COUNTED)
             value = rest.values.get(crowding.field)
             return Reason.CONSTRAINT, crowding.explain(value, count)
     if reason is None:

@@ -103,6 +103,7 @@ def adopt_orphan(turn: Turn, command: AdoptOrphan) -> Reply:
         id=parsed[0],
         app_id=app.id,
         version=app.version,
+        config=app.config,
         agent_id=orphan.agent_id,
         incarnation=parsed[1],
         condition=condition,

@@ -14,6 +14,7 @@ from constraints import Operator
 from framework.core import backoff, waiting
 from framework.core.index import Slot
 from framework.core.matching import (
+    NOTHING_COUNTED,
     Remainder,
     Request,
     crowded_out,
@@ -43,27 +44,25 @@ def place(turn: Turn) -> None:
     world.offers.clear()
     fitting: dict[tuple[object, ...], list[Remainder]] = {}
     asking = []
-    for app_id in ready_to_launch(turn):
-        request = request_of(turn, world.state.apps[app_id])
+    for key in ready_to_launch(turn):
+        request = request_of(turn, world.demand[key].app)
         if request.need not in fitting:
             fitting[request.need] = [r for r in pool if refusal(turn, request, r) is None]
-        asking.append(Chooser(turn, request, fitting[request.need]))
+        asking.append(Chooser(turn, key, request, fitting[request.need]))
     _take_turns(turn, asking)
     _answer(turn, pool)
     for chooser in asking:
-        waiting.looked_at(turn, chooser.request, pool)
+        waiting.looked_at(turn, chooser.key, chooser.request, pool)
 
 
 def ready_to_launch(turn: Turn) -> list[str]:
-    """Apps that want instances and are not in back-off, the longest waiting first."""
-    world = turn.world
-    apps = world.state.apps
+    """Demands whose app is not in back-off, by key, the longest waiting first."""
     ready = [
-        (demand.since_ms, app_id)
-        for app_id, demand in world.demand.items()
-        if backoff.remaining_ms(turn, apps[app_id]) == 0
+        (demand.since_ms, key)
+        for key, demand in turn.world.demand.items()
+        if backoff.remaining_ms(turn, demand.app) == 0
     ]
-    return [app_id for _, app_id in sorted(ready)]
+    return [key for _, key in sorted(ready)]
 
 
 def _take_turns(turn: Turn, choosers: Iterable["Chooser"]) -> None:
@@ -74,13 +73,13 @@ def _take_turns(turn: Turn, choosers: Iterable["Chooser"]) -> None:
         if rest is None:
             continue
         launch(turn, chooser.request, rest)
-        demand = turn.world.demand[chooser.request.app.id]
+        demand = turn.world.demand[chooser.key]
         demand.wanted -= 1
         demand.last_used_at_ms = turn.now_ms
         if demand.wanted:
             queue.append(chooser)
         else:
-            del turn.world.demand[chooser.request.app.id]
+            del turn.world.demand[chooser.key]
 
 
 class Chooser:
@@ -88,7 +87,8 @@ class Chooser:
     only shrink and most constraints only get stricter, so what is refused once is dropped; only
     GROUP_BY can admit later what it refused before, hence a heap for each group."""
 
-    def __init__(self, turn: Turn, request: Request, fitting: list[Remainder]) -> None:
+    def __init__(self, turn: Turn, key: str, request: Request, fitting: list[Remainder]) -> None:
+        self.key = key
         self.request = request
         self._turn = turn
         self._index = turn.world.apps[request.app.id]
@@ -125,7 +125,7 @@ class Chooser:
     def _admitted(self, values: tuple[str | None, ...]) -> bool:
         counts = self._index.counts
         return all(
-            check.admits(value, counts[check.field])
+            check.admits(value, counts.get(check.field, NOTHING_COUNTED))
             for check, value in zip(self._groups, values, strict=True)
         )
 
@@ -174,12 +174,14 @@ def launch(turn: Turn, request: Request, rest: Remainder) -> None:
         id=before.id if before else instance_id(app.id, turn.context.new_id()),
         app_id=app.id,
         version=app.version,
+        config=app.config,
         agent_id=agent.id,
         incarnation=before.incarnation + 1 if before else 1,
         since_ms=turn.now_ms,
         staged_at_ms=turn.now_ms,
         ports=host_ports,
         role=app.role,
+        ready=False if app.readiness_checks and app.id in turn.world.deploying else None,
     )
     turn.put_agent(agent)
     turn.put_instance(instance)
@@ -195,15 +197,18 @@ def launch(turn: Turn, request: Request, rest: Remainder) -> None:
             host_ports=host_ports,
             effective_ports=effective_ports(turn, app, host_ports),
             resources=resources,
+            enforce_role=turn.world.enforces_role(app.id),
         )
     )
 
 
 def _next_waiting(turn: Turn, app: App) -> Instance | None:
+    """One of this configuration if there is one; else one of another is made this."""
     index = turn.world.apps[app.id]
-    for waiting_id in index.members[Slot.WAITING]:
-        return turn.world.state.instances[waiting_id]
-    return None
+    instances = turn.world.state.instances
+    ids = [*index.members[Slot.WAITING], *index.members[Slot.OLD_WAITING]]
+    same = (instances[one] for one in ids if instances[one].config == app.config)
+    return next(same, instances[ids[0]] if ids else None)
 
 
 def effective_ports(turn: Turn, app: App, host_ports: tuple[int, ...]) -> tuple[int, ...]:

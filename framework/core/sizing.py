@@ -1,4 +1,4 @@
-"""How many instances an app should have of which version, and what that means right now.
+"""How many instances an app should have of which configuration, and what that means right now.
 
 Level-triggered: looks at what there is and moves it one step towards what is wanted, so it
 does not matter how things came to be, or whether the process died in between. Rolling upgrades
@@ -13,7 +13,7 @@ from constraints import balanced_victims
 from framework.core.index import CURRENT_LIVE, OLD_LIVE, AppIndex, Slot
 from framework.core.kills import decommission, youngest_or_oldest_first
 from framework.core.turn import Turn
-from framework.core.world import Demand
+from framework.core.world import Demand, old_key
 from framework.domain.app import App
 from framework.domain.instance import Condition, Instance
 
@@ -23,79 +23,136 @@ _REMOVED = "the app was removed"
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
-    """What to do now: instances to launch, surplus ones to stop, old ready ones to stop.
-    Old instances that are not ready are always stopped: they serve nobody."""
-
-    launch: int
-    surplus: int
-    old_ready: int
-
-
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """What there is: instances with a task that counts, by configuration (``current``, ``old``),
-    those of them that serve (``ready``, ``old_ready``), and those on their way out, which still
-    use resources (``leaving``, ``old_leaving``)."""
+class Have:
+    """Instances of an app by what they are. ``current`` and ``old`` have a task that counts, by
+    configuration; ``ready`` and ``old_ready`` are those of them that serve; ``leaving`` and
+    ``old_leaving`` are on their way out and still use resources."""
 
     current: int = 0
     ready: int = 0
-    leaving: int = 0
     old: int = 0
     old_ready: int = 0
+    leaving: int = 0
     old_leaving: int = 0
 
 
-def size(app: App, now: Sizes) -> Size:
-    """The arithmetic. An upgrade lasts until the last old task has ended.
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What to do now: instances to launch of the present and of the old configuration, surplus
+    ones of the present one to stop, and old ones to stop that do not serve, and that do."""
 
-    Never below ceil(n x minimumHealthCapacity) ready ones by our own kills, never above
-    max(floor(n x (1 + maximumOverCapacity)), minimum + 1) tasks in all during an upgrade.
+    launch: int = 0
+    launch_old: int = 0
+    surplus: int = 0
+    old_unready: int = 0
+    old_ready: int = 0
+
+
+def size(app: App, have: Have, share: int | None = None) -> Size:
+    """The arithmetic. ``share``: how many instances are to be of the present configuration (None:
+    all of them); the others stay old, for canaries and pauses.
+
+    Never below ceil(n x minimumHealthCapacity) serving ones by our own kills, never above
+    max(floor(n x (1 + maximumOverCapacity)), minimum + 1) tasks in all during an upgrade; what
+    drains, is being killed or starts counts against the bound and never as serving. An upgrade
+    lasts until the last old task has ended.
     """
     wanted = app.instances
-    missing, surplus = max(0, wanted - now.current), max(0, now.current - wanted)
-    if now.old + now.old_leaving == 0:
-        return Size(missing, surplus, 0)
-    strategy = app.upgrade_strategy
+    new = wanted if share is None else min(share, wanted)
+    stay_old = wanted - new
+    if have.old + have.old_leaving + stay_old == 0:
+        missing = wanted - have.current
+        return Size(launch=max(0, missing), surplus=max(0, -missing))
+    minimum, most = bounds(app)
+    leaving = have.leaving + have.old_leaving
+    room = max(0, most - have.current - have.old - leaving)
+    launch = min(max(0, new - have.current), room)
+    leave = max(0, have.old - stay_old)
+    old_unready = min(leave, have.old - have.old_ready)
+    spare = max(0, have.ready + have.old_ready - minimum)
+    old_ready = min(leave - old_unready, have.old_ready, spare)
+    batch = app.upgrade_strategy.batch_size
+    if batch:
+        starting = have.current - have.ready
+        missing = max(0, wanted - have.ready - have.old_ready)
+        launch = min(launch, max(0, batch - starting - leaving))
+        old_ready = min(old_ready, max(0, batch - leaving - missing))
+    return Size(
+        launch=launch,
+        launch_old=min(max(0, stay_old - have.old), room - launch),
+        surplus=max(0, have.current - wanted),
+        old_unready=old_unready,
+        old_ready=old_ready,
+    )
+
+
+def bounds(app: App) -> tuple[int, int]:
+    """(fewest serving instances, most tasks in all) while an upgrade of the app goes on."""
+    wanted, strategy = app.instances, app.upgrade_strategy
+    # Rounded first: 0.1 x 3 x 10 must be 3 and not the 4 that binary fractions make of it.
     minimum = math.ceil(round(wanted * strategy.minimum_health_capacity, 6))
     most = math.floor(round(wanted * (1 + strategy.maximum_over_capacity), 6))
-    tasks = now.current + now.leaving + now.old + now.old_leaving
-    room = max(most, minimum + 1) - tasks
-    spare = now.ready + now.old_ready - minimum
-    return Size(
-        launch=max(0, min(missing, room)),
-        surplus=surplus,
-        old_ready=max(0, min(now.old_ready, spare)),
-    )
-
-
-def _sizes(index: AppIndex) -> Sizes:
-    return Sizes(
-        current=index.size(*CURRENT_LIVE),
-        ready=index.size(Slot.READY),
-        leaving=index.size(Slot.LEAVING),
-        old=index.size(*OLD_LIVE),
-        old_ready=index.size(Slot.OLD_READY),
-        old_leaving=index.size(Slot.OLD_LEAVING),
-    )
+    return minimum, max(most, minimum + 1)
 
 
 def resize(turn: Turn, app_id: str) -> None:
     """Move one app towards its wanted size and version; leaves its demand for offers behind."""
     world = turn.world
     index = world.apps.get(app_id)
-    app = world.state.apps.get(app_id)
+    app = world.effective(app_id)
     if index is None or app is None:
         _remove_all(turn, app_id)
-        world.demand.pop(app_id, None)
+        _set_demand(turn, app_id, None, 0)
+        _set_demand(turn, old_key(app_id), None, 0)
         return
-    plan = size(app, _sizes(index))
-    _stop_old(turn, app, index, plan.old_ready)
+    share = share_of(turn, app, index)
+    plan = size(app, have(index), share)
+    _stop_old(turn, app, index, plan)
     if plan.surplus:
         _stop_surplus(turn, app, index, plan.surplus)
-    _drop_waiting(turn, index, app.instances - index.size(*CURRENT_LIVE))
+    _drop_waiting(turn, app, index, share)
     # What was out of reach left at once and made room, and nothing else will bring us back here.
-    _set_demand(turn, app_id, size(app, _sizes(index)).launch)
+    plan = size(app, have(index), share)
+    _set_demand(turn, app_id, app, plan.launch)
+    _set_demand(turn, old_key(app_id), _old_definition(turn, app), plan.launch_old)
+
+
+def have(index: AppIndex) -> Have:
+    """What an app has now."""
+    return Have(
+        current=index.size(*CURRENT_LIVE),
+        ready=index.size(Slot.READY),
+        old=index.size(*OLD_LIVE),
+        old_ready=index.size(Slot.OLD_READY),
+        leaving=index.size(Slot.LEAVING),
+        old_leaving=index.size(Slot.OLD_LEAVING),
+    )
+
+
+def share_of(turn: Turn, app: App, index: AppIndex) -> int | None:
+    """How many instances may be of the present configuration: all (None), the canaries, or while
+    paused those there are."""
+    world = turn.world
+    deployment_id = world.deploying.get(app.id)
+    if deployment_id is None or app.id in world.held:
+        return None
+    deployment = world.state.deployments[deployment_id]
+    if _old_definition(turn, app) is None:
+        return None  # nothing to stay with: a new app, a scaling
+    if deployment.paused and not deployment.canary:
+        return index.size(*CURRENT_LIVE, Slot.WAITING)
+    canary = app.upgrade_strategy.canary
+    return canary if canary and not deployment.promoted else None
+
+
+def _old_definition(turn: Turn, app: App) -> App | None:
+    """The configuration that a deployment replaces, if one is under way."""
+    plan = turn.world.plans.get(turn.world.deploying.get(app.id, ""))
+    if plan is None:
+        return None
+    versions = turn.world.state.versions_of.get(app.id, {})
+    old = versions.get(plan.before.get(app.id, ""))
+    return None if old is None or old.config == app.config else old
 
 
 def _remove_all(turn: Turn, app_id: str) -> None:
@@ -103,14 +160,16 @@ def _remove_all(turn: Turn, app_id: str) -> None:
         decommission(turn, instance, _REMOVED)
 
 
-def _stop_old(turn: Turn, app: App, index: AppIndex, ready: int) -> None:
-    for slot in (Slot.OLD_UNREADY, Slot.OLD_STAGED, Slot.OLD_LOST):
-        for instance in _instances(turn, index, slot):
-            decommission(turn, instance, _REPLACED)
-    if ready:
-        candidates = _instances(turn, index, Slot.OLD_READY)
-        for instance in youngest_or_oldest_first(app, candidates)[:ready]:
-            decommission(turn, instance, _REPLACED)
+def _stop_old(turn: Turn, app: App, index: AppIndex, plan: Size) -> None:
+    useless: list[Instance] = []
+    if plan.old_unready:
+        for slot in (Slot.OLD_LOST, Slot.OLD_STAGED, Slot.OLD_UNREADY):
+            useless += youngest_or_oldest_first(app, _instances(turn, index, slot))
+    serving: list[Instance] = []
+    if plan.old_ready:
+        serving = youngest_or_oldest_first(app, _instances(turn, index, Slot.OLD_READY))
+    for instance in useless[: plan.old_unready] + serving[: plan.old_ready]:
+        decommission(turn, instance, _REPLACED)
 
 
 def _stop_surplus(turn: Turn, app: App, index: AppIndex, count: int) -> None:
@@ -139,26 +198,33 @@ def _values(turn: Turn, instance: Instance) -> dict[str, str]:
     return {} if agent is None else turn.world.values(agent)
 
 
-def _drop_waiting(turn: Turn, index: AppIndex, wanted: int) -> None:
-    """Forget waiting instances beyond what is still to be launched."""
-    for instance in _instances(turn, index, Slot.WAITING)[max(0, wanted) :]:
+def _drop_waiting(turn: Turn, app: App, index: AppIndex, share: int | None) -> None:
+    """Forget waiting instances beyond what may still be launched of each configuration."""
+    new = app.instances if share is None else min(share, app.instances)
+    missing = max(0, new - index.size(*CURRENT_LIVE))
+    for instance in _instances(turn, index, Slot.WAITING)[missing:]:
         decommission(turn, instance, _SCALE_DOWN)
+    missing = max(0, missing - index.size(Slot.WAITING))  # old ones come back as new ones, or old
+    stay_old = app.instances - new
+    missing += max(0, stay_old - index.size(*OLD_LIVE))
+    for instance in _instances(turn, index, Slot.OLD_WAITING)[missing:]:
+        decommission(turn, instance, _REPLACED)
 
 
 def _instances(turn: Turn, index: AppIndex, slot: Slot) -> list[Instance]:
     instances = turn.world.state.instances
-    return [instances[id_] for id_ in index.members[slot]]
+    return [instances[key] for key in index.members[slot]]
 
 
-def _set_demand(turn: Turn, app_id: str, launches: int) -> None:
+def _set_demand(turn: Turn, key: str, app: App | None, launches: int) -> None:
     demands = turn.world.demand
-    demand = demands.get(app_id)
-    if launches <= 0:
-        demands.pop(app_id, None)
-    elif demand is None:
-        demands[app_id] = Demand(wanted=launches, since_ms=turn.now_ms)
-        turn.needs_offers(app_id)
-    else:
-        if launches > demand.wanted:
-            turn.needs_offers(app_id)
-        demand.wanted = launches
+    demand = demands.get(key)
+    if launches <= 0 or app is None:
+        demands.pop(key, None)
+        return
+    if demand is None:
+        demand = demands[key] = Demand(app, since_ms=turn.now_ms)
+    if launches > demand.wanted or demand.app is not app:
+        turn.revive.add(app.role)
+    demand.app = app
+    demand.wanted = launches

@@ -123,7 +123,7 @@ def _unreachable(turn: Turn, instance: Instance, status: TaskStatus) -> None:
 def unreachable_for(turn: Turn, instance: Instance) -> None:
     """Follow the app's unreachableStrategy: replace, later forget. Until an agent returns or is
     given up by Mesos there is no proof of anything, hence the tombstone."""
-    app = turn.world.state.apps.get(instance.app_id)
+    app = turn.world.effective(instance.app_id)
     strategy = None if app is None else app.unreachable_strategy
     if strategy is None or strategy.disabled:
         return
@@ -150,11 +150,12 @@ _OUT_OF_REACH = frozenset({Condition.UNREACHABLE, Condition.UNREACHABLE_INACTIVE
 
 def _ended(turn: Turn, instance: Instance, condition: Condition, status: TaskStatus) -> None:
     """The task is over, proven or given up."""
-    app = turn.world.state.apps.get(instance.app_id)
+    app = turn.world.effective(instance.app_id)
     ended = _with_health(turn, _with_condition(turn, instance, condition), status)
     ended = replace(ended, reason=status.reason, message=status.message[:10_000], kill_reason="")
-    if app is not None:
-        _learn(turn, app, instance, ended, status)
+    definition = turn.world.definition_of(instance)
+    if app is not None and definition is not None:
+        _learn(turn, definition, instance, ended, status)
     _tell(turn, instance, ended, status)
     if is_last_word(status):
         turn.put(Kind.TOMBSTONE, instance.task_id, None)

@@ -4,7 +4,7 @@ Events are taken in order; then, once for all of them: apps that changed are res
 offers are used or declined, deployments that are done end, and Mesos is asked for offers or not.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from framework.core import (
     asking,
@@ -14,9 +14,12 @@ from framework.core import (
     kills,
     launches,
     placing,
+    probing,
+    proving,
     reconciling,
     sizing,
     statuses,
+    trees,
     waiting,
 )
 from framework.core.deadlines import Due
@@ -24,6 +27,7 @@ from framework.core.policy import Context
 from framework.core.turn import Step, Turn
 from framework.core.world import World
 from framework.domain.actions import Accept, Action, Decline, Halt, Kill, RemoveFramework
+from framework.domain.clock import iso
 from framework.domain.events import (
     AgentFailed,
     Asked,
@@ -39,6 +43,7 @@ from framework.domain.events import (
     TaskStatusReceived,
     TimerFired,
 )
+from framework.domain.health import ProbesReported
 from framework.domain.instance import Condition
 from framework.domain.records import replace
 from framework.domain.rollout import Connection, Framework
@@ -56,15 +61,28 @@ def step(world: World, events: Iterable[Event], context: Context) -> Step:
     for event in events:
         _take(turn, event)
     for due, key in list(world.deadlines.pop_until(context.now_ms)):
-        _look_again(turn, due, key)
-    for app_id in list(turn.dirty):
-        sizing.resize(turn, app_id)
+        _WHEN_DUE[due](turn, key)
+    _size_and_advance(turn)
     placing.place(turn)
-    deployments.finish_settled(turn)
+    probing.watch_touched(turn)
     asking.settle(turn)
     reconciling.finish_if_done(turn)
     waiting.refresh(turn)
     return turn.finish()
+
+
+def _size_and_advance(turn: Turn) -> None:
+    """Until nothing moves: size the apps that changed, let deployments go on, which may begin
+    steps of other apps. Ends, since a deployment only ever goes forward."""
+    while True:
+        pending = [app_id for app_id in turn.dirty if app_id not in turn.resized]
+        for app_id in pending:
+            turn.resized[app_id] = None
+            sizing.resize(turn, app_id)
+            proving.watch(turn, app_id)
+        deployments.advance(turn)
+        if all(app_id in turn.resized for app_id in turn.dirty):
+            return
 
 
 def _take(turn: Turn, event: Event) -> None:  # noqa: C901 - one line a kind of event
@@ -75,6 +93,8 @@ def _take(turn: Turn, event: Event) -> None:  # noqa: C901 - one line a kind of 
             turn.world.offers.update((offer.id, offer) for offer in event.offers)
         case Asked():
             turn.replies.append((event.token, commands.carry_out(turn, event.command)))
+        case ProbesReported():
+            probing.reported(turn, event.results)
         case OfferRescinded():
             turn.world.offers.pop(event.offer_id, None)
         case CallNotSent():
@@ -91,25 +111,23 @@ def _take(turn: Turn, event: Event) -> None:  # noqa: C901 - one line a kind of 
             pass  # updates of the agent's tasks follow; reconciliation asks; deadlines do the rest
 
 
-def _look_again(turn: Turn, due: Due, key: str) -> None:
-    match due:
-        case Due.DELAY_OVER:
-            backoff.due(turn, key)
-        case Due.LAUNCH_CHECK:
-            launches.check(turn, key)
-        case Due.KILL_RETRY:
-            kills.retry(turn, key)
-        case Due.UNREACHABLE:
-            statuses.unreachable_due(turn, key)
-        case Due.REVIVE:
-            asking.revive_due(turn, key)
-        case Due.DECLINE:
-            asking.decline_due(turn, key)
-        case Due.RECONCILE_ROUND:
-            reconciling.round_due(turn)
-        case Due.RECONCILE_ALL:
-            if turn.world.subscribed:
-                reconciling.begin(turn)
+def _reconcile_all(turn: Turn, _key: str) -> None:
+    if turn.world.subscribed:
+        reconciling.begin(turn)
+
+
+_WHEN_DUE: dict[Due, Callable[[Turn, str], None]] = {
+    Due.DECLINE: asking.decline_due,
+    Due.DELAY_OVER: backoff.due,
+    Due.KILL_RETRY: kills.retry,
+    Due.LAUNCH_CHECK: launches.check,
+    Due.PROGRESS: commands.give_up,
+    Due.PROVED: proving.due,
+    Due.RECONCILE_ALL: _reconcile_all,
+    Due.RECONCILE_ROUND: lambda turn, _key: reconciling.round_due(turn),
+    Due.REVIVE: asking.revive_due,
+    Due.UNREACHABLE: statuses.unreachable_due,
+}
 
 
 def _started(turn: Turn) -> None:
@@ -118,6 +136,8 @@ def _started(turn: Turn) -> None:
     if state.framework is None:
         framework = Framework(state_id=turn.context.new_id(), created_at_ms=turn.now_ms)
         turn.put(Kind.FRAMEWORK, "framework", framework)
+    trees.ensure_root(turn, iso(turn.now_ms))
+    probing.watch_all(turn)
     for instance in list(state.instances.values()):
         if instance.condition in {Condition.UNREACHABLE, Condition.UNREACHABLE_INACTIVE}:
             statuses.unreachable_for(turn, instance)

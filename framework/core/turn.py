@@ -7,10 +7,11 @@ sees it; the list of changes is what becomes durable.
 from dataclasses import dataclass
 
 from framework.core.policy import Context, Policy
-from framework.core.world import World
+from framework.core.world import World, old_key
 from framework.domain.actions import Action
 from framework.domain.app import App
 from framework.domain.clock import iso, parse_iso
+from framework.domain.health import ProbeAction
 from framework.domain.instance import Instance, Tombstone
 from framework.domain.mesos import Agent
 from framework.domain.notices import Notice, Remarked
@@ -20,12 +21,13 @@ from framework.domain.state import VOLATILE, Change, Kind, Record, State
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What follows from the events, to be carried out in this order: changes durable, actions,
-    changes and ``volatile`` ones published, replies, notices. ``wake_at_ms``: when to step
-    again if nothing else happens."""
+    """What follows from the events, to be carried out in this order: changes durable, actions
+    (calls to Mesos, and what to probe), changes and ``volatile`` ones published, replies, notices.
+    ``wake_at_ms``: when to step again if nothing else happens."""
 
     changes: tuple[Change, ...]
     actions: tuple[Action, ...]
+    probes: tuple[ProbeAction, ...]
     volatile: tuple[Change, ...]
     replies: tuple[tuple[int, Reply], ...]
     notices: tuple[Notice, ...]
@@ -38,11 +40,15 @@ class Turn:
     __slots__ = (
         "_changes",
         "actions",
+        "advancing",
         "context",
         "dirty",
         "notices",
+        "probes",
         "replies",
+        "resized",
         "revive",
+        "touched",
         "world",
     )
 
@@ -50,9 +56,13 @@ class Turn:
         self.world = world
         self.context = context
         self.actions: list[Action] = []
+        self.probes: list[ProbeAction] = []
         self.replies: list[tuple[int, Reply]] = []
         self.notices: list[Notice] = []
         self.dirty: dict[str, None] = {}  # apps to look at again in this turn
+        self.resized: dict[str, None] = {}  # of those, the ones that need no second look
+        self.advancing: dict[str, None] = {}  # deployments to look at, whatever their apps do
+        self.touched: dict[str, None] = {}  # instances that changed in this turn
         self.revive: set[str] = set()  # roles whose declined offers may fit now
         self._changes: dict[tuple[Kind, str], Record | None] = {}
 
@@ -77,7 +87,12 @@ class Turn:
         assert old is None or isinstance(old, App)
         assert new is None or isinstance(new, App)
         self.world.app_changed(old, new)
-        self.dirty[(new or old).id] = None  # type: ignore[union-attr]  # one of the two is there
+        self.look_at((new or old).id)  # type: ignore[union-attr]  # one of the two is there
+
+    def look_at(self, app_id: str) -> None:
+        """Size the app (again) in this turn."""
+        self.dirty[app_id] = None
+        self.resized.pop(app_id, None)
 
     def needs_offers(self, app_id: str) -> None:
         """The app wants offers that may have been declined before."""
@@ -86,16 +101,23 @@ class Turn:
             self.revive.add(app.role)
             self.dirty[app_id] = None
 
+    def _made_room(self, app_id: str) -> None:
+        """An instance went: what a constraint refused another may fit now."""
+        for key in (app_id, old_key(app_id)):
+            if key in self.world.demand:
+                self.revive.add(self.world.demand[key].app.role)
+
     def put_instance(self, new: Instance) -> None:
         """Store an instance as it is now."""
         old = self.world.state.instances.get(new.id)
-        if new.waits and new.app_id in self.world.demand:
-            self.needs_offers(new.app_id)
+        if new.waits:
+            self._made_room(new.app_id)
         self.put(Kind.INSTANCE, new.id, new)
         self.world.instance_changed(old, new)
         if old is not None and old.agent_id != new.agent_id:
             self._agent_left(old.agent_id)
         self.dirty[new.app_id] = None
+        self.touched[new.id] = None
 
     def remove_instance(self, instance: Instance, *, lost: str = "") -> None:
         """Forget an instance. ``lost`` says why its task's end was never proved: then a
@@ -107,8 +129,8 @@ class Turn:
             self.bury(instance.task_id, lost)
         self._agent_left(instance.agent_id)
         self.dirty[instance.app_id] = None
-        if instance.app_id in self.world.demand:
-            self.needs_offers(instance.app_id)
+        self.touched[instance.id] = None
+        self._made_room(instance.app_id)
 
     def bury(self, task_id: str, why: str) -> None:
         """Leave a tombstone, dropping the oldest beyond the limit."""
@@ -155,6 +177,7 @@ class Turn:
             changes=tuple(change for change in changes if change.kind not in VOLATILE),
             volatile=tuple(change for change in changes if change.kind in VOLATILE),
             actions=tuple(self.actions),
+            probes=tuple(self.probes),
             replies=tuple(self.replies),
             notices=tuple(self.notices),
             wake_at_ms=self.world.deadlines.next_ms(),

@@ -10,7 +10,7 @@ from framework.core import backoff
 from framework.core.deadlines import Due
 from framework.core.matching import Remainder, Request, explain, starting_too_many
 from framework.core.turn import Turn
-from framework.core.world import Demand
+from framework.core.world import Demand, old_key
 from framework.domain.clock import iso
 from framework.domain.rollout import LaunchStats, UnusedOffer
 from framework.domain.state import Kind
@@ -20,11 +20,11 @@ _SENTENCES_SHOWN = 10
 _CROWDED_PAUSE_MS = 1_000
 
 
-def looked_at(turn: Turn, request: Request, pool: list[Remainder]) -> None:
+def looked_at(turn: Turn, key: str, request: Request, pool: list[Remainder]) -> None:
     """Count what a turn's offers lacked for an app that still wants instances."""
-    demand = turn.world.demand.get(request.app.id)
+    demand = turn.world.demand.get(key)
     if demand is None:
-        turn.put(Kind.LAUNCH_STATS, request.app.id, None)
+        turn.put(Kind.LAUNCH_STATS, key, None)
         return
     sentences: Counter[str] = Counter()
     for rest in pool[:_OFFERS_SHOWN]:
@@ -47,15 +47,15 @@ def looked_at(turn: Turn, request: Request, pool: list[Remainder]) -> None:
         f"{count} of {shown} offers: {sentence}"
         for sentence, count in sentences.most_common(_SENTENCES_SHOWN)
     )
-    publish(turn, request.app.id, demand)
+    publish(turn, key, demand)
 
 
-def publish(turn: Turn, app_id: str, demand: Demand) -> None:
+def publish(turn: Turn, key: str, demand: Demand) -> None:
     """Show what is known of an app's wait."""
-    app = turn.world.state.apps[app_id]
+    app = demand.app
     last = Counter(reason for unused in demand.last_offers.values() for reason in unused.reasons)
     stats = LaunchStats(
-        app_id=app_id,
+        app_id=app.id,
         role=app.role,
         since_ms=demand.since_ms,
         waiting=demand.wanted,
@@ -67,15 +67,15 @@ def publish(turn: Turn, app_id: str, demand: Demand) -> None:
         refused_last=dict(last),
         processed_last=len(demand.last_offers),
         last_unused_offers=tuple(demand.last_offers.values()),
-        explanation=_explanation(turn, app_id, demand),
+        explanation=_explanation(turn, demand),
     )
-    turn.put(Kind.LAUNCH_STATS, app_id, stats)
+    turn.put(Kind.LAUNCH_STATS, key, stats)
 
 
-def _explanation(turn: Turn, app_id: str, demand: Demand) -> tuple[str, ...]:
+def _explanation(turn: Turn, demand: Demand) -> tuple[str, ...]:
     if not turn.world.subscribed:
         return ("not connected to Mesos", *demand.sentences)
-    delay_ms = backoff.remaining_ms(turn, turn.world.state.apps[app_id])
+    delay_ms = backoff.remaining_ms(turn, demand.app)
     if delay_ms:  # as a moment: nobody renews the sentence as time passes
         until = iso(turn.now_ms + delay_ms)
         return (f"waits until {until} after a failure (back-off)", *demand.sentences)
@@ -86,9 +86,10 @@ def refresh(turn: Turn) -> None:
     """Publish the waits of apps that changed in this turn, and end those that are over."""
     shown = turn.world.state.launch_stats
     for app_id in turn.dirty:
-        demand = turn.world.demand.get(app_id)
-        if demand is None:
-            if app_id in shown:
-                turn.put(Kind.LAUNCH_STATS, app_id, None)
-        elif app_id not in shown or shown[app_id].waiting != demand.wanted:
-            publish(turn, app_id, demand)
+        for key in (app_id, old_key(app_id)):
+            demand = turn.world.demand.get(key)
+            if demand is None:
+                if key in shown:
+                    turn.put(Kind.LAUNCH_STATS, key, None)
+            elif key not in shown or shown[key].waiting != demand.wanted:
+                publish(turn, key, demand)

@@ -10,20 +10,25 @@ from dataclasses import dataclass, field
 from constraints import Compiled, Constraint, Problem, compile_constraints, parse
 from constraints import CompilePattern as CompilePattern
 from framework.core.deadlines import Deadlines
-from framework.core.index import AppIndex, Paths, service_ports, values_of
+from framework.core.index import AppIndex, Known, Paths, service_ports, values_of
 from framework.domain.app import App
+from framework.domain.health import ProbeTarget
+from framework.domain.ids import top_level_group
 from framework.domain.instance import STAGED, Instance
 from framework.domain.mesos import Agent, Offer
-from framework.domain.rollout import UnusedOffer
+from framework.domain.rollout import Deployment, Plan, UnusedOffer
 from framework.domain.state import State
 
+_COMPILED_KEPT = 10_000
 _NOTHING = compile_constraints((), lambda pattern: pattern.__eq__)
 
 
 @dataclass(slots=True)
 class Demand:
-    """Launches an app wants at the moment, and what was said about them (see LaunchStats)."""
+    """Launches wanted at the moment of one definition, and what was said about them (see
+    LaunchStats)."""
 
+    app: App
     wanted: int = 0
     since_ms: int = 0
     processed: int = 0
@@ -54,6 +59,11 @@ class Reconciliation:
     running: bool = False
 
 
+def old_key(app_id: str) -> str:
+    """The key of what concerns launches of the configuration an app is leaving."""
+    return f"{app_id}@"
+
+
 class World:
     """State and session of the single writer."""
 
@@ -62,6 +72,8 @@ class World:
         self.compile_pattern = compile_pattern
         self.deadlines = Deadlines()
         self.offers: dict[str, Offer] = {}
+        self.held: dict[str, App | None] = {}  # definitions in force until their step begins
+        self.watched: dict[str, dict[str, ProbeTarget]] = {}  # instance id -> key -> target
         self.demand: dict[str, Demand] = {}
         self.asking: dict[str, Asking] = {}
         self.reconciliation = Reconciliation()
@@ -70,7 +82,7 @@ class World:
         self.home_region: str | None = None
         self.kill_sent_ms: dict[str, int] = {}
         self.last_version_ms = 0
-        self._compiled: dict[str, tuple[App, Compiled]] = {}
+        self._compiled: dict[tuple[tuple[str, ...], ...], Compiled] = {}
         self._values: dict[str, tuple[Agent, dict[str, str]]] = {}
         self.rebuild()
 
@@ -83,6 +95,9 @@ class World:
         self.staging_on: Counter[str] = Counter()
         self.agent_uses: Counter[str] = Counter()
         self.deploying: dict[str, str] = {}
+        self.plans: dict[str, Plan] = {}
+        for deployment in state.deployments.values():
+            self.hold(deployment, state.plan(deployment))
         for app in state.apps.values():
             self.paths.add(app.id)
             self.index_app(app.id)
@@ -91,12 +106,44 @@ class World:
                 self.index_app(app_id)
         for instance in state.instances.values():
             self._count_agent(instance, 1)
-        for deployment in state.deployments.values():
-            self.deploying.update(dict.fromkeys(deployment.affected, deployment.id))
+
+    def hold(self, deployment: Deployment, plan: Plan) -> None:
+        """Remember a deployment: which apps are its, and what holds for those whose step has not
+        begun."""
+        self.plans[deployment.id] = plan
+        self.deploying.update(dict.fromkeys(plan.affected, deployment.id))
+        begun = {action.app_id for step in plan.steps[: deployment.current_step] for action in step}
+        later = {action.app_id for step in plan.steps[deployment.current_step :] for action in step}
+        for app_id in later:
+            before = plan.before[app_id]
+            # A new app's Start only announces it; an app that is there waits as it was.
+            if app_id not in begun or not before:
+                self.held[app_id] = self.state.versions_of.get(app_id, {}).get(before)
+
+    def release(self, deployment_id: str) -> None:
+        """Forget a deployment: what is stored holds for all its apps."""
+        for app_id in self.plans.pop(deployment_id).affected:
+            if self.deploying.get(app_id) == deployment_id:
+                del self.deploying[app_id]
+                if self.held.pop(app_id, self) is not self:
+                    self.index_app(app_id)
+
+    def effective(self, app_id: str) -> App | None:
+        """The definition in force: the stored one, or the one before while a deployment has not
+        come to the app."""
+        if app_id in self.held:
+            return self.held[app_id]
+        return self.state.apps.get(app_id)
+
+    def definition_of(self, instance: Instance) -> App | None:
+        """The definition an instance's task was launched with, if it is still known."""
+        versions = self.state.versions_of.get(instance.app_id)
+        known = None if versions is None else versions.get(instance.version)
+        return known or self.effective(instance.app_id)
 
     def index_app(self, app_id: str) -> AppIndex:
         """Count the app's instances from scratch: after a change of its configuration."""
-        app = self.state.apps.get(app_id)
+        app = self.effective(app_id)
         index = AppIndex(app, None if app is None else self.compiled(app))
         for instance in self.state.instances_of.get(app_id, {}).values():
             self._update_index(index, instance.id, instance)
@@ -114,7 +161,6 @@ class World:
             self.paths.add(app.id)
         elif new is None:
             self.paths.remove(app.id)
-            self._compiled.pop(app.id, None)
         self.index_app(app.id)
         self.forget_if_gone(app.id)
 
@@ -143,8 +189,12 @@ class World:
             self.apps.pop(app_id, None)
 
     def _update_index(self, index: AppIndex, key: str, new: Instance | None) -> None:
-        agent = None if new is None else self.state.agents.get(new.agent_id)
-        index.update(key, new, agent, {} if agent is None else self.values(agent))
+        if new is None:
+            index.update(key, None, Known())
+            return
+        agent = self.state.agents.get(new.agent_id)
+        values = {} if agent is None else self.values(agent)
+        index.update(key, new, Known(agent, values, self.definition_of(new)))
 
     def _count_agent(self, instance: Instance, change: int) -> None:
         for counter, counts in (
@@ -157,14 +207,15 @@ class World:
                     del counter[instance.agent_id]
 
     def compiled(self, app: App) -> Compiled:
-        """The app's constraints as checks, compiled once per definition."""
+        """The app's constraints as checks, compiled once for all that have the same."""
         if not app.constraints:
             return _NOTHING
-        known = self._compiled.get(app.id)
-        if known is not None and known[0].constraints == app.constraints:
-            return known[1]
-        compiled = compile_constraints(self._parsed(app), self.compile_pattern)
-        self._compiled[app.id] = (app, compiled)
+        compiled = self._compiled.get(app.constraints)
+        if compiled is None:
+            if len(self._compiled) > _COMPILED_KEPT:
+                self._compiled.clear()
+            compiled = compile_constraints(self._parsed(app), self.compile_pattern)
+            self._compiled[app.constraints] = compiled
         return compiled
 
     def _parsed(self, app: App) -> list[Constraint]:
@@ -189,3 +240,9 @@ class World:
     def roles(self) -> tuple[str, ...]:
         """The roles that apps live in, sorted."""
         return tuple(sorted({app.role for app in self.state.apps.values()}))
+
+    def enforces_role(self, app_id: str) -> bool:
+        """Whether the app's top-level group makes its name the role of all below it."""
+        top = top_level_group(app_id)
+        group = None if top is None else self.state.groups.get(f"/{top}")
+        return group is not None and group.enforce_role is True

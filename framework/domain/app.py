@@ -138,8 +138,20 @@ class ReadinessCheck(Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class UpgradeStrategy(Struct, frozen=True, gc=False, omit_defaults=True):
+    """Marathon's two capacities, and what is ours (off unless set). ``canary``: replace this many
+    instances, then wait to be promoted. ``batch_size``: replace at most this many at a time (0:
+    as many as capacity allows). ``progress_deadline_seconds``: without progress for this long the
+    change is taken back (0: never). ``minimum_healthy_seconds``: how long a new instance must
+    serve before it counts. ``count_old_instances``: constraints count instances of the old
+    configuration too."""
+
     minimum_health_capacity: float = 1.0
     maximum_over_capacity: float = 1.0
+    canary: int = 0
+    batch_size: int = 0
+    progress_deadline_seconds: int = 0
+    minimum_healthy_seconds: int = 0
+    count_old_instances: bool = False
 
 
 class UnreachableStrategy(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -159,11 +171,17 @@ class ResourceLimits(Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class App(Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
-    """A long-running application. ``version`` is the time of the accepted change as text;
-    instances with a version before ``last_config_change_at`` run an older configuration."""
+    """A long-running application. ``version`` is the time of the accepted change as text.
+    ``config`` names the configuration: an instance launched with another one is old, and going
+    back to an earlier configuration brings its name back, so that instances which match already
+    are kept. ``keep_old``: a change was cancelled in place, old instances stay as they are.
+    ``suspended_from``: the count to resume to (0: not suspended)."""
 
     id: str
     version: str = ""
+    config: str = ""
+    keep_old: bool = False
+    suspended_from: int = 0
     last_scaling_at: str = ""
     last_config_change_at: str = ""
     cmd: str | None = None
@@ -232,5 +250,13 @@ class App(Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
 def same_configuration(one: App, other: App) -> bool:
     """Whether going from one to the other needs no restart: equal but for the count, the
     server's own stamps, and what Marathon does not compare."""
-    neutral = {"version": "", "last_scaling_at": "", "last_config_change_at": "", "instances": 0}
+    neutral = {
+        "version": "",
+        "config": "",
+        "keep_old": False,
+        "suspended_from": 0,
+        "last_scaling_at": "",
+        "last_config_change_at": "",
+        "instances": 0,
+    }
     return replace(one, **neutral) == replace(other, **neutral)

@@ -8,6 +8,8 @@ from msgspec import Struct
 
 from framework.domain.actions import Action
 from framework.domain.app import App
+from framework.domain.groups import Group
+from framework.domain.health import ProbesReported
 from framework.domain.mesos import Offer, TaskStatus
 
 
@@ -20,12 +22,19 @@ class PutApp(Struct, frozen=True, gc=False):
 
 
 class ChangeApps(Struct, frozen=True, gc=False):
-    """Put and remove definitions, all or none, as one deployment. ``force`` cancels deployments
-    that hold any of these apps."""
+    """Put and remove definitions and groups, all or none, as one deployment. A removed group
+    takes all below it along. ``expected_tree``: the root group's version the change was made for
+    (None: any). ``force`` cancels deployments that hold any of these apps. ``dry_run``: only say
+    what would happen. ``reverts``: the deployment that this one takes back."""
 
     puts: tuple[PutApp, ...] = ()
     removes: tuple[str, ...] = ()
+    groups: tuple[Group, ...] = ()
+    removed_groups: tuple[str, ...] = ()
+    expected_tree: str | None = None
     force: bool = False
+    dry_run: bool = False
+    reverts: str = ""
 
 
 class RestartApp(Struct, frozen=True, gc=False):
@@ -49,6 +58,32 @@ class ResetDelay(Struct, frozen=True, gc=False):
     """Forget the launch back-off of an app."""
 
     app_id: str
+
+
+class SuspendApp(Struct, frozen=True, gc=False):
+    """Scale the app to nothing and remember its count."""
+
+    app_id: str
+    force: bool = False
+
+
+class ResumeApp(Struct, frozen=True, gc=False):
+    """Scale a suspended app back to the count it had."""
+
+    app_id: str
+    force: bool = False
+
+
+class PauseDeployment(Struct, frozen=True, gc=False):
+    """Replace nothing more until it is resumed; what runs is kept running."""
+
+    deployment_id: str
+
+
+class ResumeDeployment(Struct, frozen=True, gc=False):
+    """Go on after a pause; after canaries this promotes them."""
+
+    deployment_id: str
 
 
 class CancelDeployment(Struct, frozen=True, gc=False):
@@ -80,6 +115,10 @@ Command = (
     | RestartApp
     | KillTasks
     | ResetDelay
+    | SuspendApp
+    | ResumeApp
+    | PauseDeployment
+    | ResumeDeployment
     | CancelDeployment
     | AdoptOrphan
     | KillOrphan
@@ -164,6 +203,7 @@ Fact = (
     | OfferRescinded
     | TaskStatusReceived
     | AgentFailed
+    | ProbesReported
     | CallNotSent
     | CallUnanswered
     | FrameworkRefused

@@ -72,6 +72,26 @@ class Unwatch(Struct, frozen=True, gc=False):
 ProbeAction = Watch | Unwatch
 
 
+class CheckHealth(Struct, frozen=True, gc=False, omit_defaults=True):
+    """What is known of one health check of an instance (not stored: the verdict is)."""
+
+    alive: bool | None = None
+    consecutive_failures: int = 0
+    first_success_ms: int | None = None
+    last_success_ms: int | None = None
+    last_failure_ms: int | None = None
+    cause: str = ""
+
+
+class InstanceHealth(Struct, frozen=True, gc=False, omit_defaults=True):
+    """What the scheduler's own probes found of an instance's present task: by index of the
+    check, and the last readiness answer."""
+
+    task_id: str
+    checks: dict[int, CheckHealth] = {}
+    readiness: ProbeResult | None = None
+
+
 class ProbesReported(Struct, frozen=True, gc=False):
     """What probes found since the last report: every failure, every change, and a success of
     each target at least now and then."""

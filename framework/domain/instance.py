@@ -55,9 +55,11 @@ WAITING = TERMINAL | {Condition.SCHEDULED}
 
 
 class Instance(Struct, frozen=True, gc=False, omit_defaults=True):
-    """``version`` is the app version its task was launched with; ``since_ms`` when ``condition``
-    began; ``healthy`` the executor's or prober's last word (None: unknown);
-    ``kill_reason`` why we asked Mesos to kill it (empty: we did not)."""
+    """``version`` and ``config`` are those of the definition its task was launched with;
+    ``since_ms`` when ``condition`` began; ``healthy`` the executor's or prober's last word (None:
+    unknown); ``ready`` what its readiness check says (None: nobody asks); ``proved``: it has
+    served for the time its upgrade strategy asks for; ``kill_reason`` why we asked Mesos to kill
+    it (empty: we did not); ``draining_until_ms`` when a planned kill is sent (0: none planned)."""
 
     id: str
     app_id: str
@@ -73,11 +75,15 @@ class Instance(Struct, frozen=True, gc=False, omit_defaults=True):
     role: str = "*"
     healthy: bool | None = None
     health_since_ms: int = 0
+    ready: bool | None = None
+    proved: bool = False
     addresses: tuple[str, ...] = ()
     check_json: str = ""
     reason: str = ""
     message: str = ""
     kill_reason: str = ""
+    draining_until_ms: int = 0
+    config: str = ""
 
     @property
     def task_id(self) -> str:

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from framework.domain.instance import Instance
 from framework.domain.mesos import TaskStatus
-from framework.domain.rollout import Deployment
+from framework.domain.rollout import Deployment, Plan
 
 
 class InstanceChanged(Struct, frozen=True, gc=False):
@@ -28,13 +28,37 @@ class StatusUpdated(Struct, frozen=True, gc=False):
 
 class DeploymentStarted(Struct, frozen=True, gc=False):
     deployment: Deployment
+    plan: Plan
+
+
+class DeploymentStepped(Struct, frozen=True, gc=False):
+    """A step is done and the next one began (``deployment_step_success``)."""
+
+    deployment: Deployment
+    plan: Plan
 
 
 class DeploymentEnded(Struct, frozen=True, gc=False):
     """``failure`` is empty for ``deployment_success``."""
 
     deployment: Deployment
+    plan: Plan
     failure: str = ""
+
+
+class HealthChanged(Struct, frozen=True, gc=False):
+    """An instance became healthy or unhealthy (``health_status_changed_event``)."""
+
+    instance: Instance
+
+
+class HealthCheckFailed(Struct, frozen=True, gc=False):
+    """A check of ours failed (``failed_health_check_event``); ``killed``: too often."""
+
+    instance: Instance
+    check_index: int
+    cause: str
+    killed: bool = False
 
 
 class Remarked(Struct, frozen=True, gc=False):
@@ -44,4 +68,13 @@ class Remarked(Struct, frozen=True, gc=False):
     message: str
 
 
-Notice = InstanceChanged | StatusUpdated | DeploymentStarted | DeploymentEnded | Remarked
+Notice = (
+    InstanceChanged
+    | StatusUpdated
+    | DeploymentStarted
+    | DeploymentStepped
+    | DeploymentEnded
+    | HealthChanged
+    | HealthCheckFailed
+    | Remarked
+)

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from framework.domain.app import App
 from framework.domain.instance import Instance
+from framework.domain.rollout import DeploymentAction
 
 
 class Why(StrEnum):
@@ -15,6 +16,8 @@ class Why(StrEnum):
     TASK_UNKNOWN = "task unknown"
     DEPLOYMENT_UNKNOWN = "deployment unknown"
     NOT_WAITING = "not waiting"
+    NOT_SUSPENDED = "not suspended"
+    GROUP_UNKNOWN = "group unknown"
     APP_EXISTS = "app exists"
     CHANGED_MEANWHILE = "changed meanwhile"
     LOCKED = "locked"
@@ -25,12 +28,15 @@ class Why(StrEnum):
 
 
 class Done(Struct, frozen=True, gc=False):
-    """``apps`` are the definitions as stored; ``instances`` those a kill concerned."""
+    """``apps`` are the definitions as stored; ``instances`` those a kill concerned; ``steps`` what
+    the deployment does, ``warnings`` what may keep it from ending, in sentences."""
 
     version: str = ""
     deployment_id: str = ""
     apps: tuple[App, ...] = ()
     instances: tuple[Instance, ...] = ()
+    steps: tuple[tuple[DeploymentAction, ...], ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class Refused(Struct, frozen=True, gc=False):

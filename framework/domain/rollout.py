@@ -1,5 +1,6 @@
 """What an app's change leaves behind: deployments, launch delays and launch statistics."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 from msgspec import Struct
@@ -17,25 +18,79 @@ class ActionName(StrEnum):
 
 
 class DeploymentAction(Struct, frozen=True, gc=False, omit_defaults=True):
+    """What a step does to one app."""
+
     action: ActionName
     app_id: str
 
 
 class Deployment(Struct, frozen=True, gc=False, omit_defaults=True):
-    """A change on its way. ``before`` maps each affected app to the version it had (empty: it
-    did not exist), for the revert; ``current_step`` counts from 1, 0 before the first."""
+    """A change on its way; what it does to which app stands in its ``parts``, records of their
+    own so that none grows with the number of apps. ``current_step`` counts from 1, 0 before the
+    first. ``progress`` counts what serves so far, ``progress_at_ms`` when that last grew.
+    ``paused``: nothing more is replaced until it is resumed or promoted; ``canary``: it waits
+    after the canaries; ``promoted``: it no longer does. ``reverts``: the deployment it takes
+    back."""
 
     id: str
     version: str
+    parts: int
+    total_steps: int
+    current_step: int = 0
+    started_at_ms: int = 0
+    progress: int = 0
+    progress_at_ms: int = 0
+    paused: bool = False
+    canary: bool = False
+    promoted: bool = False
+    reverts: str = ""
+
+
+class PlannedAction(Struct, frozen=True, gc=False, omit_defaults=True):
+    """One action of a plan: in which step (from 1), and the version the app had before the
+    deployment (empty: it did not exist)."""
+
+    step: int
+    action: ActionName
+    app_id: str
+    before: str = ""
+
+
+class DeploymentPart(Struct, frozen=True, gc=False, omit_defaults=True):
+    """A bounded number of a deployment's actions."""
+
+    deployment_id: str
+    actions: tuple[PlannedAction, ...]
+
+
+class Plan(Struct, frozen=True, gc=False):
+    """A deployment's parts put together: ``steps`` of actions, the ``affected`` apps sorted, and
+    what each was ``before``."""
+
     steps: tuple[tuple[DeploymentAction, ...], ...]
     affected: tuple[str, ...]
     before: dict[str, str]
-    current_step: int = 0
-    started_at_ms: int = 0
+
+
+def part_key(deployment_id: str, number: int) -> str:
+    """The id of a deployment's ``number``-th part, from 0."""
+    return f"{deployment_id}/{number}"
+
+
+def plan_from(parts: Iterable[DeploymentPart], total_steps: int) -> Plan:
+    """The plan that these parts hold."""
+    steps: list[list[DeploymentAction]] = [[] for _ in range(total_steps)]
+    before: dict[str, str] = {}
+    for part in parts:
+        for one in part.actions:
+            steps[one.step - 1].append(DeploymentAction(one.action, one.app_id))
+            before[one.app_id] = one.before
+    affected = tuple(sorted(before))
+    return Plan(tuple(tuple(step) for step in steps), affected, before)
 
 
 class Delay(Struct, frozen=True, gc=False, omit_defaults=True):
-    """A launch back-off of an app's configuration (``config`` is ``last_config_change_at``):
+    """A launch back-off of an app's configuration (``config``):
     no launch before ``until_ms``; forgotten after a stable run."""
 
     app_id: str

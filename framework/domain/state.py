@@ -10,15 +10,31 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from framework.domain.app import App
+from framework.domain.groups import Group, TreeChange
+from framework.domain.health import InstanceHealth
 from framework.domain.instance import Instance, Orphan, TaskFailure, Tombstone
 from framework.domain.mesos import Agent
-from framework.domain.rollout import Connection, Delay, Deployment, Framework, LaunchStats
+from framework.domain.rollout import (
+    Connection,
+    Delay,
+    Deployment,
+    DeploymentPart,
+    Framework,
+    LaunchStats,
+    Plan,
+    part_key,
+    plan_from,
+)
 
 Record = (
     App
     | Instance
     | Agent
     | Deployment
+    | DeploymentPart
+    | Group
+    | TreeChange
+    | InstanceHealth
     | Delay
     | TaskFailure
     | Tombstone
@@ -37,6 +53,9 @@ class Kind(StrEnum):
     INSTANCE = "instance"
     AGENT = "agent"
     DEPLOYMENT = "deployment"
+    DEPLOYMENT_PART = "deployment-part"  # id: <deployment id>/<number>
+    GROUP = "group"
+    TREE_CHANGE = "tree-change"  # id: its version
     DELAY = "delay"  # id: app id
     FAILURE = "failure"  # id: app id
     TOMBSTONE = "tombstone"  # id: task id
@@ -44,6 +63,7 @@ class Kind(StrEnum):
     FRAMEWORK = "framework"  # id: "framework"
     LAUNCH_STATS = "launch-stats"  # id: app id; never stored
     CONNECTION = "connection"  # id: "connection"; never stored
+    HEALTH = "health"  # id: instance id; never stored
 
 
 RECORD_TYPES: dict[Kind, type] = {
@@ -52,6 +72,9 @@ RECORD_TYPES: dict[Kind, type] = {
     Kind.INSTANCE: Instance,
     Kind.AGENT: Agent,
     Kind.DEPLOYMENT: Deployment,
+    Kind.DEPLOYMENT_PART: DeploymentPart,
+    Kind.GROUP: Group,
+    Kind.TREE_CHANGE: TreeChange,
     Kind.DELAY: Delay,
     Kind.FAILURE: TaskFailure,
     Kind.TOMBSTONE: Tombstone,
@@ -59,8 +82,9 @@ RECORD_TYPES: dict[Kind, type] = {
     Kind.FRAMEWORK: Framework,
     Kind.LAUNCH_STATS: LaunchStats,
     Kind.CONNECTION: Connection,
+    Kind.HEALTH: InstanceHealth,
 }
-VOLATILE = frozenset({Kind.LAUNCH_STATS, Kind.CONNECTION})
+VOLATILE = frozenset({Kind.LAUNCH_STATS, Kind.CONNECTION, Kind.HEALTH})
 
 
 class Change(NamedTuple):
@@ -152,6 +176,28 @@ class State:
     @property
     def deployments(self) -> dict[str, Deployment]:
         return self.tables[Kind.DEPLOYMENT]  # type: ignore[return-value]  # see above
+
+    @property
+    def deployment_parts(self) -> dict[str, DeploymentPart]:
+        return self.tables[Kind.DEPLOYMENT_PART]  # type: ignore[return-value]  # see above
+
+    @property
+    def groups(self) -> dict[str, Group]:
+        return self.tables[Kind.GROUP]  # type: ignore[return-value]  # see above
+
+    @property
+    def tree_changes(self) -> dict[str, TreeChange]:
+        return self.tables[Kind.TREE_CHANGE]  # type: ignore[return-value]  # see above
+
+    @property
+    def health(self) -> dict[str, InstanceHealth]:
+        return self.tables[Kind.HEALTH]  # type: ignore[return-value]  # see above
+
+    def plan(self, deployment: Deployment) -> Plan:
+        """What a deployment does, put together from its parts."""
+        keys = (part_key(deployment.id, number) for number in range(deployment.parts))
+        parts = [self.deployment_parts[key] for key in keys if key in self.deployment_parts]
+        return plan_from(parts, deployment.total_steps)
 
     @property
     def delays(self) -> dict[str, Delay]:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from framework.domain.health import ProbeAnswer, ProbeProtocol, ProbeTarget
-from framework.health.addresses import Addresses, ip_version
+from framework.health.addresses import Addresses
 from framework.health.answer import AnswerReader, MalformedAnswerError
 from framework.health.wire import Stream, TlsWire, Wire
 
@@ -127,8 +127,7 @@ class Look:
         if self._target.protocol is ProbeProtocol.HTTP:
             return wire
         self._stage = _Stage.TLS
-        server_name = self._host if ip_version(self._host) is None else None
-        stream = TlsWire(wire, self._tls, server_name)
+        stream = TlsWire(wire, self._tls, self._host)
         await stream.handshake()
         return stream
 

@@ -85,14 +85,14 @@ class Wire:
 
 
 def _wake(happened: asyncio.Future[None]) -> None:
-    if not happened.done():  # the socket stays ready until the waiting task has run
+    if not happened.done():  # the look may have been ended within the same turn of the loop
         happened.set_result(None)
 
 
 class TlsWire:
-    """TLS over an open Wire."""
+    """TLS over an open Wire. The server is told the name we want, unless that is an address."""
 
-    def __init__(self, wire: Wire, context: ssl.SSLContext, server_name: str | None) -> None:
+    def __init__(self, wire: Wire, context: ssl.SSLContext, server_name: str) -> None:
         self._wire = wire
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)

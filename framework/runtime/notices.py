@@ -6,11 +6,15 @@ from framework.domain.instance import Condition
 from framework.domain.notices import (
     DeploymentEnded,
     DeploymentStarted,
+    DeploymentStepped,
+    HealthChanged,
+    HealthCheckFailed,
     InstanceChanged,
     Notice,
     Remarked,
     StatusUpdated,
 )
+from framework.domain.rollout import Plan
 
 _log = logging.getLogger("stayer")
 _LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -36,11 +40,31 @@ def log_notice(notice: Notice) -> None:
         case InstanceChanged():
             _log.debug("%s is %s", notice.instance.id, notice.instance.condition.value)
         case DeploymentStarted():
-            apps = ", ".join(notice.deployment.affected)
-            _log.info("deployment %s of %s began", notice.deployment.id, apps)
+            _log.info("deployment %s of %s began", notice.deployment.id, _some(notice.plan))
+        case DeploymentStepped():
+            deployment = notice.deployment
+            step, total = deployment.current_step, deployment.total_steps
+            _log.info("deployment %s: step %d of %d began", deployment.id, step, total)
         case DeploymentEnded():
             outcome = notice.failure or "succeeded"
             _log.info("deployment %s: %s", notice.deployment.id, outcome)
+        case HealthChanged():
+            health = "healthy" if notice.instance.healthy else "unhealthy"
+            _log.info("%s is %s", notice.instance.id, health)
+        case HealthCheckFailed():
+            level = logging.WARNING if notice.killed else logging.INFO
+            end = "; it is killed" if notice.killed else ""
+            _log.log(level, "%s: %s%s", notice.instance.id, notice.cause, end)
+
+
+_APPS_NAMED = 5
+
+
+def _some(plan: Plan) -> str:
+    """The first few of a plan's apps."""
+    more = len(plan.affected) - _APPS_NAMED
+    named = ", ".join(plan.affected[:_APPS_NAMED])
+    return f"{named} and {more} more" if more > 0 else named
 
 
 def _log_status(notice: StatusUpdated) -> None:

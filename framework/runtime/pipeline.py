@@ -14,10 +14,11 @@ from dataclasses import dataclass
 
 from framework.core.turn import Step
 from framework.domain.actions import Action, Halt
+from framework.domain.health import ProbeAction
 from framework.domain.notices import Notice
 from framework.domain.replies import Reply
 from framework.domain.state import Change, Kind, Record, State
-from framework.interfaces import Mesos, Store
+from framework.interfaces import Mesos, Probes, Store
 
 _STEPS_LIMIT = 1_000
 _CHANGES_A_BATCH = 20_000
@@ -40,6 +41,7 @@ class Pipeline:
         self,
         store: Store,
         mesos: Mesos,
+        probes: Probes,
         view: State,
         *,
         reply: Callable[[int, Reply], None],
@@ -51,6 +53,7 @@ class Pipeline:
         self.on_start: Callable[[], None] = lambda: None
         self._store = store
         self._mesos = mesos
+        self._probes = probes
         self._view = view
         self._reply = reply
         self._notify = notify
@@ -104,17 +107,11 @@ class Pipeline:
         if changes:
             self._append(changes)
         actions = [action for step in steps for action in step.actions]
-        if actions:
-            self._act(actions)
+        self._act(actions, [probe for step in steps for probe in step.probes])
         self._view.apply(changes)
         for step in steps:
             self._view.apply(step.volatile)
-        for step in steps:
-            for token, answer in step.replies:
-                self._reply(token, answer)
-        for step in steps:
-            for notice in step.notices:
-                self._notify(notice)
+        self._tell(steps)
         for action in actions:
             if isinstance(action, Halt):
                 self._halt(action)
@@ -129,10 +126,18 @@ class Pipeline:
         counts.append_seconds += seconds
         counts.longest_append_seconds = max(counts.longest_append_seconds, seconds)
 
-    def _act(self, actions: list[Action]) -> None:
+    def _act(self, actions: list[Action], probes: list[ProbeAction]) -> None:
         calls = [action for action in actions if not isinstance(action, Halt)]
         if calls:
             self._mesos.perform(calls)
+        if probes:
+            self._probes.perform(probes)
+
+    def _tell(self, steps: list[Step]) -> None:
+        for token, answer in (reply for step in steps for reply in step.replies):
+            self._reply(token, answer)
+        for notice in (notice for step in steps for notice in step.notices):
+            self._notify(notice)
 
 
 def _last_of_each(changes: Iterable[Change]) -> list[Change]:

@@ -19,7 +19,7 @@ from framework.domain.events import Asked, Command, Started
 from framework.domain.notices import Notice
 from framework.domain.replies import Reply
 from framework.domain.state import State
-from framework.interfaces import CommandTimeoutError, Mesos, Store
+from framework.interfaces import CommandTimeoutError, Mesos, Probes, Store
 from framework.runtime.loop import Loop
 from framework.runtime.metrics import Metrics
 from framework.runtime.moments import fresh_ids, steady_clock
@@ -48,6 +48,7 @@ class RunningScheduler:
         self,
         store: Store,
         mesos: Mesos,
+        probes: Probes,
         policy: Policy,
         compile_pattern: CompilePattern,
         *,
@@ -58,6 +59,7 @@ class RunningScheduler:
         self.view = State()
         self._store = store
         self._mesos = mesos
+        self._probes = probes
         self._policy = policy
         self._on_end = on_end
         self._ended = threading.Lock()
@@ -68,6 +70,7 @@ class RunningScheduler:
         self.pipeline = Pipeline(
             store,
             mesos,
+            probes,
             self.view,
             reply=self._reply,
             notify=self._notify,
@@ -90,6 +93,7 @@ class RunningScheduler:
         """Decide, carry out, and subscribe to Mesos."""
         self.pipeline.start()
         self.loop.start()
+        self._probes.start(self.loop.submit)
         self.loop.submit(Started())
         framework = self.view.framework
         framework_id = "" if framework is None else framework.framework_id
@@ -100,6 +104,7 @@ class RunningScheduler:
         """Stop deciding, finish what was decided, leave Mesos; tasks keep running."""
         self.loop.stop()
         self.pipeline.stop()
+        self._probes.stop()
         self._mesos.stop()
         self._store.close()
 

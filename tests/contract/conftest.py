@@ -12,10 +12,12 @@ from framework.domain.rollout import (
     ActionName,
     Delay,
     Deployment,
-    DeploymentAction,
+    DeploymentPart,
     Framework,
     LaunchStats,
+    PlannedAction,
     UnusedOffer,
+    part_key,
 )
 from framework.domain.state import Kind
 from tests.contract.cluster import NOW_MS, UUID, V1, V2, WEB
@@ -92,14 +94,16 @@ def deployment(scheduler: Recorder) -> Deployment:
     record = Deployment(
         id="97c136bf-5a28-4821-9d94-480d9fbb01c8",
         version=V2,
-        steps=(
-            (DeploymentAction(ActionName.START, "/dev/web"),),
-            (DeploymentAction(ActionName.SCALE, "/dev/web"),),
-        ),
-        affected=("/dev/web",),
-        before={"/dev/web": V1},
+        parts=1,
+        total_steps=2,
         current_step=2,
     )
+    actions = (
+        PlannedAction(1, ActionName.START, "/dev/web"),
+        PlannedAction(2, ActionName.SCALE, "/dev/web"),
+    )
+    part = DeploymentPart(record.id, actions)
+    scheduler.hold(Kind.DEPLOYMENT_PART, part_key(record.id, 0), part)
     scheduler.hold(Kind.DEPLOYMENT, record.id, record)
     return record
 

@@ -12,6 +12,8 @@ from api.application import create_app
 from api.options import ApiOptions
 from framework.core.policy import Policy
 from framework.domain.actions import Action
+from framework.health.options import HealthOptions
+from framework.health.prober import AsyncProber
 from framework.interfaces import SubmitEvent
 from framework.runtime.scheduler import RunningScheduler
 from framework.store.memory import MemoryStore
@@ -35,7 +37,12 @@ class SilentMesos:
 def application() -> Iterator[Flask]:
     ended: list[object] = []
     scheduler = RunningScheduler(
-        MemoryStore(), SilentMesos(), Policy(), compile_pattern, on_end=ended.append
+        MemoryStore(),
+        SilentMesos(),
+        AsyncProber(HealthOptions(), on_failure=ended.append),
+        Policy(),
+        compile_pattern,
+        on_end=ended.append,
     )
     scheduler.start()
     try:

@@ -27,10 +27,18 @@ from framework.domain.app import (
     UpgradeStrategy,
 )
 from framework.domain.clock import iso
+from framework.domain.groups import Group, TreeChange
 from framework.domain.ids import instance_id, task_id
 from framework.domain.instance import Condition, Goal, Instance, Orphan, TaskFailure, Tombstone
 from framework.domain.mesos import Agent, Attribute, TaskState
-from framework.domain.rollout import ActionName, Delay, Deployment, DeploymentAction, Framework
+from framework.domain.rollout import (
+    ActionName,
+    Delay,
+    Deployment,
+    DeploymentPart,
+    Framework,
+    PlannedAction,
+)
 from framework.domain.state import VOLATILE, Change, Kind, Record, version_key
 
 APP_IDS = ("/web", "/prod/web", "/prod/db", "/prod/a/b/c")
@@ -190,11 +198,34 @@ deployments = st.builds(
     Deployment,
     id=st.sampled_from(["d-1", "d-2", "d-3"]),
     version=versions,
-    steps=few(few(st.builds(DeploymentAction, st.sampled_from(ActionName), app_ids))),
-    affected=few(app_ids),
-    before=st.dictionaries(app_ids, versions, max_size=2),
+    parts=st.integers(0, 3),
+    total_steps=st.integers(0, 3),
     current_step=st.integers(0, 3),
     started_at_ms=moments_ms,
+    progress=st.integers(0, 9),
+    paused=st.booleans(),
+    canary=st.booleans(),
+    promoted=st.booleans(),
+)
+deployment_parts = st.builds(
+    DeploymentPart,
+    deployment_id=st.sampled_from(["d-1", "d-2", "d-3"]),
+    actions=few(
+        st.builds(PlannedAction, st.integers(1, 3), st.sampled_from(ActionName), app_ids, versions)
+    ),
+)
+groups = st.builds(
+    Group,
+    id=st.just("/") | app_ids,
+    version=versions,
+    dependencies=few(app_ids),
+    enforce_role=st.none() | st.booleans(),
+)
+tree_changes = st.builds(
+    TreeChange,
+    version=versions,
+    apps_before=st.dictionaries(app_ids, versions, max_size=2),
+    groups_before=st.dictionaries(app_ids, st.none() | groups, max_size=2),
 )
 delays = st.builds(Delay, app_ids, versions, st.integers(0, 300_000), moments_ms)
 failures = st.builds(
@@ -233,6 +264,9 @@ _KINDS: dict[Kind, tuple[st.SearchStrategy[Record], Callable[..., str]]] = {
     Kind.INSTANCE: (instances(), lambda instance: str(instance.id)),
     Kind.AGENT: (agents, lambda agent: str(agent.id)),
     Kind.DEPLOYMENT: (deployments, lambda deployment: str(deployment.id)),
+    Kind.DEPLOYMENT_PART: (deployment_parts, lambda part: f"{part.deployment_id}/0"),
+    Kind.GROUP: (groups, lambda group: str(group.id)),
+    Kind.TREE_CHANGE: (tree_changes, lambda change: str(change.version)),
     Kind.DELAY: (delays, lambda delay: str(delay.app_id)),
     Kind.FAILURE: (failures, lambda failure: str(failure.app_id)),
     Kind.TOMBSTONE: (tombstones, lambda tombstone: str(tombstone.task_id)),

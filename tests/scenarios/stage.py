@@ -21,13 +21,28 @@ from framework.domain.app import (
     HealthCheck,
     KillSelection,
     PortDefinition,
+    ReadinessCheck,
     UnreachableStrategy,
     UpgradeStrategy,
+)
+from framework.domain.health import (
+    ProbeAction,
+    ProbeResult,
+    ProbesReported,
+    Watch,
+    health_key,
+    readiness_key,
 )
 from framework.domain.ids import parse_task_id, task_id
 from framework.domain.instance import Instance
 from framework.domain.mesos import Agent, Attribute, Offer, OfferResource, TaskState, TaskStatus
-from framework.domain.notices import DeploymentEnded, DeploymentStarted, Notice, Remarked
+from framework.domain.notices import (
+    DeploymentEnded,
+    DeploymentStarted,
+    DeploymentStepped,
+    Notice,
+    Remarked,
+)
 from framework.domain.records import replace
 from framework.domain.state import Change, Kind, State
 
@@ -71,6 +86,8 @@ class Stage:
     def say(self, line: str) -> list[str]:
         """Carry out a command; the decisions, a line each."""
         verb, *words = shlex.split(line)
+        if verb == "change":
+            return self._do_wait([str(_PAUSE_SECONDS)], {}) + self._change(words)
         plain = [word for word in words if "=" not in word]
         settings = dict(word.split("=", 1) for word in words if "=" in word)
         command = getattr(self, f"_do_{verb.replace('-', '_')}")
@@ -125,6 +142,39 @@ class Stage:
         force = settings.get("force") == "yes"
         return self._ask(events.ChangeApps((events.PutApp(app),), force=force))
 
+    def _change(self, words: list[str]) -> list[str]:
+        """``change /db instances=1 + /web instances=2 depends=/db``: several apps at once."""
+        puts = []
+        while words:
+            end = words.index("+") if "+" in words else len(words)
+            one, words = words[:end], words[end + 1 :]
+            settings = dict(word.split("=", 1) for word in one[1:])
+            existing = self.world.state.apps.get(one[0])
+            puts.append(events.PutApp(_with(existing or _plain_app(one[0]), settings)))
+        return self._ask(events.ChangeApps(tuple(puts)))
+
+    def _do_suspend(self, words: list[str], _settings: dict[str, str]) -> list[str]:
+        return self._ask(events.SuspendApp(words[0]))
+
+    def _do_resume(self, words: list[str], _settings: dict[str, str]) -> list[str]:
+        return self._ask(events.ResumeApp(words[0]))
+
+    def _do_pause(self, words: list[str], _settings: dict[str, str]) -> list[str]:
+        return self._ask(events.PauseDeployment(self._deployment(words[0])))
+
+    def _do_promote(self, words: list[str], _settings: dict[str, str]) -> list[str]:
+        return self._ask(events.ResumeDeployment(self._deployment(words[0])))
+
+    def _do_probe(self, words: list[str], settings: dict[str, str]) -> list[str]:
+        """``probe alive web#1 web#2``, ``probe dead web#1 cause=...``, ``probe ready web#1``."""
+        results = []
+        for name in words[1:]:
+            task = self._instance(name).task_id
+            key = readiness_key(task) if words[0] == "ready" else health_key(task, 0)
+            alive, cause = words[0] != "dead", settings.get("cause", "")
+            results.append(ProbeResult(key, self._now_ms, alive, cause))
+        return self._step(ProbesReported(tuple(results)))
+
     def _do_remove(self, words: list[str], settings: dict[str, str]) -> list[str]:
         return self._ask(events.ChangeApps(removes=(words[0],), force=settings == {"force": "yes"}))
 
@@ -137,9 +187,8 @@ class Stage:
         return self._ask(events.KillTasks(ids, scale=scale, wipe=wipe))
 
     def _do_cancel(self, words: list[str], settings: dict[str, str]) -> list[str]:
-        ids = sorted(self.world.state.deployments)
         force = settings.get("force") == "yes"
-        return self._ask(events.CancelDeployment(ids[int(words[0]) - 1], force=force))
+        return self._ask(events.CancelDeployment(self._deployment(words[0]), force=force))
 
     def _do_status(self, words: list[str], settings: dict[str, str]) -> list[str]:
         """``status running web#1 web#2 healthy=yes reason=R message=M``"""
@@ -191,6 +240,9 @@ class Stage:
         found = state.instances_of.get(words[0], {}).values()
         return [self._line(instance) for instance in found] or ["no instances"]
 
+    def _deployment(self, number: str) -> str:
+        return sorted(self.world.state.deployments)[int(number) - 1]
+
     # -- how it is carried out -----------------------------------------------------------------
 
     def _ask(self, command: events.Command) -> list[str]:
@@ -210,23 +262,24 @@ class Stage:
         return list(self._told(decided))
 
     def _told(self, decided: Step) -> Iterable[str]:
-        for _, reply in decided.replies:
-            yield _reply_text(reply)
+        yield from (_reply_text(reply) for _, reply in decided.replies)
         for change in decided.changes:
-            if change.kind is Kind.INSTANCE:
-                gone = change.record is None
-                name = self._name(change.id)
-                yield f"{name} gone" if gone else self._line(change.record)
-            elif change.kind is Kind.TOMBSTONE and change.record is not None:
-                yield f"tombstone for {self._task(change.id)}"
-            elif change.kind is Kind.ORPHAN:
-                yield f"orphan {change.id} {'listed' if change.record else 'gone'}"
+            yield from self._change_text(change)
+        yield from (f"-> {self._probe_text(probe)}" for probe in decided.probes)
         for action in decided.actions:
             if not isinstance(action, actions.Acknowledge):
                 yield f"-> {self._action_text(action)}"
         for notice in decided.notices:
-            for text in _notice_text(notice):
-                yield self._with_names(text)
+            yield from (self._with_names(text) for text in _notice_text(notice))
+
+    def _change_text(self, change: Change) -> Iterable[str]:
+        if change.kind is Kind.INSTANCE:
+            gone = change.record is None
+            yield f"{self._name(change.id)} gone" if gone else self._line(change.record)
+        elif change.kind is Kind.TOMBSTONE and change.record is not None:
+            yield f"tombstone for {self._task(change.id)}"
+        elif change.kind is Kind.ORPHAN:
+            yield f"orphan {change.id} {'listed' if change.record else 'gone'}"
 
     def _line(self, instance: object) -> str:
         assert isinstance(instance, Instance)
@@ -235,11 +288,19 @@ class Stage:
             parts.append(f"incarnation {instance.incarnation}")
         if instance.healthy is not None:
             parts.append("healthy" if instance.healthy else "unhealthy")
+        if instance.ready is not None:
+            parts.append("ready" if instance.ready else "not ready")
         if instance.goal.value != "Running":
             parts.append("to be stopped")
         elif instance.kill_reason:
             parts.append("to be killed")
         return " ".join(parts)
+
+    def _probe_text(self, probe: ProbeAction) -> str:
+        key = probe.target.key if isinstance(probe, Watch) else probe.key
+        task, _, which = key.rpartition("/")
+        what = "readiness" if which == "ready" else "health"
+        return f"{type(probe).__name__.lower()} {what} of {self._task(task)}"
 
     def _action_text(self, action: actions.Action) -> str:
         match action:
@@ -294,14 +355,30 @@ _SETTINGS: dict[str, Callable[[str], tuple[str, object]]] = {
     "instances": lambda value: ("instances", int(value)),
     "cmd": lambda value: ("cmd", value),
     "cpus": lambda value: ("cpus_millis", round(float(value) * 1000)),
-    "ports": lambda value: ("port_definitions", (PortDefinition(),) * int(value)),
-    "checked": lambda _: ("health_checks", (HealthCheck("MESOS_TCP", port_index=0),)),
+    "ports": lambda value: ("port_definitions", (PortDefinition(name="http"),) * int(value)),
+    "checked": lambda value: ("health_checks", (_check(value),)),
+    "readiness": lambda _: ("readiness_checks", (ReadinessCheck(port_name="http"),)),
+    "depends": lambda value: ("dependencies", tuple(value.split(","))),
     "constraint": lambda value: ("constraints", (tuple(value.split(":")),)),
-    "upgrade": lambda value: ("upgrade_strategy", UpgradeStrategy(*map(float, value.split("/")))),
+    "upgrade": lambda value: ("upgrade_strategy", _upgrade(value)),
     "unreachable": lambda value: ("unreachable_strategy", _unreachable(value)),
     "backoff": lambda value: ("backoff_seconds", float(value)),
     "kill": lambda value: ("kill_selection", KillSelection(value)),
 }
+
+
+def _check(value: str) -> HealthCheck:
+    """``yes``: carried out by the executor; ``http``: by the scheduler."""
+    protocol = "HTTP" if value == "http" else "MESOS_TCP"
+    return HealthCheck(protocol, port_index=0, grace_period_seconds=10, interval_seconds=5)
+
+
+def _upgrade(value: str) -> UpgradeStrategy:
+    """``1.0/0.0``, and what is ours behind a comma: ``1.0/0.0,canary=1``."""
+    capacities, *extras = value.split(",")
+    least, over = map(float, capacities.split("/"))
+    ours = {name: int(number) for name, number in (extra.split(":") for extra in extras)}
+    return replace(UpgradeStrategy(least, over), **ours)
 
 
 def _unreachable(value: str) -> UnreachableStrategy:
@@ -317,17 +394,17 @@ def _with(app: App, settings: dict[str, str]) -> App:
 
 def _reply_text(reply: replies.Reply) -> str:
     if isinstance(reply, replies.Done):
-        return "accepted"
+        return " ".join(["accepted", *(f"(warning: {text})" for text in reply.warnings)])
     return f"refused: {reply.why.value}"
 
 
 def _notice_text(notice: Notice) -> Iterable[str]:
     if isinstance(notice, DeploymentStarted):
-        steps = [
-            " and ".join(f"{a.action.value} {a.app_id}" for a in s) for s in notice.deployment.steps
-        ]
+        steps = [" and ".join(f"{a.action.value} {a.app_id}" for a in s) for s in notice.plan.steps]
         yield f"deployment began: {', then '.join(steps)}"
     elif isinstance(notice, DeploymentEnded):
         yield f"deployment {notice.failure or 'succeeded'}"
+    elif isinstance(notice, DeploymentStepped):
+        yield f"deployment: step {notice.deployment.current_step} began"
     elif isinstance(notice, Remarked):
         yield f"{notice.level}: {notice.message}"

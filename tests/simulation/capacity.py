@@ -21,8 +21,9 @@ def check(
     state: State, before: Mapping[str, Instance], launches: Iterable[Launch], asked: set[str]
 ) -> None:
     """``asked``: instances that a command of this step names."""
-    for app_id in dict.fromkeys(launch.app.id for launch in launches):
-        _not_too_many(state.apps[app_id], list(state.instances_of.get(app_id, {}).values()))
+    # By the definition that is launched: until a deployment comes to an app, the one before.
+    for app_id, app in {launch.app.id: launch.app for launch in launches}.items():
+        _not_too_many(app, list(state.instances_of.get(app_id, {}).values()))
     stopped: dict[str, list[Instance]] = {}
     for old in before.values():
         new = state.instances.get(old.id)
@@ -66,8 +67,8 @@ def minimum(app: App) -> int:
 def _enough_left(state: State, app: App, stopped: list[Instance]) -> None:
     if all(current(app, instance) for instance in stopped):
         return
-    left = sum(serving(app, one) for one in state.instances_of.get(app.id, {}).values())
-    lost = sum(serving(app, one) for one in stopped)
+    left = sum(serving(state, one) for one in state.instances_of.get(app.id, {}).values())
+    lost = sum(serving(state, one) for one in stopped)
     if left < min(left + lost, minimum(app)):
         raise Violation(
             f"{app.id}: an upgrade stopped {lost} that served, {left} are left of at least "

@@ -63,7 +63,8 @@ class Client:
         self._open[self._token] = command
         self._may_remove[self._token] = _removes(command, view)
         if isinstance(command, CancelDeployment) and not command.force:
-            self._cancels[self._token] = view.deployments[command.deployment_id].before
+            deployment = view.deployments[command.deployment_id]
+            self._cancels[self._token] = view.plan(deployment).before
         process.ask(self._token, command)
 
     def _choose(self, view: State) -> Command | None:
@@ -154,8 +155,9 @@ class Client:
             self._grows(app)
             self._promised[app.id] = _Promise(app)
             self._known[(app.id, app.version)] = app
-            for others in self._may_remove.values():
-                others.discard(app.id)
+            # What was asked earlier no longer removes it; what was asked later still may.
+            for earlier in [others for other, others in self._may_remove.items() if other < token]:
+                earlier.discard(app.id)
         self._taken_back(self._cancels.pop(token, {}), reply)
         if isinstance(command, KillTasks):
             for instance in reply.instances:
@@ -192,7 +194,7 @@ class Client:
                     raise Violation(f"{app_id} was acknowledged and is not stored")
             elif app.version < promise.app.version:
                 raise Violation(f"{app_id} fell back to {app.version} from {promise.app.version}")
-            elif app.version == promise.app.version and app != promise.app:
+            elif app.version == promise.app.version and not _same(promise.app, app):
                 raise Violation(f"{app_id} is not what was acknowledged")
         for instance, forgotten in self._killed.values():
             self._check_kill(state, instance, forgotten=forgotten)
@@ -213,9 +215,14 @@ def _removes(command: Command, view: State) -> set[str]:
     if isinstance(command, ChangeApps):
         return {*command.removes}
     if isinstance(command, CancelDeployment) and not command.force:
-        before = view.deployments[command.deployment_id].before
+        before = view.plan(view.deployments[command.deployment_id]).before
         return {app_id for app_id, version in before.items() if not version}
     return set()
+
+
+def _same(promised: App, stored: App) -> bool:
+    """A cancelled upgrade marks the definition and leaves it otherwise as it is."""
+    return replace(promised, keep_old=False) == replace(stored, keep_old=False)
 
 
 def _told(reply: Reply) -> str:

@@ -32,8 +32,9 @@ def missing(process: Process, master: Master) -> list[str]:
         else:
             wrong += found
     for deployment in state.deployments.values():
-        if not waiting & {*deployment.affected}:
-            wrong.append(f"deployment {deployment.id} of {deployment.affected} does not end")
+        affected = state.plan(deployment).affected
+        if not waiting & {*affected}:
+            wrong.append(f"deployment {deployment.id} of {affected} does not end")
     wrong += [
         f"{instance.id} is {instance.condition}, {instance.goal}, {instance.kill_reason!r}"
         for instance in state.instances.values()
@@ -78,7 +79,7 @@ def _app(state: State, app: App, tasks: list[Task]) -> list[str]:
     by_task = {one.task_id: one for one in instances.values()}
     mine = [by_task[task.id] for task in tasks if task.id in by_task]
     fresh = [one for one in mine if oracle.current(app, one)]
-    serving = [one for one in instances.values() if oracle.serving(app, one)]
+    serving = [one for one in instances.values() if oracle.serving(state, one)]
     if len(mine) == len(fresh) == len(serving) == app.instances:
         return []
     counts = f"{len(mine)} tasks, {len(fresh)} of its configuration, {len(serving)} serving"
@@ -90,7 +91,7 @@ def _nothing_fits(state: State, app: App, master: Master) -> bool:
     instances = state.instances_of.get(app.id, {}).values()
     live = [one for one in instances if oracle.live(one)]
     wanted = [one for one in live if oracle.current(app, one) and one.goal is Goal.RUNNING]
-    if len(wanted) >= app.instances or not all(oracle.serving(app, one) for one in live):
+    if len(wanted) >= app.instances or not all(oracle.serving(state, one) for one in live):
         return False
     upgrading = len(live) > len(wanted)
     if upgrading and (len(live) >= most(app) or len(live) > minimum(app)):

@@ -47,11 +47,13 @@ def live(instance: Instance) -> bool:
 
 def current(app: App, instance: Instance) -> bool:
     """Whether it runs the app's present configuration."""
-    return instance.version >= app.last_config_change_at
+    return instance.config == app.config or app.keep_old
 
 
-def serving(app: App, instance: Instance) -> bool:
-    """Whether it does its work."""
+def serving(state: State, instance: Instance) -> bool:
+    """Whether it does its work, by the checks of the definition it was launched with."""
+    versions = state.versions_of.get(instance.app_id, {})
+    app = versions.get(instance.version) or state.apps[instance.app_id]
     checked = any(check.run_by_executor for check in app.health_checks)
     healthy = instance.healthy is True or (instance.healthy is None and not checked)
     return (

@@ -50,7 +50,15 @@ def test_port_mappings_mean_nothing_on_the_host_network() -> None:
     assert replace(BRIDGE, networks=(Network(),)).port_mappings == ()
 
 
-STAMPS = {"version", "last_scaling_at", "last_config_change_at", "instances"}
+STAMPS = {
+    "version",
+    "config",
+    "keep_old",
+    "suspended_from",
+    "last_scaling_at",
+    "last_config_change_at",
+    "instances",
+}
 CHANGED: dict[str, object] = {"executor": "//other", "networks": (), "tty": True}
 
 

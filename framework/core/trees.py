@@ -1,0 +1,83 @@
+"""The tree of groups: its records, its versions and its history.
+
+Every accepted change gives the root, and each group in or below which something changed, one
+version. The history is kept as changes taken in; an earlier tree is today's with the later ones
+taken back (``domain/groups.py``).
+"""
+
+from collections.abc import Iterable
+
+from framework.core.index import ancestors
+from framework.core.planning import Pair
+from framework.core.turn import Turn
+from framework.domain.groups import Group, TreeChange
+from framework.domain.records import replace
+from framework.domain.state import Kind, version_key
+
+ROOT = "/"
+
+
+def below(path: str, paths: Iterable[str]) -> list[str]:
+    """Those of the paths that lie below ``path``."""
+    prefix = path.rstrip("/") + "/"
+    return [one for one in paths if one.startswith(prefix)]
+
+
+def changed(
+    turn: Turn,
+    version: str,
+    pairs: Iterable[Pair],
+    groups: Iterable[Group],
+    removed: Iterable[str],
+) -> None:
+    """Store what a change made of the groups, and the change itself in the history."""
+    apps_before = {
+        (old or new).id: "" if old is None else old.version  # type: ignore[union-attr]  # one is there
+        for old, new in pairs
+        if old != new
+    }
+    stored = turn.world.state.groups
+    put = {group.id: replace(group, version=version) for group in groups}
+    gone = {path for top in removed for path in [top, *below(top, stored)] if path in stored}
+    gone -= put.keys()
+    if not apps_before and not gone and all(_same(put[path], stored.get(path)) for path in put):
+        return
+    touched = {
+        ROOT,
+        *put,
+        *(one for path in [*apps_before, *put, *gone] for one in ancestors(path)),
+    }
+    groups_before: dict[str, Group | None] = {}
+    for path in sorted(touched - gone):
+        before = stored.get(path)
+        groups_before[path] = before
+        now = put.get(path) or before or Group(path, version)
+        turn.put(Kind.GROUP, path, replace(now, version=version))
+    for path in sorted(gone):
+        groups_before[path] = stored.get(path)
+        turn.put(Kind.GROUP, path, None)
+    turn.put(Kind.TREE_CHANGE, version, TreeChange(version, apps_before, groups_before))
+    _forget_oldest(turn)
+
+
+def _same(group: Group, stored: Group | None) -> bool:
+    return stored is not None and replace(stored, version=group.version) == group
+
+
+def _forget_oldest(turn: Turn) -> None:
+    """Bound the history; with its last mention go the definitions of an app that is gone."""
+    changes = turn.world.state.tree_changes
+    while len(changes) > turn.policy.zk_max_versions:
+        oldest = changes[min(changes)]
+        turn.put(Kind.TREE_CHANGE, oldest.version, None)
+        for app_id in oldest.apps_before:
+            mentioned = any(app_id in change.apps_before for change in changes.values())
+            if not mentioned and app_id not in turn.world.state.apps:
+                for version in list(turn.world.state.versions_of.get(app_id, ())):
+                    turn.put(Kind.APP_VERSION, version_key(app_id, version), None)
+
+
+def ensure_root(turn: Turn, version: str) -> None:
+    """The root group always exists."""
+    if ROOT not in turn.world.state.groups:
+        turn.put(Kind.GROUP, ROOT, Group(ROOT, version))
