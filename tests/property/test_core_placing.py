@@ -2,9 +2,11 @@
 
 The core is driven through ``step`` alone. Each Accept is judged by an oracle that recounts
 everything from what it saw (``placing_oracle``), launch by launch in the order of launches.
+Scenarios are drawn by a seeded generator and not by strategies: what matters is that cramped,
+almost equal and contradictory cases are frequent, and small ones are easy to read anyway.
 """
 
-from dataclasses import dataclass
+import random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,181 +22,163 @@ from framework.domain.records import replace
 from tests.property.placing_oracle import HOME, Left, PlacingOracle
 from tests.unit.core.session import Session, launches, status_of
 
-ROLES = ("*", "dev")
-PORTS = range(31_000, 31_008)
-
-constraints = st.one_of(
-    st.tuples(st.just("@region"), st.just("LIKE"), st.sampled_from([".*", "away"])),
-    st.tuples(st.sampled_from(["hostname", "rack", "@zone"]), st.just("UNIQUE")),
-    st.tuples(st.sampled_from(["rack", "@zone", "size"]), st.sampled_from(["GROUP_BY", "CLUSTER"])),
-    st.tuples(st.just("rack"), st.just("GROUP_BY"), st.sampled_from(["2", "3"])),
-    st.tuples(st.sampled_from(["rack", "hostname"]), st.just("MAX_PER"), st.sampled_from("12")),
-    st.tuples(st.just("rack"), st.sampled_from(["CLUSTER", "IS"]), st.sampled_from(["r0", "r1"])),
-    st.tuples(st.just("size"), st.just("IS"), st.sampled_from(["1.0", "2"])),
-    st.tuples(
-        st.sampled_from(["rack", "hostname"]),
-        st.sampled_from(["LIKE", "UNLIKE"]),
-        st.sampled_from(["r[01]", ".*1"]),
-    ),
+CONSTRAINTS: tuple[tuple[str, ...], ...] = (
+    ("hostname", "UNIQUE"),
+    ("rack", "UNIQUE"),
+    ("@zone", "UNIQUE"),
+    ("rack", "GROUP_BY"),
+    ("rack", "GROUP_BY", "2"),
+    ("rack", "GROUP_BY", "3"),
+    ("@zone", "GROUP_BY"),
+    ("size", "GROUP_BY"),
+    ("rack", "CLUSTER"),
+    ("rack", "CLUSTER", "r1"),
+    ("size", "CLUSTER"),
+    ("rack", "MAX_PER", "1"),
+    ("rack", "MAX_PER", "2"),
+    ("hostname", "MAX_PER", "2"),
+    ("rack", "IS", "r0"),
+    ("size", "IS", "1.0"),
+    ("rack", "LIKE", "r[01]"),
+    ("rack", "UNLIKE", "r[01]"),
+    ("hostname", "LIKE", ".*[12]"),
+    ("@region", "LIKE", ".*"),
+    ("@region", "LIKE", "home|away"),
+    ("@zone", "MAX_PER", "2"),
 )
-few_constraints = st.lists(constraints, max_size=2).map(tuple)
-accepted_roles = st.sampled_from([("*",), ("dev",), ("*", "dev"), ("*", "dev")])
-wanted_ports = st.builds(
-    lambda fixed, dynamic: (*fixed, *[0] * dynamic),
-    st.lists(st.sampled_from(PORTS), max_size=2, unique=True),
-    st.integers(0, 2),
-)
+FREE = {"GPU_SCHEDULING_BEHAVIOR": "unrestricted"}
+# What apps are made of; a second app differs from the first in one or two of these.
+CHOICES: dict[str, list[object]] = {
+    "instances": [1, 2, 3, 5],
+    "cpus_millis": [0, 1, 100, 300, 500],
+    "mem_millis": [0, 32_000, 64_001],
+    "disk_millis": [*[0] * 5, 10_000],
+    "gpus": [*[0] * 9, 1],
+    "require_ports": [False, False, True],
+    "accepted_resource_roles": [*[("*",)] * 3, ("dev",), *[("*", "dev")] * 4],
+    "role": [*["*"] * 8, "dev"],
+    "labels": [{}, {}, {}, FREE],
+    "backoff_seconds": [0, 0, 10],
+    "unreachable_strategy": [UnreachableStrategy(disabled=True)],
+}
 
 
-def app_named(number: int) -> st.SearchStrategy[App]:
-    """An app of a few small instances."""
-    return st.builds(
-        App,
-        id=st.just(f"/app{number}"),
-        instances=st.integers(1, 5),
-        cpus_millis=st.sampled_from([0, 1, 100, 500, 999]),
-        mem_millis=st.sampled_from([0, 32_000, 64_001]),
-        disk_millis=st.sampled_from([0, 0, 10_000]),
-        gpus=st.sampled_from([0, 0, 0, 1]),
-        port_definitions=wanted_ports.map(lambda ports: tuple(map(PortDefinition, ports))),
-        require_ports=st.booleans(),
-        constraints=few_constraints,
-        accepted_resource_roles=accepted_roles,
-        role=st.sampled_from(["*", "*", "dev"]),
-        labels=st.sampled_from([{}, {}, {"GPU_SCHEDULING_BEHAVIOR": "unrestricted"}]),
-        backoff_seconds=st.sampled_from([0, 10]),
-        unreachable_strategy=st.just(UnreachableStrategy(disabled=True)),
-    )
+class Scenario:
+    """A cluster, its apps, and what is offered, all from one seed."""
 
+    def __init__(self, seed: int) -> None:
+        self.chance = random.Random(seed)
+        self.agents = [self._agent(number) for number in range(self.chance.randint(2, 5))]
+        self.apps = self._apps()
+        self.most_starting = self.chance.choice([1, 2, 64, 64])
+        self.rounds = self.chance.randint(1, 3)
 
-VARIED = ("constraints", "accepted_resource_roles", "role", "labels", "cpus_millis", "gpus")
-
-
-def varied(first: App, others: list[tuple[App, set[str]]]) -> tuple[App, ...]:
-    """Apps that differ from the first in few fields, so that needs are often almost equal."""
-    return (
-        first,
-        *(
-            replace(first, id=other.id, **{name: getattr(other, name) for name in names})
-            for other, names in others
-        ),
-    )
-
-
-variations = st.sets(st.sampled_from(VARIED), max_size=2)
-several_apps = st.integers(0, 2).flatmap(
-    lambda more: st.builds(
-        varied,
-        app_named(0),
-        st.tuples(*[st.tuples(app_named(n), variations) for n in range(1, more + 1)]).map(list),
-    )
-)
-
-
-def agent_named(number: int) -> st.SearchStrategy[Agent]:
-    """An agent: perhaps with a rack, a size, a fault domain."""
-    racks = st.sampled_from([None, "r0", "r1", "r2"])
-    sizes = st.sampled_from([None, 1.0, 2.0])
-    domains = st.sampled_from([(None, None), (HOME, "z0"), (HOME, "z1"), ("away", "z2")])
-
-    def made(rack: str | None, size: float | None, domain: tuple[str | None, str | None]) -> Agent:
+    def _agent(self, number: int) -> Agent:
+        pick = self.chance.choice
+        rack, size = pick([None, *["r0", "r1", "r2"] * 3]), pick([None, 1.0, 1.0, 2.0])
         attributes = [Attribute("rack", text=rack)] if rack else []
         attributes += [Attribute("size", scalar=size)] if size else []
-        return Agent(f"a{number}", f"host{number}", tuple(attributes), *domain)
+        region, zone = pick([(None, None), *[(HOME, "z0"), (HOME, "z1")] * 4, ("away", "z2")])
+        return Agent(f"a{number}", f"host{number}", tuple(attributes), region, zone)
 
-    return st.builds(made, racks, sizes, domains)
+    def _apps(self) -> list[App]:
+        first = replace(
+            App(id="/app0"),
+            port_definitions=self._ports(),
+            constraints=self._constraints(),
+            **{name: self.chance.choice(values) for name, values in CHOICES.items()},
+        )
+        others = [
+            replace(first, id=f"/app{number}", **self._changes())
+            for number in range(1, self.chance.randint(1, 3))
+        ]
+        return [first, *others]
+
+    def _changes(self) -> dict[str, object]:
+        names = self.chance.sample([*CHOICES, "constraints", "constraints", "ports"], 2)
+        changes = {name: self.chance.choice(CHOICES[name]) for name in names if name in CHOICES}
+        if "constraints" in names:
+            changes["constraints"] = self._constraints()
+        if "ports" in names:
+            changes["port_definitions"] = self._ports()
+        return changes
+
+    def _constraints(self) -> tuple[tuple[str, ...], ...]:
+        return tuple(self.chance.sample(CONSTRAINTS, self.chance.choice([0, 0, 1, 1, 2])))
+
+    def _ports(self) -> tuple[PortDefinition, ...]:
+        fixed = self.chance.sample(range(31_000, 31_008), self.chance.choice([0, 0, 0, 1, 2]))
+        wanted = [*fixed, *[0] * self.chance.choice([0, 0, 0, 1, 2])]
+        self.chance.shuffle(wanted)
+        return tuple(map(PortDefinition, wanted))
+
+    def offers(self, number: int, now_ms: int) -> list[Offer]:
+        """The offers of one round; an agent may have several."""
+        return [self._offer(f"o{number}-{n}", now_ms) for n in range(self.chance.randint(1, 6))]
+
+    def _offer(self, offer_id: str, now_ms: int) -> Offer:
+        pick = self.chance.choice
+        entries = [
+            self._entry("cpus", [300, 500, 750, 2_000, 4_000]),
+            self._entry("mem", [64_001, 256_000, 512_000, 512_000]),
+        ]
+        entries += [
+            self._entry(pick(["cpus", "mem", "disk"]), [1, 99, 10_000, 40_000])
+            for _ in range(self.chance.randint(0, 4))
+        ]
+        if self.chance.random() < 0.1:
+            entries.append(self._entry("gpus", [1_000, 2_000]))
+        self.chance.shuffle(entries)
+        ports = [((31_000, 31_001), (31_003, 31_003)), ((31_004, 31_006),)]
+        entries += [replace(self._entry("ports", [0]), ranges=ranges) for ranges in ports]
+        closing = self.chance.random() < 0.1
+        return Offer(
+            offer_id,
+            pick(self.agents),
+            pick([*["*"] * 8, "dev"]),
+            tuple(entries),
+            unavailable_from_ms=now_ms - 1 if closing else None,
+        )
+
+    def _entry(self, name: str, amounts: list[int]) -> OfferResource:
+        role = self.chance.choice(["*"] * 7 + ["dev"])
+        plain = self.chance.random() < 0.95
+        return OfferResource(name, self.chance.choice(amounts), role=role, plain=plain)
 
 
-# Entry by entry: name, thousandths, role, whether it may be taken as an ordinary resource.
-scalar_entries = st.one_of(
-    st.tuples(st.just("cpus"), st.sampled_from([0, 1, 100, 750, 2_000])),
-    st.tuples(st.just("mem"), st.sampled_from([16_000, 64_001, 256_000])),
-    st.tuples(st.sampled_from(["disk", "mem"]), st.sampled_from([5_000, 40_000])),
-    st.tuples(st.sampled_from(["gpus", "cpus"]), st.sampled_from([1_000, 2_000])),
-)
-entry_marks = st.tuples(st.sampled_from(ROLES), st.sampled_from([True, True, True, False]))
-
-
-@dataclass(frozen=True)
-class Bundle:
-    """What an offer is made of; its agent and ports are settled with the others' of its round."""
-
-    agent: int
-    role: str
-    scalars: list[tuple[tuple[str, int], tuple[str, bool]]]
-    port_marks: tuple[str, bool]
-    closing: bool
-
-
-bundles = st.builds(
-    Bundle,
-    agent=st.integers(0, 3),
-    role=st.sampled_from(["*", "*", "dev"]),
-    scalars=st.lists(st.tuples(scalar_entries, entry_marks), min_size=2, max_size=8),
-    port_marks=entry_marks,
-    closing=st.sampled_from([False, False, False, False, True]),
-)
-# What happens to an instance after a round, by number.
-happenings = st.lists(
-    st.tuples(st.integers(0, 9), st.sampled_from(["RUNNING", "FAILED", "KILLED", "UNREACHABLE"])),
-    max_size=4,
-)
-rounds = st.lists(
-    st.tuples(st.lists(bundles, min_size=1, max_size=5), happenings), min_size=1, max_size=3
-)
-
-
-def offer_of(bundle: Bundle, offer_id: str, agents: list[Agent], now_ms: int) -> Offer:
-    """Ports stand in two entries, the second perhaps of another role or not plain."""
-    scalars = [OfferResource(*what, role=r, plain=p) for what, (r, p) in bundle.scalars]
-    role, plain = bundle.port_marks
-    return Offer(
-        offer_id,
-        agents[bundle.agent % len(agents)],
-        bundle.role,
-        (
-            *scalars,
-            OfferResource("ports", ranges=((31_000, 31_001), (31_003, 31_003))),
-            OfferResource("ports", ranges=((31_004, 31_006),), role=role, plain=plain),
-        ),
-        unavailable_from_ms=now_ms - 1 if bundle.closing else None,
-    )
-
-
-@settings(max_examples=300)
-@given(
-    several_apps,
-    st.integers(1, 4).flatmap(lambda n: st.tuples(*[agent_named(i) for i in range(n)])),
-    rounds,
-    st.sampled_from([1, 2, 64]),
-    st.integers(0, 99),
-)
-def test_every_launch_is_right_and_nothing_waits_that_fits(
-    apps: tuple[App, ...],
-    agents: tuple[Agent, ...],
-    script: list[tuple[list[Bundle], list[tuple[int, str]]]],
-    most_starting: int,
-    position: int,
-) -> None:
+@settings(max_examples=1_000)
+@given(st.integers(0, 2**32))
+def test_every_launch_is_right_and_nothing_waits_that_fits(seed: int) -> None:
+    scenario = Scenario(seed)
     session = Session(
-        Policy(max_launches_per_agent=most_starting),
-        chance=lambda most: position % most,
+        Policy(max_launches_per_agent=scenario.most_starting),
+        chance=scenario.chance.randrange,
         connected=False,
     )
     session.step(Started())
     session.connect(HOME)
-    session.put(*apps)
-    oracle = PlacingOracle(list(session.state.apps.values()), most_starting)
+    session.put(*scenario.apps)
+    oracle = PlacingOracle(list(session.state.apps.values()), scenario.most_starting)
     delayed: set[str] = set()
-    for number, (made_of, happened) in enumerate(script):
-        offers = [
-            offer_of(bundle, f"o{number}-{place}", list(agents), session.now_ms)
-            for place, bundle in enumerate(made_of)
-        ]
+    for number in range(scenario.rounds):
+        offers = scenario.offers(number, session.now_ms)
         judge(oracle, session.offer(*offers), offers, delayed)
         assert not session.world.offers
-        for which, state in happened:
-            happen(session, oracle, delayed, which, state)
+        for _ in range(scenario.chance.randint(0, 4)):
+            befall(scenario.chance, session, oracle, delayed)
+
+
+def test_the_scenarios_are_worth_judging() -> None:
+    placed = waiting = 0
+    for seed in range(200):
+        scenario = Scenario(seed)
+        session = Session(chance=scenario.chance.randrange)
+        session.connect(HOME)
+        session.put(*scenario.apps)
+        placed += len(launches(session.offer(*scenario.offers(0, session.now_ms))))
+        waiting += sum(demand.wanted for demand in session.world.demand.values())
+    assert placed > 300
+    assert waiting > 300
 
 
 def judge(oracle: PlacingOracle, decided: Step, offers: list[Offer], delayed: set[str]) -> None:
@@ -220,14 +204,15 @@ def judge(oracle: PlacingOracle, decided: Step, offers: list[Offer], delayed: se
     assert all(accept.launches and len(accept.offer_ids) == 1 for accept in accepts)
 
 
-def happen(
-    session: Session, oracle: PlacingOracle, delayed: set[str], which: int, state: str
+def befall(
+    chance: random.Random, session: Session, oracle: PlacingOracle, delayed: set[str]
 ) -> None:
-    """Something befalls one of the instances that live."""
+    """Something happens to one of the instances that live."""
     living = [id_ for id_, placed in oracle.placed.items() if placed.condition != "ended"]
     if not living:
         return
-    instance = session.state.instances[living[which % len(living)]]
+    instance = session.state.instances[chance.choice(living)]
+    state = chance.choice(["RUNNING", "RUNNING", "FAILED", "KILLED", "UNREACHABLE"])
     session.step(status_of(instance, TaskState(f"TASK_{state}")))
     placed = oracle.placed[instance.id]
     placed.condition = state.lower() if state in ("RUNNING", "UNREACHABLE") else "ended"
