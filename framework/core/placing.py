@@ -118,7 +118,7 @@ class Chooser:
         """How many instances are in these groups already: the smallest goes first."""
         counts = self._index.counts
         return tuple(
-            counts[check.field].get(value)
+            counts.get(check.field, NOTHING_COUNTED).get(value)
             for check, value in zip(self._groups, values, strict=True)
         )
 

@@ -148,8 +148,16 @@ def test_the_history_is_bounded_and_the_newest_stay() -> None:
     made = [session.put(replace(WEB, instances=n), force=True).version for n in range(6)]
     assert sorted(session.state.versions_of["/web"]) == made[-3:]
     assert session.state.versions_of["/web"][made[-2]].instances == 4
+
+
+def test_the_definitions_of_a_removed_app_go_with_its_last_mention_in_the_history() -> None:
+    session = Session(Policy(zk_max_versions=3))
+    session.put(WEB)
     session.ask(ChangeApps(removes=("/web",), force=True))
-    assert session.state.versions_of == {}
+    for number in range(3):
+        assert "/web" in session.state.versions_of, "a revert could still ask for it"
+        session.put(replace(WEB, id="/other", instances=number), force=True)
+    assert "/web" not in session.state.versions_of
 
 
 # -- which puts are refused --------------------------------------------------------------------
@@ -232,5 +240,4 @@ def test_removing_stops_every_instance_and_forgets_all_about_the_app() -> None:
     assert all(one.goal is Goal.DECOMMISSIONED for one in session.instances())
     session.step(*(status_of(one, TaskState.KILLED) for one in session.instances()))
     assert session.instances() == []
-    assert session.state.versions_of == {}
     assert session.world.apps == {}
