@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 from api.options import ApiOptions
 from api.server import ApiServer
+from cli.exported import driver_metrics, probe_metrics
 from cli.flags import read
 from cli.patterns import linear_full_match
 from framework.core.policy import Policy
@@ -52,26 +53,35 @@ class Service:
             url = f"http://{api_options.http_address}:{api_options.http_port}"
             mesos_options = replace(mesos_options, webui_url=url)
         self._options = (mesos_options, api_options, read(Policy, values))
+        driver = HttpDriver(mesos_options)
+        prober = AsyncProber(read(HealthOptions, values), on_failure=self._end)
         store = open_store(store_url)
         self.scheduler = RunningScheduler(
             store,
-            HttpDriver(mesos_options),
-            AsyncProber(read(HealthOptions, values), on_failure=self._end),
+            driver,
+            prober,
             self._options[2],
             linear_full_match,
             on_end=self._end,
         )
+        self.scheduler.exported.add(lambda: driver_metrics(driver.counts))
+        self.scheduler.exported.add(lambda: probe_metrics(prober.counts))
         self.api = ApiServer(self.scheduler, api_options, linear_full_match)
 
     def start(self) -> None:
-        """Serve the API, then decide and subscribe."""
+        """Serve the API, then decide and subscribe. From now on an exception that nobody
+        catches, in whatever thread, ends the process."""
+        threading.excepthook = self._thread_died
         self.api.start()
         mesos_options, api_options, policy = self._options
         host = mesos_options.hostname or api_options.http_address
         self.scheduler.facts = Facts(
             leader=f"{host}:{self.api.port}",
             version=version("stayer"),
-            settings=asdict(policy) | asdict(api_options) | asdict(mesos_options),
+            settings=asdict(policy)
+            | asdict(api_options)
+            | asdict(mesos_options)
+            | {"http_port": self.api.port},
         )
         self.scheduler.start()
 
@@ -107,6 +117,9 @@ class Service:
     def exit_code(self) -> int:
         """What the process should exit with."""
         return self.why.exit_code if isinstance(self.why, Halt) else 0
+
+    def _thread_died(self, died: threading.ExceptHookArgs) -> None:
+        self._end(died.exc_value or RuntimeError(f"thread {died.thread} ended"))
 
     def _end(self, why: BaseException | Halt) -> None:
         if isinstance(why, Halt):

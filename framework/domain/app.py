@@ -249,14 +249,21 @@ class App(Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
 
 def same_configuration(one: App, other: App) -> bool:
     """Whether going from one to the other needs no restart: equal but for the count, the
-    server's own stamps, and what Marathon does not compare."""
-    neutral = {
-        "version": "",
-        "config": "",
-        "keep_old": False,
-        "suspended_from": 0,
-        "last_scaling_at": "",
-        "last_config_change_at": "",
-        "instances": 0,
-    }
-    return replace(one, **neutral) == replace(other, **neutral)
+    server's own stamps, and the order of what has none (constraints, checks, dependencies)."""
+    return _configuration(one) == _configuration(other)
+
+
+def _configuration(app: App) -> App:
+    return replace(
+        app,
+        version="",
+        config="",
+        keep_old=False,
+        suspended_from=0,
+        last_scaling_at="",
+        last_config_change_at="",
+        instances=0,
+        constraints=tuple(sorted(app.constraints)),
+        dependencies=tuple(sorted(app.dependencies)),
+        health_checks=tuple(sorted(app.health_checks, key=repr)),
+    )

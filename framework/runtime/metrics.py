@@ -5,7 +5,7 @@ measured twice, and a scrape costs the deciding thread nothing.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -29,8 +29,13 @@ class Metrics(Collector):
         self._view = view
         self._loop = loop
         self._pipeline = pipeline
+        self._others: list[Callable[[], Iterable[Metric]]] = []
         self._registry = CollectorRegistry()
         self._registry.register(self)
+
+    def add(self, collect: Callable[[], Iterable["Metric"]]) -> None:
+        """Export another part's metrics too."""
+        self._others.append(collect)
 
     def text(self) -> bytes:
         """The exposition text."""
@@ -40,6 +45,8 @@ class Metrics(Collector):
         """Every metric, read now."""
         yield from self._state()
         yield from self._work()
+        for collect in self._others:
+            yield from collect()
 
     def _state(self) -> Iterator["Metric"]:
         view = self._view

@@ -87,7 +87,7 @@ class RunningScheduler:
             fatal=self._end,
         )
         self.pipeline.on_start = self.loop.never_wait_here
-        self._metrics = Metrics(self.view, self.loop, self.pipeline)
+        self.exported = Metrics(self.view, self.loop, self.pipeline)
 
     def start(self) -> None:
         """Decide, carry out, and subscribe to Mesos."""
@@ -138,7 +138,7 @@ class RunningScheduler:
 
     def metrics(self) -> bytes:
         """See the Protocol."""
-        return self._metrics.text()
+        return self.exported.text()
 
     def _load(self) -> State:
         state = State()

@@ -59,7 +59,14 @@ STAMPS = {
     "last_config_change_at",
     "instances",
 }
-CHANGED: dict[str, object] = {"executor": "//other", "networks": (), "tty": True}
+CHANGED: dict[str, object] = {
+    "executor": "//other",
+    "networks": (),
+    "tty": True,
+    "constraints": (("rack", "UNIQUE"),),
+    "dependencies": ("/db",),
+    "health_checks": (HealthCheck("TCP"),),
+}
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(App)])
@@ -67,6 +74,20 @@ def test_whether_a_change_needs_a_restart(name: str) -> None:
     value = getattr(HOST, name)
     other = CHANGED.get(name, ("changed", value))
     assert same_configuration(HOST, replace(HOST, **{name: other})) is (name in STAMPS)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("constraints", (("rack", "UNIQUE"), ("hostname", "MAX_PER", "2"))),
+        ("dependencies", ("/db", "/cache")),
+        ("health_checks", (HealthCheck("TCP"), HealthCheck("HTTP"))),
+    ],
+)
+def test_the_order_of_what_has_none_needs_no_restart(name: str, values: tuple[object, ...]) -> None:
+    turned = replace(HOST, **{name: values[::-1]})
+    assert same_configuration(replace(HOST, **{name: values}), turned)
+    assert not same_configuration(HOST, turned)
 
 
 @pytest.mark.parametrize(
