@@ -5,121 +5,49 @@ JSON objects whose outer shape is checked here and whose fields are the caller's
 needs nothing of the scheduler, so it works from another machine, and against Marathon too.
 """
 
-import base64
-import ssl
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from collections.abc import Callable, Sequence
+from urllib.parse import quote
 
-import msgspec
-import urllib3
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    NewConnectionError,
-    SSLError,
+from api.transport import (
+    DEFAULT_MAX_ANSWER_BYTES,
+    DEFAULT_TIMEOUT_SECONDS,
+    BadAnswerError,
+    ClientError,
+    ConflictError,
+    Credentials,
+    InvalidError,
+    JsonObject,
+    NotFoundError,
+    OutcomeUnknownError,
+    Query,
+    RefusedError,
+    Transport,
+    UnauthorizedError,
+    UnavailableError,
+    UnreachableError,
 )
 
-JsonObject = dict[str, Any]
-Query = Mapping[str, str | Sequence[str]]
+__all__ = [
+    "DEFAULT_TIMEOUT_SECONDS",
+    "DEFAULT_URL",
+    "BadAnswerError",
+    "Client",
+    "ClientError",
+    "ConflictError",
+    "Credentials",
+    "InvalidError",
+    "JsonObject",
+    "NotFoundError",
+    "OutcomeUnknownError",
+    "Query",
+    "RefusedError",
+    "UnauthorizedError",
+    "UnavailableError",
+    "UnreachableError",
+]
 
 DEFAULT_URL = "http://127.0.0.1:8080"
-DEFAULT_TIMEOUT_SECONDS = 30.0
-MAX_CONNECT_SECONDS = 5.0
-DEFAULT_MAX_ANSWER_BYTES = 256 * 1024 * 1024
-_MAX_ERROR_BYTES = 1024 * 1024
-_PIECE_BYTES = 256 * 1024
-_MAX_URLS = 16
-_MAX_TEXT_CHARACTERS = 500
 _BAD_SEGMENTS = frozenset({"", ".", ".."})
-_JSON_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
-
-class ClientError(Exception):
-    """Whatever kept a call from its answer; the text is fit for people."""
-
-
-class UnreachableError(ClientError):
-    """No URL could be connected to: nothing was sent. ``causes`` maps each URL to why."""
-
-    def __init__(self, causes: Mapping[str, str]) -> None:
-        self.causes = dict(causes)
-        super().__init__("; ".join(f"{url}: {why}" for url, why in self.causes.items()))
-
-
-class OutcomeUnknownError(ClientError):
-    """The request went out, but its answer did not come: the change may have been made."""
-
-
-class BadAnswerError(ClientError):
-    """The answer is not what this API answers: too large, no JSON, or of another shape."""
-
-
-class RefusedError(ClientError):
-    """The API answered with an error, in Marathon's form.
-
-    ``details`` are (path, error) pairs of bad input; ``deployment_ids`` those in the way.
-    """
-
-    def __init__(
-        self,
-        status: int,
-        message: str,
-        details: Sequence[tuple[str, str]] = (),
-        deployment_ids: Sequence[str] = (),
-    ) -> None:
-        self.status = status
-        self.message = message
-        self.details = tuple(details)
-        self.deployment_ids = tuple(deployment_ids)
-        super().__init__(message)
-
-
-class InvalidError(RefusedError):
-    """400, 422: the input is wrong; ``details`` name each field."""
-
-
-class UnauthorizedError(RefusedError):
-    """401: the API wants (other) credentials."""
-
-
-class NotFoundError(RefusedError):
-    """404: no such app, task, deployment or path."""
-
-
-class ConflictError(RefusedError):
-    """409: it exists already, or ``deployment_ids`` hold it."""
-
-
-class UnavailableError(RefusedError):
-    """502, 503, 504: not ready, no leader, or too busy."""
-
-
-_ERRORS: dict[int, type[RefusedError]] = {
-    400: InvalidError,
-    401: UnauthorizedError,
-    404: NotFoundError,
-    409: ConflictError,
-    422: InvalidError,
-    502: UnavailableError,
-    503: UnavailableError,
-    504: UnavailableError,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """HTTP Basic; the password stays out of every text made from this."""
-
-    user: str
-    password: str = field(repr=False)
-
-    def header(self) -> str:
-        """The value of the Authorization header."""
-        return "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
 
 
 class Client:
@@ -137,29 +65,27 @@ class Client:
         credentials: Credentials | None = None,
         ca_file: str | None = None,
         max_answer_bytes: int = DEFAULT_MAX_ANSWER_BYTES,
+        on_warning: Callable[[str], None] | None = None,
     ) -> None:
-        """``timeout_seconds`` bounds each attempt as a whole. ValueError for an unusable URL."""
-        if not 1 <= len(urls) <= _MAX_URLS:
-            raise ValueError(f"between 1 and {_MAX_URLS} URLs, not {len(urls)}")
-        self._urls = tuple(_checked_url(url) for url in urls)
-        self._preferred = 0
-        self._timeout_seconds = timeout_seconds
-        self._max_answer_bytes = max_answer_bytes
-        self._headers = {"Accept": "application/json", "User-Agent": "stayer-client"}
-        if credentials is not None:
-            self._headers["Authorization"] = credentials.header()
-        context = ssl.create_default_context(cafile=ca_file) if ca_file else None
-        self._pool = urllib3.PoolManager(retries=False, ssl_context=context)
+        """``timeout_seconds`` bounds each attempt as a whole; ``on_warning`` is given each
+        warning that comes with an answer. ValueError for an unusable URL."""
+        self._transport = Transport(
+            urls,
+            timeout_seconds=timeout_seconds,
+            credentials=credentials,
+            ca_file=ca_file,
+            max_answer_bytes=max_answer_bytes,
+            on_warning=on_warning,
+        )
 
     @property
     def urls(self) -> tuple[str, ...]:
         """The URLs, the one to be asked first in front."""
-        first = self._preferred
-        return self._urls[first:] + self._urls[:first]
+        return self._transport.urls
 
     def close(self) -> None:
         """Close idle connections."""
-        self._pool.clear()
+        self._transport.close()
 
     # Apps
 
@@ -176,15 +102,34 @@ class Client:
         return _object(self.send("POST", "/v2/apps", definition, _flags(force=force)))
 
     def replace_app(
-        self, app_id: str, definition: JsonObject, *, force: bool = False
+        self, app_id: str, definition: JsonObject, *, force: bool = False, dry_run: bool = False
     ) -> JsonObject:
-        """Create the app or put this whole definition in its place: {version, deploymentId}."""
-        query = {"partialUpdate": "false", **_flags(force=force)}
+        """Create the app or put this whole definition in its place: {version, deploymentId}, or
+        with ``dry_run`` the {steps} that it would take."""
+        query = {"partialUpdate": "false", **_flags(force=force, dryRun=dry_run)}
         return _object(self.send("PUT", _app_path(app_id), definition, query))
 
-    def update_app(self, app_id: str, change: JsonObject, *, force: bool = False) -> JsonObject:
-        """Change the given fields of an app that exists: {version, deploymentId}."""
-        return _object(self.send("PATCH", _app_path(app_id), change, _flags(force=force)))
+    def update_app(
+        self, app_id: str, change: JsonObject, *, force: bool = False, dry_run: bool = False
+    ) -> JsonObject:
+        """Change the given fields of an app that exists: {version, deploymentId}, or with
+        ``dry_run`` the {steps} that it would take."""
+        query = _flags(force=force, dryRun=dry_run)
+        return _object(self.send("PATCH", _app_path(app_id), change, query))
+
+    def rollback_app(
+        self, app_id: str, version: str, *, force: bool = False, dry_run: bool = False
+    ) -> JsonObject:
+        """Put the stored definition of that version in the app's place; as ``update_app``."""
+        return self.update_app(app_id, {"version": version}, force=force, dry_run=dry_run)
+
+    def app_versions(self, app_id: str) -> list[str]:
+        """The versions there are definitions of, the newest first."""
+        return sorted(_texts(self.get(_app_path(app_id) + "/versions"), "versions"), reverse=True)
+
+    def app_version(self, app_id: str, version: str) -> JsonObject:
+        """The definition that an app had."""
+        return _object(self.get(f"{_app_path(app_id)}/versions/{quote(version, safe='')}"))
 
     def scale_app(self, app_id: str, instances: int, *, force: bool = False) -> JsonObject:
         """Want so many instances: {version, deploymentId}."""
@@ -200,6 +145,38 @@ class Client:
         left out, Marathon takes it for true."""
         query = {"force": "true" if force else "false"}
         return _object(self.send("DELETE", _app_path(app_id), None, query))
+
+    def suspend_app(self, app_id: str, *, force: bool = False) -> JsonObject:
+        """Run no instance, and remember how many there were: {version, deploymentId}."""
+        path = f"/v3/apps{_id_path(app_id)}/suspend"
+        return _object(self.send("POST", path, None, _flags(force=force)))
+
+    def resume_app(self, app_id: str, *, force: bool = False) -> JsonObject:
+        """Run as many instances as before it was suspended: {version, deploymentId}."""
+        path = f"/v3/apps{_id_path(app_id)}/resume"
+        return _object(self.send("POST", path, None, _flags(force=force)))
+
+    # Groups; "/" is the root
+
+    def get_group(self, group_id: str = "/", *, query: Query | None = None) -> JsonObject:
+        """A group with the groups and apps below it; ``query``: embed."""
+        return _object(self.get(_group_path(group_id), query))
+
+    def update_group(
+        self, group_id: str, change: JsonObject, *, force: bool = False, dry_run: bool = False
+    ) -> JsonObject:
+        """Create a group or make it as this says: {version, deploymentId}, or with ``dry_run``
+        the {steps} that it would take. Lists of apps and groups that are given are whole."""
+        query = _flags(force=force, dryRun=dry_run)
+        return _object(self.send("PUT", _group_path(group_id), change, query))
+
+    def delete_group(self, group_id: str, *, force: bool = False) -> JsonObject:
+        """Remove a group and all below it: {version, deploymentId}."""
+        return _object(self.send("DELETE", _group_path(group_id), None, _flags(force=force)))
+
+    def group_versions(self, group_id: str) -> list[str]:
+        """The versions that the group can be rolled back to, the newest first."""
+        return sorted(_texts(self.get(_group_path(group_id) + "/versions")), reverse=True)
 
     # Tasks
 
@@ -245,8 +222,23 @@ class Client:
         self.send("DELETE", f"/v2/queue{_id_path(app_id)}/delay")
 
     def list_deployments(self) -> list[JsonObject]:
-        """Changes under way."""
-        return _objects(self.get("/v2/deployments"))
+        """Changes under way, each with what serves so far. A scheduler without that page
+        (Marathon) tells only of their steps."""
+        try:
+            answer = self.get("/v3/deployments")
+        except RefusedError as error:
+            if not _is_unknown_page(error):
+                raise
+            answer = self.get("/v2/deployments")
+        return _objects(answer)
+
+    def pause_deployment(self, deployment_id: str) -> None:
+        """Replace nothing more until it is resumed."""
+        self.send("POST", f"/v3/deployments/{quote(deployment_id, safe='')}/pause")
+
+    def resume_deployment(self, deployment_id: str) -> None:
+        """End a pause; canaries are promoted by it."""
+        self.send("POST", f"/v3/deployments/{quote(deployment_id, safe='')}/resume")
 
     def cancel_deployment(self, deployment_id: str, *, force: bool = False) -> JsonObject:
         """Take a change back by a new deployment (its {version, deploymentId}), or with
@@ -286,145 +278,12 @@ class Client:
 
         Raises UnreachableError, OutcomeUnknownError, BadAnswerError or RefusedError.
         """
-        changes = method != "GET"
-        target = path + ("?" + urlencode(query, doseq=True) if query else "")
-        content = None if body is None else msgspec.json.encode(body)
-        causes: dict[str, str] = {}
-        unavailable: UnavailableError | None = None
-        for url in self.urls:
-            try:
-                answer = self._attempt(method, url, target, content)
-            except _NotSentError as error:
-                causes[url] = str(error)
-            except _CutOffError as error:
-                if changes:
-                    raise OutcomeUnknownError(f"{url}: {error}") from error
-                causes[url] = str(error)
-            except UnavailableError as error:
-                if changes:
-                    raise
-                unavailable = error
-            else:
-                self._preferred = self._urls.index(url)
-                return answer
-        if unavailable is not None:
-            raise unavailable
-        raise UnreachableError(causes)
-
-    def _attempt(self, method: str, url: str, target: str, content: bytes | None) -> object:
-        deadline = time.monotonic() + self._timeout_seconds
-        headers = dict(self._headers)
-        if content is not None:
-            headers["Content-Type"] = "application/json"
-        connect = min(MAX_CONNECT_SECONDS, self._timeout_seconds)
-        with _transport_errors():
-            response = self._pool.request(
-                method,
-                url + target,
-                body=content,
-                headers=headers,
-                timeout=urllib3.Timeout(connect=connect, read=self._timeout_seconds),
-                redirect=False,
-                preload_content=False,
-            )
-            failed = response.status >= 300
-            limit = _MAX_ERROR_BYTES if failed else self._max_answer_bytes
-            try:
-                content = _read(response, limit, deadline)
-            except BaseException:
-                response.close()
-                raise
-        response.release_conn()
-        if failed:
-            raise _refusal(response.status, response.reason or "", content)
-        return _decoded(content)
-
-
-class _NotSentError(Exception):
-    """No connection: the request did not leave."""
-
-
-class _CutOffError(Exception):
-    """The request left (or may have), and the answer did not come whole or in time."""
-
-
-@contextmanager
-def _transport_errors() -> Iterator[None]:
-    try:
-        yield
-    except (NewConnectionError, ConnectTimeoutError, SSLError) as error:
-        raise _NotSentError(_plain(error)) from error
-    except (HTTPError, OSError) as error:
-        raise _CutOffError(_plain(error)) from error
-
-
-def _plain(error: Exception) -> str:
-    """The innermost cause, in the words of the operating system where it has some."""
-    cause: BaseException = error
-    while cause.__cause__ is not None or cause.__context__ is not None:
-        cause = cause.__cause__ or cause.__context__ or cause
-    if isinstance(cause, OSError) and cause.strerror:
-        return cause.strerror[:_MAX_TEXT_CHARACTERS]
-    return (str(cause) or type(cause).__name__)[:_MAX_TEXT_CHARACTERS]
-
-
-def _read(response: urllib3.BaseHTTPResponse, limit: int, deadline: float) -> bytes:
-    """The whole body; BadAnswerError beyond ``limit`` bytes, _CutOffError past the deadline."""
-    pieces: list[bytes] = []
-    size = 0
-    while piece := response.read1(_PIECE_BYTES):
-        size += len(piece)
-        if size > limit:
-            raise BadAnswerError(f"the answer has more than {limit} bytes")
-        if time.monotonic() > deadline:
-            raise _CutOffError("the answer took too long")
-        pieces.append(piece)
-    return b"".join(pieces)
+        return self._transport.send(method, path, body, query)
 
 
 def _is_unknown_page(error: RefusedError) -> bool:
     """Whether there is no such page; the last releases of Marathon say so with a 500."""
     return error.status == 404 or (error.status == 500 and error.message == "URI not found")
-
-
-def _decoded(content: bytes) -> object:
-    if not content.strip():
-        return None
-    try:
-        return msgspec.json.decode(content)
-    except _JSON_ERRORS as error:
-        raise BadAnswerError(f"the answer is not JSON ({error}): is this a Stayer URL?") from error
-
-
-def _refusal(status: int, reason: str, content: bytes) -> RefusedError:
-    """The error in the answer, whatever shape it has."""
-    try:
-        body = msgspec.json.decode(content)
-    except _JSON_ERRORS:
-        body = None
-    if not isinstance(body, dict):
-        body = {}
-    message = body.get("message")
-    if not isinstance(message, str):
-        message = reason or f"HTTP status {status}"
-    deployments = body.get("deployments")
-    ids = [
-        entry["id"]
-        for entry in (deployments if isinstance(deployments, list) else [])
-        if isinstance(entry, dict) and isinstance(entry.get("id"), str)
-    ]
-    return _ERRORS.get(status, RefusedError)(status, message, _details(body.get("details")), ids)
-
-
-def _details(details: object) -> list[tuple[str, str]]:
-    """(path, error) pairs of Marathon's details: a list of {path, errors}, or a plain text."""
-    if isinstance(details, str):
-        return [("/", details)]
-    pairs: list[tuple[str, str]] = []
-    for entry in details if isinstance(details, list) else []:
-        if isinstance(entry, dict) and isinstance(errors := entry.get("errors"), list):
-            pairs.extend((str(entry.get("path", "/")), str(error)) for error in errors)
-    return pairs
 
 
 def _object(answer: object, name: str | None = None) -> JsonObject:
@@ -443,6 +302,14 @@ def _objects(answer: object, name: str | None = None) -> list[JsonObject]:
     return found
 
 
+def _texts(answer: object, name: str | None = None) -> list[str]:
+    """The same for a list of texts."""
+    found = _member(answer, name)
+    if not isinstance(found, list) or not all(isinstance(entry, str) for entry in found):
+        raise BadAnswerError(f"the answer is no list of texts{f' {name!r}' if name else ''}")
+    return found
+
+
 def _member(answer: object, name: str | None) -> object:
     if name is None:
         return answer
@@ -457,23 +324,13 @@ def _app_path(app_id: str) -> str:
     return "/v2/apps" + _id_path(app_id)
 
 
+def _group_path(group_id: str) -> str:
+    return "/v2/groups" + (_id_path(group_id) if group_id != "/" else "")
+
+
 def _id_path(app_id: str) -> str:
     """An app id as the end of a path. ValueError for one that would lead to another page."""
     segments = app_id.strip("/").split("/")
     if not _BAD_SEGMENTS.isdisjoint(segments):
         raise ValueError(f"not an app id: {app_id!r}")
     return "/" + "/".join(quote(segment, safe="") for segment in segments)
-
-
-def _checked_url(url: str) -> str:
-    """The URL without a slash at its end. ValueError says what is wrong with it."""
-    if "@" in url:
-        raise ValueError("credentials do not belong into a URL: it shows up in logs")
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError(f"not a URL of the form http://HOST:PORT: {url!r}")
-    if parts.query or parts.fragment:
-        raise ValueError(f"a URL with a query or a fragment: {url!r}")
-    if parts.port == 0:
-        raise ValueError(f"a URL needs a port that is not 0: {url!r}")
-    return url.rstrip("/")

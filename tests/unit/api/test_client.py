@@ -27,6 +27,7 @@ from tests.unit.cli.scripted_http import Answer, Script, ScriptedServer, hang_up
 
 APPS = Answer({"apps": [{"id": "/a"}]})
 DONE = Answer({"version": "v", "deploymentId": "d"})
+STEPS = Answer({"steps": []})
 BUSY = Answer({"message": "loading"}, 503)
 
 
@@ -72,6 +73,60 @@ CALLS: list[tuple[Callable[[Client], Any], str, dict[str, list[str]], Any, Answe
     (lambda c: c.scale_app("a", 3), "PATCH /v2/apps/a", {}, {"instances": 3}, DONE),
     (lambda c: c.restart_app("/a"), "POST /v2/apps/a/restart", {}, None, DONE),
     (lambda c: c.delete_app("/a"), "DELETE /v2/apps/a", {"force": ["false"]}, None, DONE),
+    (
+        lambda c: c.update_app("/a", {"cmd": "b"}, force=True, dry_run=True),
+        "PATCH /v2/apps/a",
+        {"force": ["true"], "dryRun": ["true"]},
+        {"cmd": "b"},
+        STEPS,
+    ),
+    (
+        lambda c: c.replace_app("/a", {"cmd": "b"}, dry_run=True),
+        "PUT /v2/apps/a",
+        {"partialUpdate": ["false"], "dryRun": ["true"]},
+        {"cmd": "b"},
+        STEPS,
+    ),
+    (lambda c: c.rollback_app("/a", "v1"), "PATCH /v2/apps/a", {}, {"version": "v1"}, DONE),
+    (
+        lambda c: c.app_versions("/a"),
+        "GET /v2/apps/a/versions",
+        {},
+        None,
+        Answer({"versions": ["v1"]}),
+    ),
+    (
+        lambda c: c.app_version("/a", "2026-11-01T10:00:00.000Z"),
+        "GET /v2/apps/a/versions/2026-11-01T10%3A00%3A00.000Z",
+        {},
+        None,
+        Answer({"id": "/a"}),
+    ),
+    (lambda c: c.suspend_app("/x/y"), "POST /v3/apps/x/y/suspend", {}, None, DONE),
+    (
+        lambda c: c.resume_app("/a", force=True),
+        "POST /v3/apps/a/resume",
+        {"force": ["true"]},
+        None,
+        DONE,
+    ),
+    (lambda c: c.get_group(), "GET /v2/groups", {}, None, Answer({"id": "/"})),
+    (
+        lambda c: c.get_group("/x/y", query={"embed": "group.apps"}),
+        "GET /v2/groups/x/y",
+        {"embed": ["group.apps"]},
+        None,
+        Answer({"id": "/x/y"}),
+    ),
+    (
+        lambda c: c.update_group("/x", {"scaleBy": 2}, dry_run=True),
+        "PUT /v2/groups/x",
+        {"dryRun": ["true"]},
+        {"scaleBy": 2},
+        STEPS,
+    ),
+    (lambda c: c.delete_group("/x"), "DELETE /v2/groups/x", {}, None, DONE),
+    (lambda c: c.group_versions("/"), "GET /v2/groups/versions", {}, None, Answer(["v1"])),
     (lambda c: c.list_tasks(), "GET /v2/tasks", {}, None, Answer({"tasks": []})),
     (lambda c: c.app_tasks("/a"), "GET /v2/apps/a/tasks", {}, None, Answer({"tasks": []})),
     (
@@ -92,7 +147,9 @@ CALLS: list[tuple[Callable[[Client], Any], str, dict[str, list[str]], Any, Answe
     (lambda c: c.explain(), "GET /v3/explain", {}, None, Answer({"waiting": []})),
     (lambda c: c.explain("/x/y"), "GET /v3/explain/x/y", {}, None, Answer({"waiting": []})),
     (lambda c: c.reset_delay("/a"), "DELETE /v2/queue/a/delay", {}, None, Answer(b"", 204)),
-    (lambda c: c.list_deployments(), "GET /v2/deployments", {}, None, Answer([])),
+    (lambda c: c.list_deployments(), "GET /v3/deployments", {}, None, Answer([])),
+    (lambda c: c.pause_deployment("d-1"), "POST /v3/deployments/d-1/pause", {}, None, DONE),
+    (lambda c: c.resume_deployment("d-1"), "POST /v3/deployments/d-1/resume", {}, None, DONE),
     (lambda c: c.cancel_deployment("d-1"), "DELETE /v2/deployments/d-1", {}, None, DONE),
     (
         lambda c: c.cancel_deployment("d-1", force=True),
@@ -142,12 +199,45 @@ def test_scheduler_without_our_pages(
     server = serve({"GET /v3/explain": answer, "GET /v3/agents": answer})
     assert _ask(lambda c: c.explain(), server) == []
     assert _ask(lambda c: c.list_agents(), server) == []
+    marathons = serve({"GET /v3/deployments": answer, "GET /v2/deployments": Answer([{"id": "d"}])})
+    assert _ask(lambda c: c.list_deployments(), marathons) == [{"id": "d"}]
+
+
+def test_versions_are_told_newest_first(serve: Callable[[Script], ScriptedServer]) -> None:
+    server = serve(
+        {
+            "GET /v2/apps/a/versions": Answer({"versions": ["v1", "v3", "v2"]}),
+            "GET /v2/groups/g/versions": Answer(["v1", "v3", "v2"]),
+            "GET /v2/groups/versions": Answer([1]),
+        }
+    )
+    assert _ask(lambda c: c.app_versions("/a"), server) == ["v3", "v2", "v1"]
+    assert _ask(lambda c: c.group_versions("/g"), server) == ["v3", "v2", "v1"]
+    with pytest.raises(BadAnswerError):
+        _ask(lambda c: c.group_versions("/"), server)
+
+
+def test_warnings_of_an_answer_are_passed_on(serve: Callable[[Script], ScriptedServer]) -> None:
+    warned: list[str] = []
+    server = serve(
+        {
+            "PATCH /v2/apps/a": Answer(DONE.body, headers={"Stayer-Warning": "no room"}),
+            "GET /v2/apps": APPS,
+        }
+    )
+    _ask(lambda c: (c.list_apps(), c.scale_app("/a", 3)), server, on_warning=warned.append)
+    assert warned == ["no room"]
 
 
 def test_our_pages_that_fail(serve: Callable[[Script], ScriptedServer]) -> None:
     failure = Answer({"message": "a bug"}, 500)
-    server = serve({"GET /v3/explain": failure, "GET /v3/agents": failure})
-    for call in (lambda c: c.explain(), lambda c: c.list_agents()):
+    pages = ("explain", "agents", "deployments")
+    server = serve({f"GET /v3/{page}": failure for page in pages})
+    for call in (
+        lambda c: c.explain(),
+        lambda c: c.list_agents(),
+        lambda c: c.list_deployments(),
+    ):
         with pytest.raises(RefusedError, match="a bug"):
             _ask(call, server)
 

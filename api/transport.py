@@ -1,0 +1,324 @@
+"""One request, there and back: over several URLs of which one must answer.
+
+What goes wrong on the way becomes one of few errors: nobody was reached, the outcome is unknown,
+the answer is none of this API, or the API refused. A change is never sent twice.
+"""
+
+import base64
+import ssl
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import msgspec
+import urllib3
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    NewConnectionError,
+    SSLError,
+)
+
+JsonObject = dict[str, Any]
+Query = Mapping[str, str | Sequence[str]]
+
+DEFAULT_TIMEOUT_SECONDS = 30.0
+DEFAULT_MAX_ANSWER_BYTES = 256 * 1024 * 1024
+MAX_CONNECT_SECONDS = 5.0
+WARNING_HEADER = "Stayer-Warning"
+
+_MAX_ERROR_BYTES = 1024 * 1024
+_PIECE_BYTES = 256 * 1024
+_MAX_URLS = 16
+_MAX_TEXT_CHARACTERS = 500
+_MAX_WARNINGS = 20
+_JSON_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class ClientError(Exception):
+    """Whatever kept a call from its answer; the text is fit for people."""
+
+
+class UnreachableError(ClientError):
+    """No URL could be connected to: nothing was sent. ``causes`` maps each URL to why."""
+
+    def __init__(self, causes: Mapping[str, str]) -> None:
+        self.causes = dict(causes)
+        super().__init__("; ".join(f"{url}: {why}" for url, why in self.causes.items()))
+
+
+class OutcomeUnknownError(ClientError):
+    """The request went out, but its answer did not come: the change may have been made."""
+
+
+class BadAnswerError(ClientError):
+    """The answer is not what this API answers: too large, no JSON, or of another shape."""
+
+
+class RefusedError(ClientError):
+    """The API answered with an error, in Marathon's form.
+
+    ``details`` are (path, error) pairs of bad input; ``deployment_ids`` those in the way.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        details: Sequence[tuple[str, str]] = (),
+        deployment_ids: Sequence[str] = (),
+    ) -> None:
+        self.status = status
+        self.message = message
+        self.details = tuple(details)
+        self.deployment_ids = tuple(deployment_ids)
+        super().__init__(message)
+
+
+class InvalidError(RefusedError):
+    """400, 422: the input is wrong; ``details`` name each field."""
+
+
+class UnauthorizedError(RefusedError):
+    """401: the API wants (other) credentials."""
+
+
+class NotFoundError(RefusedError):
+    """404: no such app, task, deployment or path."""
+
+
+class ConflictError(RefusedError):
+    """409: it exists already, or ``deployment_ids`` hold it."""
+
+
+class UnavailableError(RefusedError):
+    """502, 503, 504: not ready, no leader, or too busy."""
+
+
+_ERRORS: dict[int, type[RefusedError]] = {
+    400: InvalidError,
+    401: UnauthorizedError,
+    404: NotFoundError,
+    409: ConflictError,
+    422: InvalidError,
+    502: UnavailableError,
+    503: UnavailableError,
+    504: UnavailableError,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """HTTP Basic; the password stays out of every text made from this."""
+
+    user: str
+    password: str = field(repr=False)
+
+    def header(self) -> str:
+        """The value of the Authorization header."""
+        return "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+
+
+class Transport:
+    """Requests to one scheduler behind one or several URLs; may be used by several threads.
+
+    A URL that can not be connected to is passed over, and the one that answered last is asked
+    first. A request that went out is repeated elsewhere only if it changes nothing.
+    """
+
+    def __init__(
+        self,
+        urls: Sequence[str],
+        *,
+        timeout_seconds: float,
+        credentials: Credentials | None,
+        ca_file: str | None,
+        max_answer_bytes: int,
+        on_warning: Callable[[str], None] | None,
+    ) -> None:
+        """``timeout_seconds`` bounds each attempt as a whole; ``on_warning`` is given each
+        warning that comes with an answer. ValueError for an unusable URL."""
+        if not 1 <= len(urls) <= _MAX_URLS:
+            raise ValueError(f"between 1 and {_MAX_URLS} URLs, not {len(urls)}")
+        self._urls = tuple(_checked_url(url) for url in urls)
+        self._preferred = 0
+        self._timeout_seconds = timeout_seconds
+        self._max_answer_bytes = max_answer_bytes
+        self._on_warning = on_warning
+        self._headers = {"Accept": "application/json", "User-Agent": "stayer-client"}
+        if credentials is not None:
+            self._headers["Authorization"] = credentials.header()
+        context = ssl.create_default_context(cafile=ca_file) if ca_file else None
+        self._pool = urllib3.PoolManager(retries=False, ssl_context=context)
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """The URLs, the one to be asked first in front."""
+        first = self._preferred
+        return self._urls[first:] + self._urls[:first]
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._pool.clear()
+
+    def send(
+        self, method: str, path: str, body: JsonObject | None = None, query: Query | None = None
+    ) -> object:
+        """One request, on the first URL that takes it; its decoded answer (None if empty).
+
+        Raises UnreachableError, OutcomeUnknownError, BadAnswerError or RefusedError.
+        """
+        changes = method != "GET"
+        target = path + ("?" + urlencode(query, doseq=True) if query else "")
+        content = None if body is None else msgspec.json.encode(body)
+        causes: dict[str, str] = {}
+        unavailable: UnavailableError | None = None
+        for url in self.urls:
+            try:
+                answer = self._attempt(method, url, target, content)
+            except _NotSentError as error:
+                causes[url] = str(error)
+            except _CutOffError as error:
+                if changes:
+                    raise OutcomeUnknownError(f"{url}: {error}") from error
+                causes[url] = str(error)
+            except UnavailableError as error:
+                if changes:
+                    raise
+                unavailable = error
+            else:
+                self._preferred = self._urls.index(url)
+                return answer
+        if unavailable is not None:
+            raise unavailable
+        raise UnreachableError(causes)
+
+    def _attempt(self, method: str, url: str, target: str, content: bytes | None) -> object:
+        deadline = time.monotonic() + self._timeout_seconds
+        headers = dict(self._headers)
+        if content is not None:
+            headers["Content-Type"] = "application/json"
+        connect = min(MAX_CONNECT_SECONDS, self._timeout_seconds)
+        with _transport_errors():
+            response = self._pool.request(
+                method,
+                url + target,
+                body=content,
+                headers=headers,
+                timeout=urllib3.Timeout(connect=connect, read=self._timeout_seconds),
+                redirect=False,
+                preload_content=False,
+            )
+            failed = response.status >= 300
+            limit = _MAX_ERROR_BYTES if failed else self._max_answer_bytes
+            try:
+                content = _read(response, limit, deadline)
+            except BaseException:
+                response.close()
+                raise
+        response.release_conn()
+        if self._on_warning is not None:
+            for text in response.headers.getlist(WARNING_HEADER)[:_MAX_WARNINGS]:
+                self._on_warning(text[:_MAX_TEXT_CHARACTERS])
+        if failed:
+            raise _refusal(response.status, response.reason or "", content)
+        return _decoded(content)
+
+
+class _NotSentError(Exception):
+    """No connection: the request did not leave."""
+
+
+class _CutOffError(Exception):
+    """The request left (or may have), and the answer did not come whole or in time."""
+
+
+@contextmanager
+def _transport_errors() -> Iterator[None]:
+    try:
+        yield
+    except (NewConnectionError, ConnectTimeoutError, SSLError) as error:
+        raise _NotSentError(_plain(error)) from error
+    except (HTTPError, OSError) as error:
+        raise _CutOffError(_plain(error)) from error
+
+
+def _plain(error: Exception) -> str:
+    """The innermost cause, in the words of the operating system where it has some."""
+    cause: BaseException = error
+    while cause.__cause__ is not None or cause.__context__ is not None:
+        cause = cause.__cause__ or cause.__context__ or cause
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror[:_MAX_TEXT_CHARACTERS]
+    return (str(cause) or type(cause).__name__)[:_MAX_TEXT_CHARACTERS]
+
+
+def _read(response: urllib3.BaseHTTPResponse, limit: int, deadline: float) -> bytes:
+    """The whole body; BadAnswerError beyond ``limit`` bytes, _CutOffError past the deadline."""
+    pieces: list[bytes] = []
+    size = 0
+    while piece := response.read1(_PIECE_BYTES):
+        size += len(piece)
+        if size > limit:
+            raise BadAnswerError(f"the answer has more than {limit} bytes")
+        if time.monotonic() > deadline:
+            raise _CutOffError("the answer took too long")
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _decoded(content: bytes) -> object:
+    if not content.strip():
+        return None
+    try:
+        return msgspec.json.decode(content)
+    except _JSON_ERRORS as error:
+        raise BadAnswerError(f"the answer is not JSON ({error}): is this a Stayer URL?") from error
+
+
+def _refusal(status: int, reason: str, content: bytes) -> RefusedError:
+    """The error in the answer, whatever shape it has."""
+    try:
+        body = msgspec.json.decode(content)
+    except _JSON_ERRORS:
+        body = None
+    if not isinstance(body, dict):
+        body = {}
+    message = body.get("message")
+    if not isinstance(message, str):
+        message = reason or f"HTTP status {status}"
+    deployments = body.get("deployments")
+    ids = [
+        entry["id"]
+        for entry in (deployments if isinstance(deployments, list) else [])
+        if isinstance(entry, dict) and isinstance(entry.get("id"), str)
+    ]
+    return _ERRORS.get(status, RefusedError)(status, message, _details(body.get("details")), ids)
+
+
+def _details(details: object) -> list[tuple[str, str]]:
+    """(path, error) pairs of Marathon's details: a list of {path, errors}, or a plain text."""
+    if isinstance(details, str):
+        return [("/", details)]
+    pairs: list[tuple[str, str]] = []
+    for entry in details if isinstance(details, list) else []:
+        if isinstance(entry, dict) and isinstance(errors := entry.get("errors"), list):
+            pairs.extend((str(entry.get("path", "/")), str(error)) for error in errors)
+    return pairs
+
+
+def _checked_url(url: str) -> str:
+    """The URL without a slash at its end. ValueError says what is wrong with it."""
+    if "@" in url:
+        raise ValueError("credentials do not belong into a URL: it shows up in logs")
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError(f"not a URL of the form http://HOST:PORT: {url!r}")
+    if parts.query or parts.fragment:
+        raise ValueError(f"a URL with a query or a fragment: {url!r}")
+    if parts.port == 0:
+        raise ValueError(f"a URL needs a port that is not 0: {url!r}")
+    return url.rstrip("/")
