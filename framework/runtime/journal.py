@@ -1,7 +1,8 @@
 """The journal: the last events that were decided, kept in memory, written out at a crash.
 
 With the seed and the moment of each step a crash can be looked at as it happened. Values that
-may be secret (environments, arguments, commands) are left out of what is written.
+may be secret (environments, arguments, commands, addresses to fetch from, answers of probes) are
+left out of what is written.
 """
 
 import json
@@ -11,21 +12,27 @@ from pathlib import Path
 
 import msgspec
 
-from framework.domain.events import Event
+from framework.domain.events import Asked, Event, OffersReceived
 
-_STEPS_KEPT = 500
-_REDACTED = frozenset({"env", "args", "cmd", "labels", "parameters"})
+_EVENTS_KEPT = 20_000
+_REDACTED = frozenset(
+    {"env", "args", "cmd", "labels", "parameters", "command", "shell", "argv", "uri", "body"}
+)
 
 
 class Journal:
-    """A bounded memory of steps."""
+    """A bounded memory of steps: the latest, with some thousands of events and offers in all."""
 
     def __init__(self) -> None:
-        self._steps: deque[tuple[int, int, Sequence[Event]]] = deque(maxlen=_STEPS_KEPT)
+        self._steps: deque[tuple[int, int, Sequence[Event]]] = deque()
+        self._kept = 0
 
     def write(self, now_ms: int, seed: int, events: Sequence[Event]) -> None:
         """Remember what a step is about to decide."""
         self._steps.append((now_ms, seed, events))
+        self._kept += _weight(events)
+        while self._kept > _EVENTS_KEPT and len(self._steps) > 1:
+            self._kept -= _weight(self._steps.popleft()[2])
 
     def dump(self, path: Path) -> None:
         """Write what is remembered, a JSON line a step, oldest first; readable by the owner."""
@@ -37,7 +44,14 @@ class Journal:
                 file.write(json.dumps(line, separators=(",", ":")) + "\n")
 
 
+def _weight(events: Sequence[Event]) -> int:
+    return sum(len(one.offers) if isinstance(one, OffersReceived) else 1 for one in events)
+
+
 def _shown(event: Event) -> object:
+    if isinstance(event, Asked):
+        shown = _redacted(msgspec.to_builtins(event.command))
+        return {"token": event.token, type(event.command).__name__: shown}
     return _redacted(msgspec.to_builtins(event))
 
 

@@ -156,10 +156,16 @@ def test_those_that_serve_nobody_go_first() -> None:
     assert session.state.instances[one.id].condition is Condition.PROVISIONED
 
 
-def test_group_by_keeps_its_groups_even() -> None:
+def test_group_by_keeps_its_groups_even_though_the_youngest_stand_in_one() -> None:
     session = Session(POLICY)
+    racks = (agent(1, rack="r1"), agent(2, rack="r2"))
     app = replace(WEB, instances=4, constraints=(("rack", "GROUP_BY"),))
-    session.running(app, agent(1, rack="r1"), agent(2, rack="r2"))
+    session.running(app, *racks)
+    for instance in [one for one in session.instances() if one.agent_id == "a1"]:
+        session.wait(5)
+        session.status(instance, TaskState.KILLED)
+        session.offer(session.offer_of(racks[0]))
+        session.status(session.state.instances[instance.id], TaskState.RUNNING)
     session.put(replace(app, instances=2))
     left = [one for one in session.instances() if one.goal is Goal.RUNNING]
     assert sorted(one.agent_id for one in left) == ["a1", "a2"]

@@ -116,6 +116,14 @@ def test_what_can_not_be_adopted(task_id: str, app_id: str, why: Why) -> None:
     assert session.refused(AdoptOrphan(task_id, app_id)).why is why
 
 
+def test_a_task_of_an_instance_that_has_another_is_not_adopted() -> None:
+    session = Session()
+    (instance,) = session.running(WEB, agent(1))
+    later = replace(instance, incarnation=7).task_id
+    session.step(of(later))
+    assert session.refused(AdoptOrphan(later, "/web")).why is Why.INVALID
+
+
 def test_an_incarnation_before_the_present_one_was_replaced_and_is_killed() -> None:
     session = Session()
     (first,) = session.running(WEB, agent(1))

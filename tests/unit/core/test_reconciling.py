@@ -69,6 +69,18 @@ def test_what_is_no_more_is_not_waited_for() -> None:
     assert session.state.connection.synced
 
 
+def test_what_is_forgotten_without_a_word_of_mesos_is_not_waited_for() -> None:
+    session = Session()
+    (instance,) = session.running(APP, agent(1))
+    session.status(instance, TaskState.UNREACHABLE)
+    session.restart()
+    session.connect()
+    session.ask(ChangeApps(removes=("/web",)))
+    assert session.instances() == []
+    assert rounds(session, 60) == []
+    assert session.state.connection.synced
+
+
 def test_waiting_instances_are_not_asked_about() -> None:
     session = Session()
     session.running(APP, agent(1))

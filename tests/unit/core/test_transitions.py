@@ -83,7 +83,7 @@ def test_the_matrix_names_every_pair() -> None:
     assert len(ROWS) == len(set(ROWS))
 
 
-@pytest.mark.parametrize(("news", "before", "after"), ROWS, ids="-".join)
+@pytest.mark.parametrize(("news", "before", "after"), ROWS, ids=["-".join(row) for row in ROWS])
 def test_condition(news: str, before: str, after: str) -> None:
     app = App(
         id="/web",
