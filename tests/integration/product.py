@@ -82,8 +82,9 @@ class Stayer:
         self._connect(found[-1])
 
     def _connect(self, url: str) -> None:
-        self.close()
-        self._client = Client((url,))
+        before, self._client = self._client, Client((url,))  # never none: others may be asking
+        if before is not None:
+            before.close()
 
     @property
     def process(self) -> subprocess.Popen[bytes]:

@@ -1,0 +1,230 @@
+"""Changes of a running service on a genuine Mesos, watched by whoever uses it: what answers, how
+much runs at once, what is kept, and what becomes of a change that goes wrong."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from api.client import ConflictError, NotFoundError
+from localmesos.apache.engine import ApacheEngine
+from tests.integration.poller import Poller, answer_of, is_healthy, service
+from tests.integration.product import (
+    Json,
+    Stayer,
+    await_same_tasks,
+    operator,
+    pids_of,
+    serving,
+)
+from tests.polling import eventually
+
+pytestmark = pytest.mark.mesos
+
+_APP = "/web"
+_HALF: Json = {"minimumHealthCapacity": 0.5, "maximumOverCapacity": 0}
+_FULL: Json = {"minimumHealthCapacity": 1, "maximumOverCapacity": 0.34}
+_HALF_FEWEST, _HALF_MOST = 3, 6
+_FULL_FEWEST, _FULL_MOST = 6, 8
+
+
+@pytest.fixture
+def stayer(apache: ApacheEngine, tmp_path: Path) -> Iterator[Stayer]:
+    with serving(apache.url, tmp_path) as stayer:
+        yield stayer
+
+
+def _create(stayer: Stayer, strategy: Json, **fields: object) -> list[Json]:
+    """The tasks of the first release, all healthy."""
+    definition = service(_APP, upgradeStrategy=strategy, **fields)
+    stayer.client.create_app(definition)
+    return stayer.await_running(_APP, definition["instances"], _all_healthy)
+
+
+def _all_healthy(tasks: list[Json]) -> bool:
+    assert all(map(is_healthy, tasks)), [task.get("healthCheckResults") for task in tasks]
+    return True
+
+
+def _ids(tasks: list[Json]) -> set[str]:
+    return {str(task["id"]) for task in tasks}
+
+
+def _change(stayer: Stayer, fields: Json, *, force: bool = False) -> str:
+    """Change the service; the id of the deployment."""
+    return str(stayer.client.update_app(_APP, fields, force=force)["deploymentId"])
+
+
+def _release(number: str) -> Json:
+    return {"env": service(_APP, number)["env"]}
+
+
+def _await_release(stayer: Stayer, number: str) -> list[Json]:
+    """Wait until all 6 are of this release and no change is under way."""
+
+    def look(tasks: list[Json]) -> bool:
+        app = stayer.app(_APP)
+        assert app["env"]["RELEASE"] == number
+        latest = app["versionInfo"]["lastConfigChangeAt"]
+        assert {task["version"] for task in tasks} == {latest}, latest
+        assert [answer_of(task) for task in tasks] == [(200, number)] * 6
+        return _all_healthy(tasks)
+
+    return stayer.await_running(_APP, 6, look)
+
+
+def _await_new(stayer: Stayer, old: set[str], count: int, fits: Callable[[Json], bool]) -> None:
+    """Wait until so many tasks that were not there before are as wanted."""
+    eventually(
+        lambda: sum(fits(task) for task in stayer.running(_APP) if task["id"] not in old) >= count,
+        f"{count} new tasks that are {fits.__name__}",
+    )
+
+
+def _is_running(task: Json) -> bool:
+    return bool(task["state"] == "TASK_RUNNING")
+
+
+@pytest.mark.parametrize(
+    ("strategy", "fewest", "most"),
+    [(_HALF, _HALF_FEWEST, _HALF_MOST), (_FULL, _FULL_FEWEST, _FULL_MOST)],
+)
+def test_an_upgrade_and_the_way_back_keep_the_promised_capacity(
+    stayer: Stayer, apache: ApacheEngine, strategy: Json, fewest: int, most: int
+) -> None:
+    first = _create(stayer, strategy)
+    with Poller(stayer, apache.url, _APP) as poller:
+        _change(stayer, _release("2"))
+        second = _await_release(stayer, "2")
+        assert not _ids(first) & _ids(second)
+
+        old_version = {"version": first[0]["version"]}
+        stayer.client.send("PUT", f"/v2/apps/{_APP}", old_version)
+        third = _await_release(stayer, "1")
+        assert not _ids(third) & (_ids(first) | _ids(second))
+    poller.check(fewest=fewest, most=most)
+    assert max(poller.task_counts) == most, "room that may be used is used"
+    await_same_tasks(stayer, apache.url, _APP, 6)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "fewest", "most", "moment", "kept"),
+    [
+        (_HALF, _HALF_FEWEST, _HALF_MOST, _is_running, 3),
+        (_FULL, _FULL_FEWEST, _FULL_MOST, is_healthy, 4),
+    ],
+)
+def test_a_change_taken_back_keeps_what_matches_already(
+    stayer: Stayer,
+    apache: ApacheEngine,
+    strategy: Json,
+    fewest: int,
+    most: int,
+    moment: Callable[[Json], bool],
+    kept: int,
+) -> None:
+    first = _ids(_create(stayer, strategy))
+    with Poller(stayer, apache.url, _APP) as poller:
+        deployment_id = _change(stayer, _release("2"))
+        _await_new(stayer, first, 1, moment)
+
+        back = stayer.client.cancel_deployment(deployment_id)
+        assert back["deploymentId"] != deployment_id
+        after = stayer.await_running(_APP, 6, _all_healthy)
+    poller.check(fewest=fewest, most=most)
+    assert stayer.app(_APP)["env"]["RELEASE"] == "1"
+    assert len(first & _ids(after)) >= kept
+    assert [answer_of(task) for task in after] == [(200, "1")] * 6
+    await_same_tasks(stayer, apache.url, _APP, 6)
+
+
+def test_killed_in_an_upgrade_it_goes_on_where_it_was(stayer: Stayer, apache: ApacheEngine) -> None:
+    framework_id = stayer.framework_id
+    old = _ids(_create(stayer, _HALF))
+    with Poller(stayer, apache.url, _APP) as poller:
+        deployment_id = _change(stayer, _release("2"))
+        for new_tasks, moment in ((0, _is_running), (1, _is_running), (3, is_healthy)):
+            _await_new(stayer, old, new_tasks, moment)
+            stayer.crash()
+            stayer.start()
+            assert [each["id"] for each in stayer.client.list_deployments()] == [deployment_id]
+        new = _ids(_await_release(stayer, "2"))
+    poller.check(fewest=_HALF_FEWEST, most=_HALF_MOST)
+    assert _all_task_ids(apache.url, framework_id) == old | new, "nothing was started twice"
+    await_same_tasks(stayer, apache.url, _APP, 6)
+
+
+def _all_task_ids(master_url: str, framework_id: str) -> set[str]:
+    """Of all tasks that Mesos ever had of a framework."""
+    told = operator(master_url, {"type": "GET_TASKS"})["get_tasks"]
+    return {
+        task["task_id"]["value"]
+        for tasks in told.values()
+        for task in tasks
+        if task["framework_id"]["value"] == framework_id
+    }
+
+
+def test_an_instance_that_turns_unhealthy_is_replaced(stayer: Stayer) -> None:
+    check = service(_APP)["healthChecks"][0] | {"maxConsecutiveFailures": 2}
+    sick, well = _create(stayer, _HALF, instances=2, healthChecks=[check])
+    _sandbox(sick).joinpath("sick").touch()
+
+    def replaced(now: list[Json]) -> bool:
+        assert sick["id"] not in _ids(now)
+        assert well["id"] in _ids(now)
+        return _all_healthy(now)
+
+    stayer.await_running(_APP, 2, replaced)
+    failure = stayer.app(_APP)["lastTaskFailure"]
+    assert failure["taskId"] == sick["id"]
+    assert "health check failed" in failure["message"]
+    assert "500" in failure["message"]
+
+
+def test_what_is_known_of_health_is_known_after_a_restart(stayer: Stayer) -> None:
+    check = service(_APP)["healthChecks"][0] | {"maxConsecutiveFailures": 0}
+    sick, well = _create(stayer, _HALF, instances=2, healthChecks=[check])
+    _sandbox(sick).joinpath("sick").touch()
+    expected = {sick["id"]: False, well["id"]: True}
+    eventually(lambda: _verdicts(stayer) == expected, "the verdict unhealthy")
+
+    stayer.crash()
+    stayer.start()
+
+    assert _verdicts(stayer) == expected, "before it could look again"
+    _sandbox(sick).joinpath("sick").unlink()
+    eventually(lambda: all(_verdicts(stayer).values()), "the verdict healthy")
+    assert _ids(stayer.running(_APP)) == expected.keys(), "never killed for its health"
+
+
+def _verdicts(stayer: Stayer) -> dict[str, bool]:
+    return {str(task["id"]): is_healthy(task) for task in stayer.app(_APP)["tasks"]}
+
+
+def _sandbox(task: Json) -> Path:
+    (pid, *_) = pids_of(task["id"])
+    return Path(f"/proc/{pid}/cwd").resolve()
+
+
+def test_a_change_in_the_way_is_named_and_can_be_forced_aside(
+    stayer: Stayer, apache: ApacheEngine
+) -> None:
+    first = _ids(_create(stayer, _FULL))
+    sick = {"env": service(_APP)["env"] | {"SICK": "yes"}}
+    with Poller(stayer, apache.url, _APP) as poller:
+        stuck = _change(stayer, sick)
+        _await_new(stayer, first, 2, _is_running)
+
+        with pytest.raises(ConflictError) as refused:
+            _change(stayer, _release("3"))
+        assert refused.value.deployment_ids == (stuck,)
+        assert [each["id"] for each in stayer.client.list_deployments()] == [stuck]
+
+        forced = _change(stayer, _release("3"), force=True)
+        assert [each["id"] for each in stayer.client.list_deployments()] == [forced]
+        with pytest.raises(NotFoundError):
+            stayer.client.cancel_deployment(stuck)
+        _await_release(stayer, "3")
+    poller.check(fewest=_FULL_FEWEST, most=_FULL_MOST)
+    await_same_tasks(stayer, apache.url, _APP, 6)
