@@ -8,7 +8,7 @@ when nothing is left for it to act on: none outlives its reason.
 
 from collections.abc import Collection, Iterable, Mapping
 
-from framework.core import dependencies
+from framework.core import dependencies, trees
 from framework.core.deadlines import Due
 from framework.core.index import CURRENT_LIVE, LEAVING, OLD_LIVE, Slot
 from framework.core.planning import Pair, parts_of, planned
@@ -107,6 +107,7 @@ def end(turn: Turn, deployment: Deployment, failure: str = "") -> None:
     turn.world.release(deployment.id)
     for app_id in plan.affected:
         turn.look_at(app_id)
+        trees.forget_unmentioned(turn, app_id)
     turn.notices.append(DeploymentEnded(deployment, plan, failure))
 
 

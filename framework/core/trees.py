@@ -71,10 +71,18 @@ def _forget_oldest(turn: Turn) -> None:
         oldest = changes[min(changes)]
         turn.put(Kind.TREE_CHANGE, oldest.version, None)
         for app_id in oldest.apps_before:
-            mentioned = any(app_id in change.apps_before for change in changes.values())
-            if not mentioned and app_id not in turn.world.state.apps:
-                for version in list(turn.world.state.versions_of.get(app_id, ())):
-                    turn.put(Kind.APP_VERSION, version_key(app_id, version), None)
+            forget_unmentioned(turn, app_id)
+
+
+def forget_unmentioned(turn: Turn, app_id: str) -> None:
+    """Forget the definitions of an app that is gone, once neither the history nor a deployment
+    could bring it back."""
+    state = turn.world.state
+    if app_id in state.apps or app_id in turn.world.deploying:
+        return
+    if not any(app_id in change.apps_before for change in state.tree_changes.values()):
+        for version in list(state.versions_of.get(app_id, ())):
+            turn.put(Kind.APP_VERSION, version_key(app_id, version), None)
 
 
 def ensure_root(turn: Turn, version: str) -> None:

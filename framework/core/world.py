@@ -72,7 +72,6 @@ class World:
         self.compile_pattern = compile_pattern
         self.deadlines = Deadlines()
         self.offers: dict[str, Offer] = {}
-        self.held: dict[str, App | None] = {}  # definitions in force until their step begins
         self.watched: dict[str, dict[str, ProbeTarget]] = {}  # instance id -> key -> target
         self.demand: dict[str, Demand] = {}
         self.asking: dict[str, Asking] = {}
@@ -95,6 +94,7 @@ class World:
         self.staging_on: Counter[str] = Counter()
         self.agent_uses: Counter[str] = Counter()
         self.deploying: dict[str, str] = {}
+        self.held: dict[str, App | None] = {}  # definitions in force until their step begins
         self.plans: dict[str, Plan] = {}
         for deployment in state.deployments.values():
             self.hold(deployment, state.plan(deployment))
