@@ -5,6 +5,7 @@ are called by their app and a number (``web#1``), agents ``a1``, ``a2``, ...; ti
 only ``wait`` moves. ``pytest --rewrite`` writes the decisions anew; the diff is what to review.
 """
 
+import dataclasses
 import itertools
 import shlex
 from collections.abc import Callable, Iterable
@@ -112,6 +113,12 @@ class Stage:
             )
         return []
 
+    def _do_policy(self, _words: list[str], settings: dict[str, str]) -> list[str]:
+        """``policy max_launches_per_agent=2``: a setting of the operator's, in numbers."""
+        numbers = {name: int(value) for name, value in settings.items()}
+        self.policy = dataclasses.replace(self.policy, **numbers)  # type: ignore[arg-type]  # by name
+        return []
+
     def _do_start(self, _words: list[str], _settings: dict[str, str]) -> list[str]:
         return self._step(events.Started())
 
@@ -128,10 +135,11 @@ class Stage:
         self.world = World(state, linear_full_match)
         return self._step(events.Started())
 
-    def _do_offer(self, words: list[str], _settings: dict[str, str]) -> list[str]:
+    def _do_offer(self, words: list[str], settings: dict[str, str]) -> list[str]:
         names = list(self._agents) if words == ["all"] else words
+        role = settings.get("role", "*")
         offers = tuple(
-            Offer(f"o{next(self._offers)}", self._agents[name], "*", self._room[name])
+            Offer(f"o{next(self._offers)}", self._agents[name], role, self._room[name])
             for name in names
         )
         return self._step(events.OffersReceived(offers))
@@ -184,7 +192,8 @@ class Stage:
     def _do_kill(self, words: list[str], settings: dict[str, str]) -> list[str]:
         ids = tuple(self._instance(name).id for name in words)
         scale, wipe = settings.get("scale") == "yes", settings.get("wipe") == "yes"
-        return self._ask(events.KillTasks(ids, scale=scale, wipe=wipe))
+        force = settings.get("force") == "yes"
+        return self._ask(events.KillTasks(ids, scale=scale, wipe=wipe, force=force))
 
     def _do_cancel(self, words: list[str], settings: dict[str, str]) -> list[str]:
         force = settings.get("force") == "yes"
@@ -209,10 +218,11 @@ class Stage:
         return self._step(*statuses)
 
     def _do_stranger(self, words: list[str], _settings: dict[str, str]) -> list[str]:
-        """``stranger running web#1 a1``: a status of a first incarnation (or of any task id) that
-        the records need not know any more."""
+        """``stranger running web#1 a1``: a status of a first incarnation (``web#1.2``: of a
+        second; or of any task id) that the records need not know any more."""
         ids = {name: known for known, name in self._names.items()}
-        named = task_id(ids[words[1]], 1) if words[1] in ids else words[1]
+        name, _, incarnation = words[1].partition(".")
+        named = task_id(ids[name], int(incarnation or 1)) if name in ids else words[1]
         status = TaskStatus(named, _STATES[words[0]], agent_id=words[2], uuid="u")
         return self._step(events.TaskStatusReceived(status))
 
@@ -364,6 +374,9 @@ _SETTINGS: dict[str, Callable[[str], tuple[str, object]]] = {
     "unreachable": lambda value: ("unreachable_strategy", _unreachable(value)),
     "backoff": lambda value: ("backoff_seconds", float(value)),
     "kill": lambda value: ("kill_selection", KillSelection(value)),
+    "port": lambda value: ("port_definitions", (PortDefinition(int(value), name="http"),)),
+    "require": lambda value: ("require_ports", value == "yes"),
+    "role": lambda value: ("role", value),
 }
 
 
@@ -382,6 +395,8 @@ def _upgrade(value: str) -> UpgradeStrategy:
 
 
 def _unreachable(value: str) -> UnreachableStrategy:
+    if value == "disabled":
+        return UnreachableStrategy(disabled=True)
     inactive, expunge = value.split("/")
     return UnreachableStrategy(int(inactive), int(expunge))
 
