@@ -16,7 +16,7 @@ class ProbeCounts:
 
     ``failures``: looks that found a target not alive; among them ``broken`` by an error of ours.
     ``unable``: looks that this machine had no means for (descriptors, ports); not reported.
-    ``disturbed``: time-outs while the prober itself stood still; not reported.
+    ``disturbed``: time-outs while the prober itself had too little time; not reported.
     ``skipped``: looks left out because the one before was not over (or not even begun).
     ``late``: looks by how late they began: up to each of LATE_BOUNDS_MS, and later than all."""
 

@@ -31,7 +31,7 @@ class HealthOptions:
     def __post_init__(self) -> None:
         for name, least, most in (
             ("max_concurrent_marathon_health_checks", 1, 10_000),
-            ("health_report_interval_ms", 10, 10_000),
+            ("health_report_interval_ms", 10, 1_000),
             ("health_answer_limit_bytes", 1_024, 1_048_576),
             ("health_dns_cache_seconds", 1, 86_400),
         ):

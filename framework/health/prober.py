@@ -26,7 +26,8 @@ _ACTIONS_AT_ONCE = 500  # a thousand new targets must not delay the looks at the
 # which costs a third less, and none is noticeably late. One that is due alone begins at once.
 _TOGETHER_SECONDS = 0.004
 _STOP_SECONDS = 5.0
-_STANDSTILL_SECONDS = 0.5
+# A time-out counts as a failure if this thread itself lost no more than this share of the time.
+_LOST_SHARE = 0.25
 
 
 def _wall_clock() -> int:
@@ -63,8 +64,8 @@ class AsyncProber:
         self._looks: dict[Entry, asyncio.Task[None]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._began_at = 0.0
-        self._ticked_at = 0.0
-        self._standstills = 0
+        self._tick_due = 0.0
+        self._lost_seconds = 0.0  # by which ticks were late: nothing else was done then, either
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="prober", daemon=True)
 
@@ -110,7 +111,7 @@ class AsyncProber:
             self._on_failure(self._failure)
 
     async def _serve(self) -> None:
-        self._ticked_at = self._loop.time()
+        self._tick_due = self._loop.time()
         self._tick()
         await self._ended
         looks = list(self._looks.values())
@@ -192,7 +193,7 @@ class AsyncProber:
         self._begin_due()
 
     async def _look(self, entry: Entry) -> None:
-        loop, counts, standstills = self._loop, self.counts, self._standstills
+        loop, counts, lost = self._loop, self.counts, self._lost_seconds
         counts.began(max(0.0, loop.time() - entry.due))
         limit = self._options.health_answer_limit_bytes
         look = Look(entry.target, loop, self._addresses, self._tls, limit)
@@ -204,7 +205,8 @@ class AsyncProber:
             counts.broken += 1
             self._found(entry, Finding(False, f"the look failed: {error!r}"))
         else:
-            if look.overdue and standstills != self._standstills:
+            lost = self._lost_seconds - lost
+            if look.overdue and lost > entry.target.timeout_seconds * _LOST_SHARE:
                 counts.disturbed += 1
             else:
                 self._found(entry, finding)
@@ -217,20 +219,16 @@ class AsyncProber:
         self._reports.add(entry, result)
 
     def _tick(self) -> None:
-        """Report, and come back."""
-        self._notice_standstill()
-        self.counts.queued = self._schedule.queued(self._ticked_at)
+        """Report, and come back. How late this comes says how much time was lost for all looks:
+        the process was stopped, other threads kept the processor, or ``submit`` had to wait."""
+        now = self._loop.time()
+        self._lost_seconds += max(0.0, now - self._tick_due)
+        self.counts.queued = self._schedule.queued(now)
         report = self._reports.collect()
         if report is not None and self._submit is not None and not self._stopping:
             self.counts.reports += 1
             self._submit(report)
-            self._notice_standstill()
-        self._loop.call_later(self._options.health_report_interval_ms / 1000, self._tick)
-
-    def _notice_standstill(self) -> None:
-        """Whether this thread stood still (the process was stopped, or ``submit`` waited): if so,
-        the time-out of a look under way says nothing about its target."""
-        now = self._loop.time()
-        patience = self._options.health_report_interval_ms / 1000 + _STANDSTILL_SECONDS
-        self._standstills += now - self._ticked_at > patience
-        self._ticked_at = now
+        after = self._loop.time()
+        self._lost_seconds += after - now
+        self._tick_due = after + self._options.health_report_interval_ms / 1000
+        self._loop.call_at(self._tick_due, self._tick)

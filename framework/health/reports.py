@@ -3,7 +3,7 @@
 Pure. A healthy target says nothing new ten times a minute; the core would pay for hearing it.
 """
 
-from framework.domain.health import ProbeResult, ProbesReported, ProbeTarget, parse_key
+from framework.domain.health import ProbeResult, ProbesReported
 from framework.health.schedule import Entry
 
 SUCCESS_EVERY_SECONDS = 10.0
@@ -26,7 +26,7 @@ class Reports:
             changed
             or not result.alive
             or since >= SUCCESS_EVERY_SECONDS - _ROUNDING_SECONDS
-            or wants_every_answer(entry.target)
+            or entry.every_answer
         ):
             entry.reported_due = entry.due
             self._results.append((entry, result))
@@ -36,9 +36,3 @@ class Reports:
         gathered, self._results = self._results, []
         results = tuple(result for entry, result in gathered if not entry.gone)
         return ProbesReported(results) if results else None
-
-
-def wants_every_answer(target: ProbeTarget) -> bool:
-    """Readiness checks, and whoever asks for what was answered."""
-    parsed = parse_key(target.key)
-    return target.keep_answer or (parsed is not None and parsed[2] is None)

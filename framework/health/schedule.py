@@ -10,7 +10,7 @@ import itertools
 import math
 from collections import deque
 
-from framework.domain.health import ProbeTarget
+from framework.domain.health import ProbeTarget, parse_key
 
 # New targets that are looked at as soon as they may be: so many a second, and one second's worth
 # of them ahead. A crowd beyond that (a new leader's 10,000 instances) is spread over the interval.
@@ -25,7 +25,8 @@ class Entry:
     is what the schedule and the reports remember of it."""
 
     __slots__ = (
-        "alive", "due", "gone", "interval", "reported_due", "started_at", "taken", "target",
+        "alive", "due", "every_answer", "gone", "interval", "reported_due", "started_at",
+        "taken", "target",
     )  # fmt: skip
 
     def __init__(self, target: ProbeTarget, due: float, started_at: float) -> None:
@@ -33,6 +34,7 @@ class Entry:
         self.due = due  # when to look next, or when the look under way should have begun
         self.started_at = started_at  # the first look: all others are multiples from here
         self.interval = max(target.interval_seconds, _MIN_INTERVAL_SECONDS)
+        self.every_answer = _wants_every_answer(target)
         self.gone = False
         self.taken = False  # the prober has it
         self.alive: bool | None = None
@@ -138,3 +140,9 @@ def phase(key: str) -> float:
     """A number in [0, 1) that is always the same for the same key."""
     digest = hashlib.blake2b(key.encode("utf-8", "replace"), digest_size=6).digest()
     return int.from_bytes(digest) / 2**48
+
+
+def _wants_every_answer(target: ProbeTarget) -> bool:
+    """Readiness checks, and whoever asks for what was answered."""
+    parsed = parse_key(target.key)
+    return target.keep_answer or (parsed is not None and parsed[2] is None)

@@ -110,6 +110,13 @@ def test_not_http(data: bytes, why: str, piece_bytes: int) -> None:
         read(data, piece_bytes)
 
 
+def test_head_has_a_limit_of_its_own() -> None:
+    reader = AnswerReader(LIMIT)
+    reader.feed(b"HTTP/1.1 200 OK\r\nA: " + b"b" * (HEAD_BYTES - 21))
+    with pytest.raises(MalformedAnswerError, match="its head is too long"):
+        reader.feed(b"b")
+
+
 @pytest.mark.parametrize(
     ("data", "why"),
     [(b"", "it is empty"), (b"HTTP/1.1 200", "it ends"), (b"HTTP/1.1 200 OK\r\n", "it ends")],

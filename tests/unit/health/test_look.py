@@ -1,6 +1,7 @@
 """One look: what servers do, what is made of it, and how a failure reads."""
 
 import asyncio
+import contextlib
 import os
 import resource
 import socket
@@ -126,6 +127,17 @@ def test_slow_body_that_nobody_keeps_does_not_hold_the_place() -> None:
     assert found(then_silent(start), timeout_seconds=3_600).alive
 
 
+def test_late_body_is_waited_for_where_it_is_kept() -> None:
+    async def hesitate(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n")
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.Event().wait(), 0.4)
+        writer.write(b"late")
+        await reader.read()
+
+    assert found(hesitate, keep_answer=True).answer == ProbeAnswer(200, "", "late")
+
+
 @pytest.mark.parametrize("keep", [False, True])
 def test_endless_body_is_cut(keep: bool) -> None:
     finding = found(endless(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 1_000), keep_answer=keep)
@@ -209,6 +221,30 @@ def test_connection_to_itself_is_nobody() -> None:
             wire.close()
 
     assert not asyncio.run(scenario()).alive
+
+
+def test_look_that_is_ended_as_its_answer_arrives() -> None:
+    troubles: list[dict[str, object]] = []
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: troubles.append(context))
+        with socket.create_server((HOST, 0)) as listener:
+            wire = Wire(loop, ipv6=False)
+            await wire.connect(HOST, listener.getsockname()[1])
+            peer, _ = listener.accept()
+            waiting = loop.create_task(wire.receive(10))
+            turn = loop.create_future()
+            loop.call_soon(turn.set_result, None)
+            await turn  # now it waits
+            loop.call_soon(waiting.cancel)
+            peer.send(b"x")
+            await asyncio.wait((waiting,))
+            wire.close()
+            peer.close()
+
+    asyncio.run(scenario())
+    assert not troubles
 
 
 @pytest.mark.parametrize("code", [200, 500])

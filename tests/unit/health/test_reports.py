@@ -6,12 +6,14 @@ from framework.health.reports import Reports
 from framework.health.schedule import Entry
 from tests.unit.health.targets import target
 
+BEGAN_SECONDS = 8_191.3  # sums with it are rounded, as with any time since a machine started
+
 
 def told(about: ProbeTarget, found: str, every_seconds: float) -> str:
     """``found``: one look a sign, + alive or - not; the signs of those that were told."""
     entry, reports, signs = Entry(about, 0.0, 0.0), Reports(), ""
     for number, sign in enumerate(found):
-        entry.due = number * every_seconds
+        entry.due = BEGAN_SECONDS + number * every_seconds
         reports.add(entry, ProbeResult(about.key, number, sign == "+", "" if sign == "+" else "x"))
         report = reports.collect()
         signs += sign if report else "."

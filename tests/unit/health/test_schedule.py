@@ -154,6 +154,17 @@ def test_watching_and_forgetting_in_turn_needs_no_more_room() -> None:
     assert len({entry.target.key for entry in take_all(schedule, 1_000.0)}) == 10
 
 
+def test_forgetting_what_the_prober_has_leaves_nothing_to_sweep() -> None:
+    schedule = Schedule()
+    for number in range(1_500):
+        schedule.watch(every(0.01, number), now=0.0)
+    taken = take_all(schedule, 100.0)
+    for entry in taken:
+        schedule.forget(entry.target.key)
+    assert len(taken) == 1_500
+    assert schedule._gone == 0
+
+
 def test_interval_of_nothing_is_no_endless_loop() -> None:
     schedule = Schedule()
     schedule.watch(every(0), now=0.0)
