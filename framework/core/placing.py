@@ -31,8 +31,11 @@ from framework.domain.ids import instance_id
 from framework.domain.instance import Instance
 from framework.domain.notices import InstanceChanged
 
-_Key = tuple[int, int, int, int]
+_Key = tuple[int, int, int]
 _Heap = list[tuple[_Key, int, Remainder]]
+_Values = tuple[str | None, ...]
+_Group = tuple[_Values, str | None]
+_Found = tuple[_Key, int, Remainder]
 
 
 def place(turn: Turn) -> None:
@@ -85,7 +88,8 @@ def _take_turns(turn: Turn, choosers: Iterable["Chooser"]) -> None:
 class Chooser:
     """Finds the best offer for the next instance of one app, in one turn. Within a turn offers
     only shrink and most constraints only get stricter, so what is refused once is dropped; only
-    GROUP_BY can admit later what it refused before, hence a heap for each group."""
+    GROUP_BY can admit later what it refused before, hence a heap for each of its groups. And for
+    each zone: a launch changes the place of one agent in its heap, and that of the whole zone."""
 
     def __init__(self, turn: Turn, key: str, request: Request, fitting: list[Remainder]) -> None:
         self.key = key
@@ -95,26 +99,32 @@ class Chooser:
         self._groups = tuple(
             check for check in request.dynamic if check.constraint.operator is Operator.GROUP_BY
         )
-        self._heaps: dict[tuple[str | None, ...], _Heap] = {}
+        self._heaps: dict[_Group, _Heap] = {}
         for number, rest in enumerate(fitting):
-            values = tuple(rest.values.get(check.field) for check in self._groups)
-            self._heaps.setdefault(values, []).append((self._key(rest), number, rest))
+            values = tuple([rest.values.get(check.field) for check in self._groups])
+            group = (values, rest.offer.agent.zone)
+            self._heaps.setdefault(group, []).append((self._key(rest), number, rest))
         for heap in self._heaps.values():
             heapq.heapify(heap)
 
     def choose(self) -> Remainder | None:
         """The best offer for one more instance; None if there is none in this turn."""
-        best: tuple[tuple[int, ...], _Key, int, Remainder] | None = None
-        for values in list(self._heaps):
+        best: tuple[tuple[int, ...], int, int, _Key, int] | None = None
+        chosen: Remainder | None = None
+        for group in list(self._heaps):
+            values, zone = group
             if not self._admitted(values):
                 continue
-            top = self._top(values)
-            found = None if top is None else (self._sizes(values), *top)
-            if found is not None and (best is None or found < best):
-                best = found
-        return None if best is None else best[3]
+            top = self._top(group)
+            if top is None:
+                continue
+            key, number, rest = top
+            found = (self._sizes(values), key[0], self._index.on_zone[zone], key, number)
+            if best is None or found < best:
+                best, chosen = found, rest
+        return chosen
 
-    def _sizes(self, values: tuple[str | None, ...]) -> tuple[int, ...]:
+    def _sizes(self, values: _Values) -> tuple[int, ...]:
         """How many instances are in these groups already: the smallest goes first."""
         counts = self._index.counts
         return tuple(
@@ -122,27 +132,26 @@ class Chooser:
             for check, value in zip(self._groups, values, strict=True)
         )
 
-    def _admitted(self, values: tuple[str | None, ...]) -> bool:
+    def _admitted(self, values: _Values) -> bool:
         counts = self._index.counts
         return all(
             check.admits(value, counts.get(check.field, NOTHING_COUNTED))
             for check, value in zip(self._groups, values, strict=True)
         )
 
-    def _top(self, values: tuple[str | None, ...]) -> tuple[_Key, int, Remainder] | None:
+    def _top(self, group: _Group) -> _Found | None:
         """The best offer of a group, after dropping those that fit no more."""
-        heap = self._heaps[values]
+        heap = self._heaps[group]
+        on_agent = self._index.on_agent
         while heap:
             known, number, rest = heap[0]
             if self._refused(rest):
                 heapq.heappop(heap)
-                continue
-            key = self._key(rest)
-            if key[:2] > known[:2]:
-                heapq.heapreplace(heap, (key, number, rest))
-                continue
-            return heap[0]
-        del self._heaps[values]
+            elif on_agent[rest.offer.agent.id] > known[0]:
+                heapq.heapreplace(heap, (self._key(rest), number, rest))
+            else:
+                return heap[0]
+        del self._heaps[group]
         return None
 
     def _refused(self, rest: Remainder) -> bool:
@@ -158,7 +167,6 @@ class Chooser:
         roles = self.request.roles
         return (
             self._index.on_agent[agent.id],
-            self._index.on_zone[agent.zone],
             rest.left("cpus", roles),
             rest.left("mem", roles),
         )
