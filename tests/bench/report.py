@@ -14,13 +14,16 @@ from pathlib import Path
 @dataclass(frozen=True, slots=True)
 class Result:
     """``value`` and ``peer`` in ``unit``; ``ratio`` is value / peer, None without a peer;
-    ``cpu_seconds`` what the measured part took of the processor."""
+    ``cpu_seconds`` what the measured part took of the processor, ``wall_seconds`` of the clock,
+    and ``per_second`` how many of what is counted that makes a second."""
 
     name: str
     value: float
     unit: str
     cpu_seconds: float
     peer: float | None = None
+    wall_seconds: float | None = None
+    per_second: float | None = None
 
     @property
     def ratio(self) -> float | None:
@@ -55,9 +58,12 @@ def report(result: Result, json_file: Path | None) -> None:
     peer, ratio = "-", "-"
     if result.peer is not None and result.ratio is not None:
         peer, ratio = f"{result.peer:,.1f}", f"{result.ratio:.2f}"
+    wall = ""
+    if result.wall_seconds is not None and result.per_second is not None:
+        wall = f" wall {result.wall_seconds:8.2f} s {result.per_second:>9,.0f}/s"
     sys.stdout.write(
         f"{result.name:<44} {result.value:>14,.1f} {result.unit:<12}"
-        f" peer {peer:>14} ratio {ratio:>6} cpu {result.cpu_seconds:8.2f} s\n"
+        f" peer {peer:>14} ratio {ratio:>6} cpu {result.cpu_seconds:8.2f} s{wall}\n"
     )
     if json_file is not None:
         with json_file.open("a", encoding="utf-8") as file:
