@@ -72,6 +72,7 @@ class App(Struct, frozen=True, rename="camel"):
     gpus: int = 0
     role: str | None = None
     constraints: tuple[tuple[str, ...], ...] = ()
+    dependencies: tuple[str, ...] = ()
     labels: dict[str, str] = {}
     env: dict[str, Any] = {}
     health_checks: tuple[dict[str, Any], ...] = ()
@@ -154,15 +155,71 @@ class DeploymentStep(Struct, frozen=True):
     actions: tuple[DeploymentAction, ...] = ()
 
 
+class AppProgress(Struct, frozen=True, rename="camel"):
+    """How far one app of a deployment is: of the new and of the old configuration how many
+    instances have a task and how many of them serve; ``leaving`` are being stopped."""
+
+    id: str
+    wanted: int = 0
+    new_serving: int = 0
+    new_total: int = 0
+    old_serving: int = 0
+    old_total: int = 0
+    leaving: int = 0
+
+
 class Deployment(Struct, frozen=True, rename="camel"):
-    """A change under way."""
+    """A change under way. ``apps`` and what follows are ours and missing from Marathon's."""
 
     id: str
     version: str = ""
     affected_apps: tuple[str, ...] = ()
+    steps: tuple[DeploymentStep, ...] = ()
     current_step: int = 0
     total_steps: int = 0
-    current_actions: tuple[DeploymentAction, ...] = ()
+    apps: tuple[AppProgress, ...] = ()
+    paused: bool = False
+    canary: bool = False
+    reverts: str | None = None
+    started_at: str | None = None
+    progress_at: str | None = None
+    deadline_at: str | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def app_ids(self) -> tuple[str, ...]:
+        """Every app it changes."""
+        found = {action.app for step in self.steps for action in step.actions if action.app}
+        return tuple(sorted(found | set(self.affected_apps)))
+
+    @property
+    def current_actions(self) -> tuple[DeploymentAction, ...]:
+        """What the step at which it stands does; nothing before the first."""
+        if 0 < self.current_step <= len(self.steps):
+            return self.steps[self.current_step - 1].actions
+        return ()
+
+    @property
+    def removed_ids(self) -> frozenset[str]:
+        """The apps that are gone when it is done."""
+        actions = [action for step in self.steps for action in step.actions]
+        return frozenset(one.app for one in actions if one.action == "StopApplication")
+
+
+class DryRun(Struct, frozen=True):
+    """What a change would do."""
+
+    steps: tuple[DeploymentStep, ...] = ()
+
+
+class Group(Struct, frozen=True, rename="camel"):
+    """A group as in ``/v2/groups``."""
+
+    id: str
+    version: str = ""
+    apps: tuple[App, ...] = ()
+    groups: tuple["Group", ...] = ()
+    dependencies: tuple[str, ...] = ()
 
 
 class Started(Struct, frozen=True, rename="camel"):

@@ -1,18 +1,18 @@
 """`stayer app`: submit, look at and change app definitions."""
 
-import json
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 import click
 
-from api.client import Client, JsonObject
-from cli.answers import App, Started, Task, read, read_all
+from api.client import Client
+from cli.answers import App, Task, read, read_all
+from cli.changes import Follow, dry_run_option, follow_options, planned, say_started, started
 from cli.connection import absolute_id, force_option, json_option, with_client
+from cli.definitions import read_change, read_definition
+from cli.following import Change
 from cli.output import Column, number, print_json, print_pairs, print_table, say
-from cli.progress import wait_for_deployment, wait_options
 
-_MAX_DEFINITION_BYTES = 10 * 1024 * 1024
 _MAX_INSTANCES = 1_000_000
 
 _APP_COLUMNS = (
@@ -37,14 +37,14 @@ _TASK_COLUMNS = (
 
 @click.group()
 def app() -> None:
-    """Apps: add, list, show, scale, restart, remove."""
+    """Apps: add, list, show, change, roll back, suspend, remove."""
 
 
 @app.command()
 @click.argument("file", type=click.File("rb"))
 @click.option("--replace", is_flag=True, help="Put it in place of the app that has this id.")
 @force_option
-@wait_options
+@follow_options
 @json_option
 @with_client
 def add(
@@ -52,8 +52,7 @@ def add(
     file: BinaryIO,
     replace: bool,
     force: bool,
-    wait: bool,
-    wait_timeout: float,
+    follow: Follow,
     as_json: bool,
 ) -> None:
     """Submit the app definition in FILE (JSON; - reads standard input)."""
@@ -62,22 +61,17 @@ def add(
     if replace:
         if not isinstance(app_id, str):
             raise click.UsageError("--replace needs a definition with an id")
-        _started(
-            client,
-            client.replace_app(absolute_id(app_id), definition, force=force),
-            f"{app_id} is replaced",
-            wait_timeout if wait else None,
-            as_json,
-        )
+        absolute = absolute_id(app_id)
+        answer = client.replace_app(absolute, definition, force=force)
+        started(client, answer, f"{app_id} is replaced", follow, as_json, [absolute])
         return
     stored = client.create_app(definition, force=force)
     created = read(stored, App)
     if as_json:
         print_json(stored)
     deployment_id = created.deployments[0].id if created.deployments else ""
-    _followed(
-        client, f"{created.id} is added", deployment_id, wait_timeout if wait else None, as_json
-    )
+    change = Change(deployment_id, created.version, (created.id,))
+    say_started(client, change, f"{created.id} is added", follow, as_json)
 
 
 @app.command("list")
@@ -121,9 +115,101 @@ def show(client: Client, app_id: str, as_json: bool) -> None:
 
 @app.command()
 @click.argument("app_id", metavar="ID", type=absolute_id)
+@click.argument("words", metavar="FILE|KEY=VALUE...", nargs=-1, required=True)
+@force_option
+@dry_run_option
+@follow_options
+@json_option
+@with_client
+def update(
+    client: Client,
+    app_id: str,
+    words: tuple[str, ...],
+    force: bool,
+    dry_run: bool,
+    follow: Follow,
+    as_json: bool,
+) -> None:
+    """Change some fields of an app: those in FILE (JSON; - reads standard input) or given as
+    KEY=VALUE. A dot leads into an object: env.MODE=fast upgradeStrategy.canary=1"""
+    change = read_change(words, lambda: client.get_app(app_id))
+    answer = client.update_app(app_id, change, force=force, dry_run=dry_run)
+    if dry_run:
+        planned(answer, as_json)
+    else:
+        started(client, answer, f"{app_id} is changed", follow, as_json, [app_id])
+
+
+@app.command()
+@click.argument("app_id", metavar="ID", type=absolute_id)
+@json_option
+@with_client
+def versions(client: Client, app_id: str, as_json: bool) -> None:
+    """List the versions of an app that it can be rolled back to, the newest first."""
+    found = client.app_versions(app_id)
+    if as_json:
+        print_json(found)
+        return
+    present = read(client.get_app(app_id), App).version
+    for version in found:
+        say(f"{version}  (this one)" if version == present else version)
+
+
+@app.command()
+@click.argument("app_id", metavar="ID", type=absolute_id)
+@click.argument("version", metavar="VERSION")
+@force_option
+@dry_run_option
+@follow_options
+@json_option
+@with_client
+def rollback(
+    client: Client,
+    app_id: str,
+    version: str,
+    force: bool,
+    dry_run: bool,
+    follow: Follow,
+    as_json: bool,
+) -> None:
+    """Put an earlier version of an app back; instances that still match it are kept."""
+    answer = client.rollback_app(app_id, version, force=force, dry_run=dry_run)
+    if dry_run:
+        planned(answer, as_json)
+    else:
+        text = f"{app_id} is rolled back to {version}"
+        started(client, answer, text, follow, as_json, [app_id])
+
+
+@app.command()
+@click.argument("app_id", metavar="ID", type=absolute_id)
+@force_option
+@follow_options
+@json_option
+@with_client
+def suspend(client: Client, app_id: str, force: bool, follow: Follow, as_json: bool) -> None:
+    """Stop every instance of an app, and remember how many there were."""
+    answer = client.suspend_app(app_id, force=force)
+    started(client, answer, f"{app_id} is suspended", follow, as_json, [app_id])
+
+
+@app.command()
+@click.argument("app_id", metavar="ID", type=absolute_id)
+@force_option
+@follow_options
+@json_option
+@with_client
+def resume(client: Client, app_id: str, force: bool, follow: Follow, as_json: bool) -> None:
+    """Run a suspended app again, with as many instances as it had."""
+    answer = client.resume_app(app_id, force=force)
+    started(client, answer, f"{app_id} is resumed", follow, as_json, [app_id])
+
+
+@app.command()
+@click.argument("app_id", metavar="ID", type=absolute_id)
 @click.argument("instances", metavar="N", type=click.IntRange(0, _MAX_INSTANCES))
 @force_option
-@wait_options
+@follow_options
 @json_option
 @with_client
 def scale(
@@ -131,82 +217,37 @@ def scale(
     app_id: str,
     instances: int,
     force: bool,
-    wait: bool,
-    wait_timeout: float,
+    follow: Follow,
     as_json: bool,
 ) -> None:
     """Run N instances of an app."""
     answer = client.scale_app(app_id, instances, force=force)
     text = f"{app_id} is scaled to {instances}"
-    _started(client, answer, text, wait_timeout if wait else None, as_json)
+    started(client, answer, text, follow, as_json, [app_id])
 
 
 @app.command()
 @click.argument("app_id", metavar="ID", type=absolute_id)
 @force_option
-@wait_options
+@follow_options
 @json_option
 @with_client
-def restart(
-    client: Client, app_id: str, force: bool, wait: bool, wait_timeout: float, as_json: bool
-) -> None:
+def restart(client: Client, app_id: str, force: bool, follow: Follow, as_json: bool) -> None:
     """Replace every instance of an app by a new one."""
     answer = client.restart_app(app_id, force=force)
-    _started(client, answer, f"{app_id} restarts", wait_timeout if wait else None, as_json)
+    started(client, answer, f"{app_id} restarts", follow, as_json, [app_id])
 
 
 @app.command()
 @click.argument("app_id", metavar="ID", type=absolute_id)
 @force_option
-@wait_options
+@follow_options
 @json_option
 @with_client
-def remove(
-    client: Client, app_id: str, force: bool, wait: bool, wait_timeout: float, as_json: bool
-) -> None:
+def remove(client: Client, app_id: str, force: bool, follow: Follow, as_json: bool) -> None:
     """Remove an app; its tasks are killed."""
     answer = client.delete_app(app_id, force=force)
-    _started(client, answer, f"{app_id} is removed", wait_timeout if wait else None, as_json)
-
-
-def read_definition(file: BinaryIO) -> JsonObject:
-    """One app definition from a file. click.UsageError says where the JSON is wrong."""
-    content = file.read(_MAX_DEFINITION_BYTES + 1)
-    name = getattr(file, "name", "the input")
-    if len(content) > _MAX_DEFINITION_BYTES:
-        raise click.UsageError(f"{name} has more than {_MAX_DEFINITION_BYTES} bytes")
-    try:
-        definition = json.loads(content)
-    except UnicodeDecodeError as error:
-        raise click.UsageError(f"{name} is not UTF-8 text") from error
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise click.UsageError(f"{name} is not JSON: {error.msg} at {place}") from error
-    except RecursionError as error:
-        raise click.UsageError(f"{name} is nested too deeply") from error
-    if not isinstance(definition, dict):
-        raise click.UsageError(f"{name} must hold one app definition, a JSON object")
-    return definition
-
-
-def _started(
-    client: Client, answer: JsonObject, text: str, wait_seconds: float | None, as_json: bool
-) -> None:
-    """Say that a change began; ``wait_seconds`` None does not wait for its end."""
-    if as_json:
-        print_json(answer)
-    _followed(client, text, read(answer, Started).deployment_id, wait_seconds, as_json)
-
-
-def _followed(
-    client: Client, text: str, deployment_id: str, wait_seconds: float | None, as_json: bool
-) -> None:
-    if not as_json:
-        say(f"{text} (deployment {deployment_id})" if deployment_id else text)
-    if wait_seconds is not None and deployment_id:
-        wait_for_deployment(client, deployment_id, wait_seconds)
-        if not as_json:
-            say("The deployment is done.")
+    started(client, answer, f"{app_id} is removed", follow, as_json)
 
 
 def _app_row(found: App) -> Sequence[object]:

@@ -25,7 +25,7 @@ from api.client import (
     UnavailableError,
     UnreachableError,
 )
-from cli.output import visible
+from cli.output import say_aside, visible
 
 P = ParamSpec("P")
 
@@ -55,6 +55,11 @@ def absolute_id(text: str) -> str:
     if not _BAD_SEGMENTS.isdisjoint(path.split("/")):
         raise click.BadParameter(f"{text!r} is not an app id; one looks like /web or /shop/web")
     return "/" + path
+
+
+def group_id(text: str) -> str:
+    """The same for a group, of which the root is one: /"""
+    return "/" if text == "/" else absolute_id(text)
 
 
 # Marathon's keys for errors of structure, which stand alone in its answers.
@@ -131,6 +136,7 @@ def with_client(command: Callable[Concatenate[Client, P], None]) -> Callable[...
                 timeout_seconds=request_timeout,
                 credentials=read_credentials(credentials_file) if credentials_file else None,
                 ca_file=ca_file,
+                on_warning=lambda text: say_aside(f"Warning: {text}"),
             )
         except (ValueError, OSError) as error:
             raise click.UsageError(visible(str(error))) from error

@@ -1,19 +1,27 @@
-"""`stayer deployment`: changes under way, and taking them back."""
+"""`stayer deployment`: changes under way: to look at, to hold, to go on with, to take back."""
+
+from collections.abc import Sequence
 
 import click
 
 from api.client import Client
 from cli.answers import Deployment, Started, read, read_all
-from cli.connection import json_option, with_client
-from cli.output import Column, print_json, print_table, say
-from cli.progress import describe_step
+from cli.changes import Follow, follow_options, follow_to_the_end, started
+from cli.connection import Failure, json_option, with_client
+from cli.following import Change, look
+from cli.output import Column, print_json, print_pairs, print_table, say
+from cli.progress import PROGRESS_COLUMNS, describe_pause, describe_step, progress_rows
 
 _COLUMNS = (Column("DEPLOYMENT"), Column("APPS"), Column("STANDS AT"), Column("VERSION"))
+_STEP_COLUMNS = (Column("STEP", right=True), Column("ACTION"), Column("APP"), Column(""))
+_MAX_APPS_NAMED = 5
+
+_id_argument = click.argument("deployment_id", metavar="ID")
 
 
 @click.group()
 def deployment() -> None:
-    """Deployments: list, cancel."""
+    """Deployments: list, show, watch, pause, promote, resume, revert, cancel."""
 
 
 @deployment.command("list")
@@ -26,7 +34,7 @@ def list_deployments(client: Client, as_json: bool) -> None:
         print_json(answer)
         return
     rows = [
-        (found.id, " ".join(found.affected_apps), describe_step(found), found.version)
+        (found.id, _named(found.app_ids), _stands_at(found), found.version)
         for found in read_all(answer, Deployment)
     ]
     if rows:
@@ -36,17 +44,161 @@ def list_deployments(client: Client, as_json: bool) -> None:
 
 
 @deployment.command()
-@click.argument("deployment_id", metavar="ID")
-@click.option("--force", is_flag=True, help="Stop it where it is and take nothing back.")
+@_id_argument
 @json_option
 @with_client
-def cancel(client: Client, deployment_id: str, force: bool, as_json: bool) -> None:
-    """Take a change back: a new deployment restores what was before."""
-    answer = client.cancel_deployment(deployment_id, force=force)
-    reverting = read(answer, Started).deployment_id
+def show(client: Client, deployment_id: str, as_json: bool) -> None:
+    """Show one change under way: its steps, and what serves so far."""
+    if as_json:
+        answers = client.list_deployments()
+        found = next((one for one in answers if one.get("id") == deployment_id), None)
+        if found is None:
+            raise _not_under_way(deployment_id)
+        print_json(found)
+        return
+    moment = look(client, deployment_id)
+    if moment.deployment is None:
+        raise _not_under_way(deployment_id)
+    print_pairs(_facts(moment.deployment))
+    say("")
+    print_table(_STEP_COLUMNS, _steps(moment.deployment))
+    if rows := progress_rows(moment):
+        say("")
+        print_table(PROGRESS_COLUMNS, rows)
+    if moment.deployment.paused:
+        say("\n" + describe_pause(moment.deployment))
+
+
+@deployment.command()
+@_id_argument
+@click.option(
+    "--timeout",
+    "limit_seconds",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="How long to watch; default: to the end.",
+)
+@with_client
+def watch(client: Client, deployment_id: str, limit_seconds: float | None) -> None:
+    """Show how a change goes, to its end; exit code 0 when it is done, 1 when it is not."""
+    found = _find(client, deployment_id)
+    change = Change(found.id, found.version, found.app_ids)
+    follow_to_the_end(client, change, Follow(watch=True, limit_seconds=limit_seconds), aside=False)
+
+
+@deployment.command()
+@_id_argument
+@with_client
+def pause(client: Client, deployment_id: str) -> None:
+    """Replace nothing more for now; what runs is kept running."""
+    client.pause_deployment(deployment_id)
+    say(f"{deployment_id} is paused. Go on: stayer deployment resume {deployment_id}")
+
+
+@deployment.command()
+@_id_argument
+@with_client
+def resume(client: Client, deployment_id: str) -> None:
+    """Go on after a pause; canaries that wait are promoted."""
+    client.resume_deployment(deployment_id)
+    say(f"{deployment_id} goes on")
+
+
+@deployment.command()
+@_id_argument
+@with_client
+def promote(client: Client, deployment_id: str) -> None:
+    """The canaries are good: replace the other instances too."""
+    if not _find(client, deployment_id).canary:
+        raise Failure(
+            f"{deployment_id} has no canaries that serve and wait.\n"
+            f"Look where it stands: stayer deployment show {deployment_id}"
+        )
+    client.resume_deployment(deployment_id)
+    say(f"{deployment_id} is promoted and goes on")
+
+
+@deployment.command()
+@_id_argument
+@follow_options
+@json_option
+@with_client
+def revert(client: Client, deployment_id: str, follow: Follow, as_json: bool) -> None:
+    """Take a change back by a new deployment; instances that match already are kept."""
+    _take_back(client, deployment_id, follow, as_json)
+
+
+@deployment.command()
+@_id_argument
+@click.option("--force", is_flag=True, help="Stop it where it is and take nothing back.")
+@follow_options
+@json_option
+@with_client
+def cancel(client: Client, deployment_id: str, force: bool, follow: Follow, as_json: bool) -> None:
+    """Take a change back as `revert` does, or with --force only stop it where it is."""
+    if not force:
+        _take_back(client, deployment_id, follow, as_json)
+        return
+    answer = client.cancel_deployment(deployment_id, force=True)
     if as_json:
         print_json(answer)
-    elif reverting:
-        say(f"{deployment_id} is being taken back (deployment {reverting})")
     else:
         say(f"{deployment_id} is stopped where it was")
+
+
+def _take_back(client: Client, deployment_id: str, follow: Follow, as_json: bool) -> None:
+    answer = client.cancel_deployment(deployment_id)
+    if read(answer, Started).deployment_id == deployment_id:
+        text = f"{deployment_id} is stopped where it was: nothing is known of what was before"
+    else:
+        text = f"{deployment_id} is being taken back"
+    started(client, answer, text, follow, as_json)
+
+
+def _find(client: Client, deployment_id: str) -> Deployment:
+    for found in read_all(client.list_deployments(), Deployment):
+        if found.id == deployment_id:
+            return found
+    raise _not_under_way(deployment_id)
+
+
+def _not_under_way(deployment_id: str) -> Failure:
+    return Failure(
+        f"No deployment {deployment_id} is under way: it is over, or never was.\n"
+        "Those that are: stayer deployment list"
+    )
+
+
+def _named(app_ids: Sequence[str]) -> str:
+    more = len(app_ids) - _MAX_APPS_NAMED
+    return " ".join(app_ids[:_MAX_APPS_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _stands_at(found: Deployment) -> str:
+    words = [describe_step(found)]
+    if found.paused:
+        words.append("its canaries wait" if found.canary else "paused")
+    if found.reverts:
+        words.append(f"takes back {found.reverts}")
+    return "; ".join(words)
+
+
+def _facts(found: Deployment) -> list[tuple[str, object]]:
+    return [
+        ("Deployment", found.id),
+        ("Version", found.version),
+        ("Stands at", _stands_at(found)),
+        ("Started", found.started_at),
+        ("Progress", found.progress_at),
+        ("Taken back", f"at {found.deadline_at} without progress" if found.deadline_at else ""),
+        ("Warnings", "\n".join(found.warnings)),
+    ]
+
+
+def _steps(found: Deployment) -> list[Sequence[object]]:
+    rows: list[Sequence[object]] = []
+    for number, step in enumerate(found.steps, start=1):
+        state = "done" if number < found.current_step else ""
+        state = "under way" if number == found.current_step else state
+        rows += [(number, one.action, one.app or one.pod, state) for one in step.actions]
+    return rows

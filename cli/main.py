@@ -8,6 +8,7 @@ from cli.apps import app
 from cli.deployments import deployment
 from cli.flags import flags
 from cli.frameworks import framework
+from cli.groups import group
 from cli.local import local
 from cli.mesos import mesos
 from cli.queues import queue
@@ -25,5 +26,5 @@ def main() -> None:
     """
 
 
-for command in (app, deployment, flags, framework, local, mesos, queue, serve, task):
+for command in (app, deployment, flags, framework, group, local, mesos, queue, serve, task):
     main.add_command(command)

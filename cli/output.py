@@ -37,8 +37,13 @@ def make_table(columns: Sequence[Column], rows: Sequence[Sequence[object]]) -> T
         justify = "right" if column.right else "left"
         table.add_column(column.title, justify=justify, overflow="fold")  # type: ignore[arg-type]  # rich wants the literal
     for row in rows:
-        table.add_row(*(Text(visible(str(cell)), overflow="fold") for cell in row))
+        table.add_row(*(_cell(cell) for cell in row))
     return table
+
+
+def _cell(cell: object) -> Text:
+    """A cell; only a Text, which is our own making, keeps its colours."""
+    return cell if isinstance(cell, Text) else Text(visible(str(cell)), overflow="fold")
 
 
 def print_table(columns: Sequence[Column], rows: Sequence[Sequence[object]]) -> None:

@@ -1,65 +1,174 @@
-"""Following a deployment to its end, for commands with --wait."""
+"""How a deployment on its way is shown: as lines on change, or as a view drawn in place.
 
-import time
-from collections.abc import Callable
-from typing import ParamSpec
+Only texts and tables are made here, from what `following` has seen.
+"""
 
-import click
+from collections.abc import Sequence
 
-from api.client import Client
-from cli.answers import Deployment, read_all
-from cli.connection import Failure
-from cli.output import say_aside
+from rich.console import Group, RenderableType
+from rich.text import Text
 
-P = ParamSpec("P")
+from cli.answers import AppProgress, Deployment
+from cli.following import Moment, changing
+from cli.output import Column, make_table, visible
 
-POLL_SECONDS = 0.5
-DEFAULT_WAIT_SECONDS = 600.0
-
-
-def wait_options(command: Callable[P, None]) -> Callable[P, None]:
-    """The options of commands that start a deployment."""
-    wait = click.option("--wait", is_flag=True, help="Return when the deployment is done.")
-    limit = click.option(
-        "--wait-timeout",
-        type=click.FloatRange(min=0),
-        default=DEFAULT_WAIT_SECONDS,
-        show_default=True,
-        metavar="SECONDS",
-        help="How long --wait waits.",
-    )
-    return wait(limit(command))
+PROGRESS_COLUMNS = (
+    Column("APP"),
+    Column("INSTANCES"),
+    Column("NEW", right=True),
+    Column("OLD", right=True),
+    Column("STOPPING", right=True),
+    Column("AWAITS"),
+)
+_BAR_CELLS = 24
+_MAX_ROWS = 20
+_GLYPHS = ("█", "▓", "░", "·")
+_PLAIN_GLYPHS = ("#", "+", "o", ".")
+_STYLES = ("green", "yellow", "blue", "red")
+_MEANINGS = ("new, serving", "new, starting", "old", "stopping")
 
 
-def wait_for_deployment(
-    client: Client,
-    deployment_id: str,
-    wait_seconds: float,
-    pause: Callable[[float], object] = time.sleep,
-    clock: Callable[[], float] = time.monotonic,
-) -> None:
-    """Return when the deployment is no longer under way; Failure when it takes too long."""
-    deadline = clock() + wait_seconds
-    last = ""
-    while True:
-        deployments = read_all(client.list_deployments(), Deployment)
-        found = next((d for d in deployments if d.id == deployment_id), None)
-        if found is None:
-            return
-        if clock() >= deadline:
-            raise Failure(
-                f"Deployment {deployment_id} is not done after {wait_seconds:g} s and goes on.\n"
-                "`stayer queue` says what waits for offers and why; `stayer deployment list` "
-                "where it stands."
-            )
-        if (step := describe_step(found)) != last:
-            say_aside(f"Waiting for deployment {deployment_id}: {step}")
-            last = step
-        pause(POLL_SECONDS)
+def changes(before: Moment, now: Moment, *, apps: bool = True) -> list[str]:
+    """What is new since the moment before, a line each; ``apps`` leaves no app's progress out."""
+    lines = [now.note] if now.note and now.note != before.note else []
+    if now.deployment is None:
+        return lines
+    was, is_ = before.deployment, now.deployment
+    if was is None or describe_step(was) != describe_step(is_):
+        lines.append(f"Deployment {is_.id}: {describe_step(is_)}")
+    known = was.warnings if was else ()
+    lines += [f"Warning: {text}" for text in is_.warnings if text not in known]
+    if apps:
+        old = set(_app_lines(before))
+        lines += [line for line in _app_lines(now) if line not in old]
+    if was is not None and was.paused and not is_.paused:
+        lines.append("It goes on.")
+    if is_.paused and not (was and was.paused and was.canary == is_.canary):
+        lines.append(describe_pause(is_))
+    return lines
+
+
+def _app_lines(moment: Moment) -> list[str]:
+    deployment = moment.deployment
+    lines = []
+    for app in changing(deployment) if deployment else ():
+        serving = f"{app.id}: {app.new_serving} of {app.wanted} serve"
+        old = f", {app.old_serving} old ones serve" if app.old_total else ""
+        waits = awaited(app, moment)
+        lines.append(serving + old + (f" ({waits})" if waits else ""))
+    return lines
+
+
+def awaited(app: AppProgress, moment: Moment) -> str:
+    """What an app's progress hangs on, in a few words; empty when it is done."""
+    deployment = moment.deployment
+    if deployment is None or app not in changing(deployment):
+        return _its_turn(app, deployment)
+    starting = app.new_total - app.new_serving
+    missing = max(0, app.wanted - app.new_total)
+    parts = [
+        f"{app.leaving} stopping" if app.leaving else "",
+        f"{starting} starting" if starting > 0 else "",
+    ]
+    if app.id in moment.told:
+        parts.append(f"{missing} waiting: {moment.told[app.id]}")
+    elif missing:
+        parts.append(f"{missing} to start")
+    if app.old_total:
+        parts.append(f"{app.old_total} old to replace")
+    return ", ".join(part for part in parts if part)
+
+
+def _its_turn(app: AppProgress, deployment: Deployment | None) -> str:
+    """In which later step an app changes."""
+    if deployment is None:
+        return ""
+    for number, step in enumerate(deployment.steps, start=1):
+        later = number > deployment.current_step
+        if later and any(action.app == app.id for action in step.actions):
+            return f"step {number}"
+    return ""
 
 
 def describe_step(deployment: Deployment) -> str:
     """Where a deployment stands, in a few words."""
     actions = ", ".join(f"{a.action} {a.app or a.pod}" for a in deployment.current_actions)
-    step = f"step {deployment.current_step}/{deployment.total_steps}"
-    return f"{step} {actions}".strip()
+    step = f"step {deployment.current_step} of {deployment.total_steps}"
+    return f"{step}, {actions}" if actions else step
+
+
+def describe_pause(deployment: Deployment) -> str:
+    """What a paused deployment waits for."""
+    if deployment.canary:
+        return (
+            f"The canaries serve. Go on: stayer deployment promote {deployment.id}  "
+            f"Take it back: stayer deployment revert {deployment.id}"
+        )
+    return f"Paused. Go on: stayer deployment resume {deployment.id}"
+
+
+def progress_rows(moment: Moment, glyphs: Sequence[str] = _GLYPHS) -> list[Sequence[object]]:
+    """A row for each app, those that change now first, bounded in number."""
+    deployment = moment.deployment
+    if deployment is None:
+        return []
+    now = changing(deployment)
+    ids = {app.id for app in now}
+    rest = [app for app in deployment.apps if app.id not in ids]
+    return [
+        (
+            app.id,
+            bar(app, glyphs),
+            f"{app.new_serving}/{app.wanted}",
+            app.old_serving if app.old_serving == app.old_total else _part(app),
+            app.leaving,
+            awaited(app, moment) or "-",
+        )
+        for app in [*now, *rest][:_MAX_ROWS]
+    ]
+
+
+def _part(app: AppProgress) -> str:
+    return f"{app.old_serving} of {app.old_total}"
+
+
+def bar(app: AppProgress, glyphs: Sequence[str] = _GLYPHS) -> Text:
+    """Its instances as a bar: one cell each, or in proportion when there are too many."""
+    starting = max(0, app.new_total - app.new_serving)
+    counts = (app.new_serving, starting, app.old_total, app.leaving)
+    total = max(sum(counts), app.wanted, 1)
+    cells = min(total, _BAR_CELLS)
+    drawn_bar, reached = Text(), 0
+    for index, count in enumerate(counts):
+        begin = round(reached * cells / total)
+        reached += count
+        end = round(reached * cells / total)
+        drawn_bar.append(glyphs[index] * (end - begin), style=_STYLES[index])
+    return drawn_bar
+
+
+def drawn(moment: Moment, *, ascii_only: bool = False) -> RenderableType:
+    """The live view of a deployment."""
+    deployment = moment.deployment
+    if deployment is None:
+        return Text("")
+    glyphs = _PLAIN_GLYPHS if ascii_only else _GLYPHS
+    rows = progress_rows(moment, glyphs)
+    parts: list[RenderableType] = [
+        Text(visible(f"Deployment {deployment.id}: {describe_step(deployment)}"), style="bold")
+    ]
+    if rows:
+        parts.append(make_table(PROGRESS_COLUMNS, rows))
+        if len(deployment.apps) > len(rows):
+            parts.append(Text(f"and {len(deployment.apps) - len(rows)} more apps"))
+        legend = zip(glyphs, _MEANINGS, strict=True)
+        parts.append(Text("  ".join(f"{glyph} {text}" for glyph, text in legend), style="dim"))
+    if deployment.deadline_at and not deployment.paused:
+        text = f"Without progress it is taken back at {deployment.deadline_at}"
+        parts.append(Text(visible(text), style="dim"))
+    if deployment.paused:
+        parts.append(Text(visible(describe_pause(deployment)), style="yellow"))
+    parts += [Text(visible(f"Warning: {text}"), style="yellow") for text in deployment.warnings]
+    if moment.note:
+        parts.append(Text(visible(moment.note), style="red"))
+    return Group(*parts)

@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 from cli.apps import app
 from cli.deployments import deployment
 from cli.frameworks import framework
+from cli.groups import group
 from cli.queues import queue
 from cli.tasks import task
 from tests.unit.cli.scripted_http import ScriptedServer, scripted
@@ -26,7 +27,7 @@ def api() -> Iterator[ScriptedServer]:
 @pytest.fixture
 def stayer(api: ScriptedServer) -> Stayer:
     """Runs a command line; it finds the scripted scheduler through its environment."""
-    group = click.Group(commands=[app, deployment, framework, queue, task])
+    commands = click.Group(commands=[app, deployment, framework, group, queue, task])
 
     def run(*words: str, stdin: str | bytes | None = None, url: str | None = None) -> Result:
         env = {
@@ -34,6 +35,6 @@ def stayer(api: ScriptedServer) -> Stayer:
             "STAYER_CREDENTIALS_FILE": None,
             "STAYER_CA_FILE": None,
         }
-        return CliRunner(env=env).invoke(group, words, input=stdin, catch_exceptions=False)
+        return CliRunner(env=env).invoke(commands, words, input=stdin, catch_exceptions=False)
 
     return run

@@ -31,19 +31,6 @@ DONE = Answer({"version": "v", "deploymentId": "d-7"})
 LOCKED = Answer({"message": "App is locked.", "deployments": [{"id": "d-1"}]}, 409)
 
 
-def _deployment(deployment_id: str, step: int) -> Answer:
-    return Answer(
-        [
-            {
-                "id": deployment_id,
-                "currentStep": step,
-                "totalSteps": 2,
-                "currentActions": [{"action": "ScaleApplication", "app": "/shop/web"}],
-            }
-        ]
-    )
-
-
 def test_list_on_a_pipe(api: ScriptedServer, stayer: Stayer) -> None:
     idle = {"id": "/idle", "instances": 0, "cpus": 1, "mem": 64, "version": "v"}
     api.script["GET /v2/apps"] = Answer({"apps": [WEB, idle]})
@@ -202,24 +189,6 @@ def test_scale_sends_the_number(api: ScriptedServer, stayer: Stayer) -> None:
     for wrong in ("-1", "many", "1000001"):
         assert stayer("app", "scale", "web", "--", wrong).exit_code == 2
     assert len(api.requests) == 1
-
-
-def test_wait_follows_the_deployment_to_its_end(api: ScriptedServer, stayer: Stayer) -> None:
-    api.script["PATCH /v2/apps/shop/web"] = DONE
-    api.script["GET /v2/deployments"] = [_deployment("d-7", 1), _deployment("other", 1)]
-    result = stayer("app", "scale", "/shop/web", "5", "--wait")
-    assert result.exit_code == 0
-    assert "The deployment is done.\n" in result.stdout
-    assert result.stderr == "Waiting for deployment d-7: step 1/2 ScaleApplication /shop/web\n"
-    assert api.asked().count("GET /v2/deployments") == 2
-
-
-def test_wait_gives_up_and_says_where_to_look(api: ScriptedServer, stayer: Stayer) -> None:
-    api.script["PATCH /v2/apps/shop/web"] = DONE
-    api.script["GET /v2/deployments"] = _deployment("d-7", 1)
-    result = stayer("app", "scale", "/shop/web", "5", "--wait", "--wait-timeout", "0")
-    assert result.exit_code == 1
-    assert "stayer queue" in result.stderr
 
 
 def test_refusal_of_bad_input_names_each_path(api: ScriptedServer, stayer: Stayer) -> None:

@@ -82,40 +82,6 @@ def test_scale_and_wipe_exclude_each_other(api: ScriptedServer, stayer: Stayer) 
     assert api.requests == []
 
 
-DEPLOYMENT = {
-    "id": "97c136bf-5a28-4821-9d94-480d9fbb01c8",
-    "version": "v",
-    "affectedApps": ["/a", "/b"],
-    "currentStep": 1,
-    "totalSteps": 3,
-    "currentActions": [{"action": "ScaleApplication", "app": "/a"}],
-}
-
-
-def test_deployments(api: ScriptedServer, stayer: Stayer) -> None:
-    api.script["GET /v2/deployments"] = [Answer([DEPLOYMENT]), Answer([DEPLOYMENT]), Answer([])]
-    assert stayer("deployment", "list").stdout == dedent(
-        """\
-        DEPLOYMENT                            APPS   STANDS AT                     VERSION
-        97c136bf-5a28-4821-9d94-480d9fbb01c8  /a /b  step 1/3 ScaleApplication /a  v
-        """
-    )
-    assert json.loads(stayer("deployment", "list", "--json").stdout) == [DEPLOYMENT]
-    assert stayer("deployment", "list").stdout == "No deployment is under way.\n"
-
-
-def test_deployment_is_taken_back_or_stopped(api: ScriptedServer, stayer: Stayer) -> None:
-    api.script["DELETE /v2/deployments/d-1"] = [
-        Answer({"version": "v", "deploymentId": "d-2"}),
-        Answer(b"", 202),
-    ]
-    back = stayer("deployment", "cancel", "d-1")
-    assert back.stdout == "d-1 is being taken back (deployment d-2)\n"
-    stopped = stayer("deployment", "cancel", "d-1", "--force")
-    assert stopped.stdout == "d-1 is stopped where it was\n"
-    assert [request.query for request in api.requests] == [{}, {"force": ["true"]}]
-
-
 def test_teardown_needs_a_yes(api: ScriptedServer, stayer: Stayer) -> None:
     api.script["POST /v3/framework/teardown"] = Answer(b"")
     refused = stayer("framework", "teardown")
