@@ -158,7 +158,7 @@ def test_look_at_a_forgotten_target_ends_and_frees_its_place() -> None:
     with server(silent) as port, server(answering(OK)) as good, probing(heard, options) as prober:
         prober.perform([Watch(target(port, 0, timeout_seconds=LONG))])
         eventually(lambda: silent.open, "a look that hangs")
-        prober.perform([Watch(target(good, 1))])
+        prober.perform([Watch(target(good, 1)), Watch(target(good, 2, first_after_seconds=LONG))])
         eventually(lambda: prober.counts.queued, "the other waits for the place")
         assert not heard.results
         prober.perform([Unwatch(key(0))])
