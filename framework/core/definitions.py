@@ -148,10 +148,11 @@ def _assign_service_ports(
     if len(free) < missing:
         return None
     rest = iter(free)
-    return _with_service_ports(app, [port or next(rest) for port in ports])
+    return with_service_ports(app, [port or next(rest) for port in ports])
 
 
-def _with_service_ports(app: App, ports: list[int]) -> App:
+def with_service_ports(app: App, ports: list[int]) -> App:
+    """The definition with these service ports, one for each declared port."""
     if app.on_host_network:
         definitions = zip(app.port_definitions, ports, strict=True)
         return replace(
