@@ -30,6 +30,7 @@ from framework.health.prober import AsyncProber
 from framework.interfaces import CommandTimeoutError, OverloadedError
 from framework.mesos.driver import HttpDriver
 from framework.mesos.options import MesosOptions
+from framework.runtime.moments import steady_clock
 from framework.runtime.scheduler import Facts, RunningScheduler
 from framework.store.opening import open_store
 
@@ -54,7 +55,9 @@ class Service:
             mesos_options = replace(mesos_options, webui_url=url)
         self._options = (mesos_options, api_options, read(Policy, values))
         driver = HttpDriver(mesos_options)
-        prober = AsyncProber(read(HealthOptions, values), on_failure=self._end)
+        prober = AsyncProber(
+            read(HealthOptions, values), on_failure=self._end, clock=steady_clock()
+        )
         store = open_store(store_url)
         self.scheduler = RunningScheduler(
             store,
