@@ -14,6 +14,7 @@ from api.options import ApiOptions
 from api.resources.apps import Apps
 from api.resources.cluster import Cluster
 from api.resources.deployments import Deployments
+from api.resources.groups import Groups
 from api.resources.orphans import Orphans
 from api.resources.queue import Queue
 from api.resources.system import System
@@ -24,7 +25,7 @@ from framework.interfaces import Scheduler
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-_RESOURCES = (Apps, Tasks, Queue, Deployments, System, Orphans, Cluster)
+_RESOURCES = (Apps, Groups, Tasks, Queue, Deployments, System, Orphans, Cluster)
 _HEADERS = {
     "Cache-Control": "no-cache, no-store, must-revalidate",
     "Pragma": "no-cache",

@@ -87,12 +87,14 @@ def _wish(body: Any, place: str, mode: Mode, context: Context) -> Wish:
     return Wish(update.id, body, place, update)
 
 
-def change_apps(context: Context, wishes: Sequence[Wish], mode: Mode, *, force: bool) -> Outcome:
+def change_apps(
+    context: Context, wishes: Sequence[Wish], mode: Mode, *, force: bool, dry_run: bool = False
+) -> Outcome:
     """Carry out the wishes together, or none of them."""
     for attempt in range(_ATTEMPTS):
         known = {wish.app_id: context.view.apps.get(wish.app_id) for wish in wishes}
         puts = tuple(_put(context, wish, known[wish.app_id], mode) for wish in wishes)
-        reply = context.reply_to(ChangeApps(puts, force=force))
+        reply = context.reply_to(ChangeApps(puts, force=force, dry_run=dry_run))
         if not isinstance(reply, Refused):
             return Outcome(reply, created=_none(known.values()))
         if reply.why not in _TRY_AGAIN or attempt == _ATTEMPTS - 1:
@@ -114,14 +116,17 @@ def _put(context: Context, wish: Wish, existing: App | None, mode: Mode) -> PutA
     if wish.update.version:
         app = _earlier(context, wish.app_id, wish.update.version)
     else:
-        merged = merge(existing, wish.update, context.options, context.compile_pattern)
+        merged = merge(
+            existing, wish.update, context.options, context.compile_pattern, context.enforces
+        )
         app = _sound(merged, wish.place)
     return PutApp(app, expected_version=existing.version)
 
 
 def _whole(context: Context, wish: Wish, existing: App | None) -> App:
     role = None if existing is None else existing.role
-    return _sound(parse_app(wish.body, context.options, context.compile_pattern, role), wish.place)
+    outcome = parse_app(wish.body, context.options, context.compile_pattern, role, context.enforces)
+    return _sound(outcome, wish.place)
 
 
 def _sound(outcome: App | Invalid, place: str) -> App:
@@ -132,22 +137,31 @@ def _sound(outcome: App | Invalid, place: str) -> App:
 
 def _earlier(context: Context, app_id: str, version: str) -> App:
     """The definition to go back to, to be stamped as a new version."""
-    app = stored_version(context, app_id, version)
+    return unstamped(stored_version(context, app_id, version))
+
+
+def unstamped(app: App) -> App:
+    """The definition without what the server says of it."""
     return replace(app, version="", last_scaling_at="", last_config_change_at="")
+
+
+def moment(version: str) -> str:
+    """A version in a request, as it is stored. UnprocessableError for a bad timestamp."""
+    try:
+        return iso(parse_iso(version))
+    except ValueError as error:
+        raise UnprocessableError(str(error)) from error
 
 
 def stored_version(context: Context, app_id: str, version: str) -> App:
     """The app as it was in a version. NotFoundError; UnprocessableError for a bad timestamp."""
-    try:
-        moment = iso(parse_iso(version))
-    except ValueError as error:
-        raise UnprocessableError(str(error)) from error
+    wanted = moment(version)
     current = context.view.apps.get(app_id)
     if current is None:
         raise app_unknown(app_id)
-    if current.version == moment:
+    if current.version == wanted:
         return current
-    stored = context.view.versions_of.get(app_id, {}).get(moment)
+    stored = context.view.versions_of.get(app_id, {}).get(wanted)
     if stored is None:
-        raise app_unknown(app_id, moment)
+        raise app_unknown(app_id, wanted)
     return stored

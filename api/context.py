@@ -13,6 +13,7 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from api.body import decode
 from api.errors import UnsupportedMediaTypeError, refusal
 from api.options import ApiOptions
+from api.render.deployment import steps
 from api.render.json import encode
 from constraints import CompilePattern
 from framework.domain.events import Command
@@ -21,6 +22,8 @@ from framework.domain.state import State
 from framework.interfaces import Scheduler
 
 DEPLOYMENT_HEADER = "Marathon-Deployment-Id"
+WARNING_HEADER = "Stayer-Warning"
+_WARNINGS_TOLD = 20
 
 
 class Route(NamedTuple):
@@ -50,6 +53,11 @@ class Context:
         """The process's settings by Marathon's names."""
         settings = self.scheduler.info().get("settings")
         return settings if isinstance(settings, Mapping) else {}
+
+    def enforces(self, group: str) -> bool:
+        """Whether this top-level group (its name) is to be the role of its apps."""
+        record = self.view.groups.get(f"/{group}")
+        return record is not None and record.enforce_role is True
 
     def reply_to(self, command: Command) -> Reply:
         """Ask, and wait until it is durable. CommandTimeoutError, OverloadedError."""
@@ -116,9 +124,25 @@ def deployment_answer(
 ) -> Response:
     """Marathon's DeploymentResult."""
     result = {"version": done.version, "deploymentId": done.deployment_id}
-    return json_answer(result, status, {**(headers or {}), DEPLOYMENT_HEADER: done.deployment_id})
+    response = json_answer(
+        result, status, {**(headers or {}), DEPLOYMENT_HEADER: done.deployment_id}
+    )
+    return with_warnings(response, done)
 
 
-def app_location(app_id: str) -> dict[str, str]:
-    """The header that says where a created app is found."""
-    return {"Location": f"{request.host_url.rstrip('/')}/v2/apps{app_id}"}
+def dry_run_answer(done: Done) -> Response:
+    """What a change would do."""
+    return with_warnings(json_answer({"steps": steps(done.steps)}), done)
+
+
+def with_warnings(response: Response, done: Done) -> Response:
+    """The answer with what may keep the change from ending, in headers: Marathon's strict
+    clients break on fields that they do not know."""
+    for text in done.warnings[:_WARNINGS_TOLD]:
+        response.headers.add(WARNING_HEADER, text.encode("ascii", "replace").decode())
+    return response
+
+
+def location(collection: str, path: str) -> dict[str, str]:
+    """The header that says where a created app or group is found."""
+    return {"Location": f"{request.host_url.rstrip('/')}/v2/{collection}{path}"}

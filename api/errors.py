@@ -77,8 +77,14 @@ def app_unknown(app_id: str, version: str = "") -> NotFoundError:
     return NotFoundError(f"App '{app_id}' does not exist{suffix}")
 
 
-def group_unknown(group_id: str) -> NotFoundError:
-    return NotFoundError(f"Group '{group_id}' does not exist")
+def group_unknown(group_id: str, version: str = "") -> NotFoundError:
+    """No group of this id, or not in this version."""
+    suffix = f" in version {version}" if version else ""
+    return NotFoundError(f"Group '{group_id}' does not exist{suffix}")
+
+
+def deployment_unknown(deployment_id: str) -> NotFoundError:
+    return NotFoundError(_MISSING[Why.DEPLOYMENT_UNKNOWN].format(deployment_id))
 
 
 def task_unknown(task_id: str) -> NotFoundError:
@@ -95,11 +101,13 @@ _MISSING = {
     Why.TASK_UNKNOWN: "Task '{}' does not exist",
     Why.ORPHAN_UNKNOWN: "Task '{}' does not exist",
     Why.DEPLOYMENT_UNKNOWN: "DeploymentPlan {} does not exist",
+    Why.GROUP_UNKNOWN: "Group '{}' does not exist",
     Why.NOT_WAITING: "Application {} not found in tasks queue.",
 }
 _CONFLICTS = {
     Why.APP_EXISTS: "An app with id [{}] already exists.",
-    Why.CHANGED_MEANWHILE: "App '{}' was changed by others at the same time; please try again.",
+    Why.CHANGED_MEANWHILE: "'{}' was changed by others at the same time; please try again.",
+    Why.NOT_SUSPENDED: "App '{}' is not suspended.",
 }
 
 

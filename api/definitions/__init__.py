@@ -5,7 +5,7 @@ one; both end in the same defaults and the same rules.
 """
 
 from api.definitions.parse import parse_app
-from api.definitions.paths import absolute
+from api.definitions.paths import absolute, app_id_errors
 from api.definitions.update import Update, merge, read_update
 
-__all__ = ["Update", "absolute", "merge", "parse_app", "read_update"]
+__all__ = ["Update", "absolute", "app_id_errors", "merge", "parse_app", "read_update"]

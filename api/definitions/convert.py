@@ -79,6 +79,13 @@ _READINESS_CHECK = {
     "timeoutSeconds": "timeout_seconds",
     "preserveLastResponse": "preserve_last_response",
 }
+_UPGRADE = {
+    "canary": "canary",
+    "batchSize": "batch_size",
+    "progressDeadlineSeconds": "progress_deadline_seconds",
+    "minimumHealthySeconds": "minimum_healthy_seconds",
+    "countOldInstances": "count_old_instances",
+}
 
 
 def to_app(app: dict[str, Any]) -> App:
@@ -200,10 +207,11 @@ def _readiness_checks(items: list[dict[str, Any]]) -> tuple[ReadinessCheck, ...]
     )
 
 
-def _upgrade_strategy(strategy: dict[str, float]) -> UpgradeStrategy:
+def _upgrade_strategy(strategy: dict[str, Any]) -> UpgradeStrategy:
     return UpgradeStrategy(
         minimum_health_capacity=float(strategy["minimumHealthCapacity"]),
         maximum_over_capacity=float(strategy["maximumOverCapacity"]),
+        **_picked(strategy, _UPGRADE),
     )
 
 

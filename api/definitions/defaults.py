@@ -12,8 +12,9 @@ _DEFAULT_MAPPING = {"containerPort": 0, "name": "default"}
 _DEFAULT_DEFINITION = {"port": 0, "name": "default"}
 
 
-def with_defaults(app: dict[str, Any], options: ApiOptions) -> dict[str, Any]:
-    """The definition with every default that depends on other fields or on settings."""
+def with_defaults(app: dict[str, Any], options: ApiOptions, role: str) -> dict[str, Any]:
+    """The definition with every default that depends on other fields or on settings. ``role``
+    is that of an app which names none."""
     networks = [_named(network, options) for network in app.get("networks", [])]
     networks = networks or [{"mode": "host"}]
     complete = {**app, "networks": networks}
@@ -24,7 +25,7 @@ def with_defaults(app: dict[str, Any], options: ApiOptions) -> dict[str, Any]:
     mappings = complete.get("container", {}).get("portMappings")
     if "healthChecks" in app and (complete.get("portDefinitions") or mappings):
         complete["healthChecks"] = [_with_port(check) for check in app["healthChecks"]]
-    role = app.get("role", options.mesos_role)
+    role = app.get("role", role)
     complete["role"] = role
     if "acceptedResourceRoles" not in app:
         complete["acceptedResourceRoles"] = default_resource_roles(role, options)

@@ -5,7 +5,8 @@ from typing import Any
 from api.definitions.convert import to_app
 from api.definitions.defaults import with_defaults
 from api.definitions.legacy import legacy_faults, translate
-from api.definitions.rules import Setting, app_faults
+from api.definitions.paths import absolute
+from api.definitions.rules import Enforces, Setting, app_faults, none_enforces
 from api.definitions.unsupported import unsupported_faults
 from api.faults import NOT_VALID, Fault, Invalid
 from api.options import ApiOptions
@@ -19,11 +20,13 @@ def parse_app(
     options: ApiOptions,
     compile_pattern: CompilePattern,
     existing_role: str | None = None,
+    enforces: Enforces = none_enforces,
 ) -> App | Invalid:
     """The canonical app of a whole definition, or all that is wrong with it.
 
     ``body`` is decoded JSON of any kind. ``existing_role`` is the role that the app of this id has
-    now, if there is one. The version is left empty: whoever stores the app stamps it.
+    now, if there is one. ``enforces``: which top-level groups do (see ``Setting``). The version is
+    left empty: whoever stores the app stamps it.
     """
     definition = read(APP, body)
     if isinstance(definition, Invalid):
@@ -32,7 +35,7 @@ def parse_app(
     if faults:
         return Invalid(NOT_VALID, faults)
     canonical = translate_forms(definition, options)
-    return complete_app(canonical, Setting(options, compile_pattern, existing_role))
+    return complete_app(canonical, Setting(options, compile_pattern, existing_role, enforces))
 
 
 def translate_forms(definition: dict[str, Any], options: ApiOptions) -> dict[str, Any]:
@@ -46,7 +49,8 @@ def translate_forms(definition: dict[str, Any], options: ApiOptions) -> dict[str
 
 def complete_app(canonical: dict[str, Any], setting: Setting) -> App | Invalid:
     """The app of canonical fields, with defaults; or what is wrong with their meaning."""
-    complete = with_defaults(canonical, setting.options)
+    role = setting.enforced_role(absolute(canonical["id"])) or setting.options.mesos_role
+    complete = with_defaults(canonical, setting.options, role)
     app = to_app(complete)
     faults: tuple[Fault, ...] = (*unsupported_faults(complete), *app_faults(app, setting))
     return Invalid(NOT_VALID, faults) if faults else app

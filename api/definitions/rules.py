@@ -33,14 +33,29 @@ _ROLE_CHARACTERS = {
 }
 
 
+Enforces = Callable[[str], bool]
+
+
+def none_enforces(group: str) -> bool:  # noqa: ARG001 - the type's signature
+    """No group has a say about roles."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """What a rule may look at besides the app. ``existing_role`` is the role that the app has
-    now, which it may always keep."""
+    now, which it may always keep; ``enforces`` tells whether a top-level group's name is to be
+    the role of the apps in it."""
 
     options: ApiOptions
     compile_pattern: CompilePattern
     existing_role: str | None = None
+    enforces: Enforces = none_enforces
+
+    def enforced_role(self, app_id: str) -> str | None:
+        """The role that the app's top-level group asks for; None: it asks for none."""
+        group = top_level_group(app_id)
+        return group if group is not None and self.enforces(group) else None
 
 
 def app_faults(app: App, setting: Setting) -> Iterator[Fault]:
@@ -93,6 +108,12 @@ def _upgrade_faults(app: App) -> Iterator[Fault]:
             yield Fault(path, f"got {float(value)}, expected between 0.0 and 1.0")
         elif single and value != 0.0:
             yield Fault(path, f"got {float(value)}, expected 0.0")
+    deadline, proving = strategy.progress_deadline_seconds, strategy.minimum_healthy_seconds
+    if 0 < deadline <= proving:
+        yield Fault(
+            "/upgradeStrategy/progressDeadlineSeconds",
+            f"got {deadline}, expected more than minimumHealthySeconds, which is {proving}",
+        )
     if single and app.instances > 1:
         yield Fault("/", "Single instance app may only have one instance")
 
@@ -170,8 +191,10 @@ def _constraint_faults(app: App, compile_pattern: CompilePattern) -> Iterator[Fa
 
 
 def _role_faults(app: App, setting: Setting) -> Iterator[Fault]:
-    group = top_level_group(app.id)
-    allowed = {setting.options.mesos_role, group, setting.existing_role} - {None}
+    enforced = setting.enforced_role(app.id)
+    free = {setting.options.mesos_role, top_level_group(app.id)}
+    allowed = ({enforced} if enforced else free) | {setting.existing_role}
+    allowed.discard(None)
     if app.role not in allowed:
         expected = ", ".join(sorted(str(role) for role in allowed))
         yield Fault("/role", f"got {app.role}, expected one of: [{expected}]")

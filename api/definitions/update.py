@@ -12,7 +12,7 @@ from api.definitions.defaults import default_resource_roles
 from api.definitions.legacy import legacy_faults
 from api.definitions.parse import complete_app, translate_forms
 from api.definitions.paths import absolute
-from api.definitions.rules import Setting
+from api.definitions.rules import Enforces, Setting, none_enforces
 from api.faults import NOT_VALID, Fault, Invalid
 from api.options import ApiOptions
 from api.render.app import definition
@@ -48,14 +48,18 @@ def read_update(body: Any, options: ApiOptions) -> Update | Invalid:
 
 
 def merge(
-    existing: App, update: Update, options: ApiOptions, compile_pattern: CompilePattern
+    existing: App,
+    update: Update,
+    options: ApiOptions,
+    compile_pattern: CompilePattern,
+    enforces: Enforces = none_enforces,
 ) -> App | Invalid:
     """The app with the update's fields; its version is left empty."""
     fields = definition(existing)
     for name in _outdated(existing, update.fields, options):
         fields.pop(name, None)
     fields.update(update.fields)
-    return complete_app(fields, Setting(options, compile_pattern, existing.role))
+    return complete_app(fields, Setting(options, compile_pattern, existing.role, enforces))
 
 
 def _outdated(existing: App, given: dict[str, Any], options: ApiOptions) -> list[str]:

@@ -14,6 +14,7 @@ from framework.domain.app import (
     ReadinessCheck,
     ResourceLimits,
     UnreachableStrategy,
+    UpgradeStrategy,
 )
 
 
@@ -43,10 +44,7 @@ def definition(app: App) -> dict[str, Any]:
         "gpus": app.gpus,
         "networks": [_network(network) for network in app.networks],
         "requirePorts": app.require_ports,
-        "upgradeStrategy": {
-            "maximumOverCapacity": number(app.upgrade_strategy.maximum_over_capacity),
-            "minimumHealthCapacity": number(app.upgrade_strategy.minimum_health_capacity),
-        },
+        "upgradeStrategy": _upgrade_strategy(app.upgrade_strategy),
         "killSelection": app.kill_selection.value,
         "unreachableStrategy": _unreachable_strategy(app.unreachable_strategy),
         "role": app.role,
@@ -210,6 +208,22 @@ def _readiness_check(check: ReadinessCheck) -> dict[str, Any]:
         "timeoutSeconds": check.timeout_seconds,
         "httpStatusCodesForReady": list(check.http_status_codes_for_ready),
         "preserveLastResponse": check.preserve_last_response,
+    }
+
+
+def _upgrade_strategy(strategy: UpgradeStrategy) -> dict[str, Any]:
+    """What Marathon does not have is left out unless it is set: strict clients know no more."""
+    ours = {
+        "canary": strategy.canary,
+        "batchSize": strategy.batch_size,
+        "progressDeadlineSeconds": strategy.progress_deadline_seconds,
+        "minimumHealthySeconds": strategy.minimum_healthy_seconds,
+        "countOldInstances": strategy.count_old_instances,
+    }
+    return {
+        "maximumOverCapacity": number(strategy.maximum_over_capacity),
+        "minimumHealthCapacity": number(strategy.minimum_health_capacity),
+        **{name: value for name, value in ours.items() if value},
     }
 
 

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 from api.render.app import app_object
+from api.render.health import readiness_results
 from api.render.instance import counts, failure, shown, task, task_stats
 from framework.domain.app import App
 from framework.domain.state import State
@@ -63,14 +64,13 @@ class AppInfos:
             ids = self._deployment_ids.get(app.id, [])
             fields["deployments"] = [{"id": deployment_id} for deployment_id in ids]
         if Embed.TASKS in embeds:
-            agents = self._view.agents
-            fields["tasks"] = [task(instance, app, agents) for instance in instances]
+            fields["tasks"] = [task(instance, app, self._view) for instance in instances]
         if Embed.LAST_TASK_FAILURE in embeds:
             record = self._view.failures.get(app.id)
             if record is not None:
                 fields["lastTaskFailure"] = failure(record)
         if Embed.READINESS in embeds:
-            fields["readinessCheckResults"] = []
+            fields["readinessCheckResults"] = readiness_results(app, self._view)
         if Embed.TASK_STATS in embeds:
             fields["tasksStats"] = task_stats(app, instances, self._now_ms)
         return fields

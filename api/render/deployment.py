@@ -1,27 +1,114 @@
-"""Deployments as Marathon shows them: steps, and what happens at the moment."""
+"""Deployments: as Marathon shows them, and (on ``/v3``) with how far each app of them is."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from framework.domain.rollout import Deployment, DeploymentAction
+from api.render.health import definition_of, readiness_results
+from framework.core.index import LEAVING, OLD_LIVE, Slot, slot_of
+from framework.core.planning import warnings
+from framework.domain.app import App
+from framework.domain.clock import iso
+from framework.domain.rollout import Deployment, DeploymentAction, Plan
 from framework.domain.state import State
 
+_LIVE = (Slot.STAGED, Slot.READY, Slot.UNREADY, Slot.LOST)
 
-def deployment(view: State, record: Deployment) -> dict[str, Any]:
-    """A change under way, with its steps and what it does at the moment."""
-    step = record.current_step
-    plan = view.plan(record)
-    current = plan.steps[step - 1] if 0 < step <= len(plan.steps) else ()
-    return {
-        "id": record.id,
-        "version": record.version,
-        "affectedApps": list(plan.affected),
-        "affectedPods": [],
-        "steps": [{"actions": [_action(action) for action in step]} for step in plan.steps],
-        "currentActions": [{**_action(one), "readinessCheckResults": []} for one in current],
-        "currentStep": step,
-        "totalSteps": record.total_steps,
-    }
+
+def steps(planned: Iterable[Sequence[DeploymentAction]]) -> list[dict[str, Any]]:
+    """The steps of a plan."""
+    return [{"actions": [_action(one) for one in actions]} for actions in planned]
 
 
 def _action(action: DeploymentAction) -> dict[str, Any]:
     return {"action": action.action.value, "app": action.app_id}
+
+
+def deployment(view: State, record: Deployment) -> dict[str, Any]:
+    """A change under way, with its steps and what it does at the moment."""
+    plan = view.plan(record)
+    return {
+        **_common(record, plan),
+        "affectedPods": [],
+        "currentActions": [
+            {**_action(one), "readinessCheckResults": _readiness(view, one.app_id)}
+            for one in _current(record, plan)
+        ],
+    }
+
+
+def _common(record: Deployment, plan: Plan) -> dict[str, Any]:
+    return {
+        "id": record.id,
+        "version": record.version,
+        "affectedApps": list(plan.affected),
+        "steps": steps(plan.steps),
+        "currentStep": record.current_step,
+        "totalSteps": record.total_steps,
+    }
+
+
+def _current(record: Deployment, plan: Plan) -> tuple[DeploymentAction, ...]:
+    step = record.current_step
+    return plan.steps[step - 1] if 0 < step <= len(plan.steps) else ()
+
+
+def _readiness(view: State, app_id: str) -> list[dict[str, Any]]:
+    app = view.apps.get(app_id)
+    return [] if app is None else readiness_results(app, view)
+
+
+def watched_deployment(view: State, record: Deployment) -> dict[str, Any]:
+    """A change under way as it is to be watched: what serves, what it waits for, until when.
+
+    ``canary``: it waits after its canaries to be promoted; ``deadlineAt``: when it is taken back
+    unless there is progress before."""
+    plan = view.plan(record)
+    fields: dict[str, Any] = {
+        **_common(record, plan),
+        "paused": record.paused,
+        "canary": record.canary,
+        "apps": [_progress(view, app_id) for app_id in plan.affected],
+        "startedAt": iso(record.started_at_ms),
+        "progressAt": iso(record.progress_at_ms),
+        "warnings": _warnings(view, plan),
+    }
+    if record.reverts:
+        fields["reverts"] = record.reverts
+    deadline_seconds = _deadline_seconds(view, record, plan)
+    if deadline_seconds and not record.paused:
+        fields["deadlineAt"] = iso(record.progress_at_ms + deadline_seconds * 1000)
+    return fields
+
+
+def _deadline_seconds(view: State, record: Deployment, plan: Plan) -> int:
+    apps = [view.apps.get(one.app_id) for one in _current(record, plan)]
+    return max(
+        (app.upgrade_strategy.progress_deadline_seconds for app in apps if app is not None),
+        default=0,
+    )
+
+
+def _progress(view: State, app_id: str) -> dict[str, Any]:
+    """How far one app is. Instances that wait for an offer, or were lost for so long that they
+    were replaced, are none here."""
+    app = view.apps.get(app_id)
+    sizes = dict.fromkeys(Slot, 0)
+    for instance in list(view.instances_of.get(app_id, {}).values()):
+        definition = None if app is None else definition_of(instance, app, view)
+        sizes[slot_of(app, instance, definition)] += 1
+    return {
+        "id": app_id,
+        "wanted": 0 if app is None else app.instances,
+        "newServing": sizes[Slot.READY],
+        "newTotal": sum(sizes[slot] for slot in _LIVE),
+        "oldServing": sizes[Slot.OLD_READY],
+        "oldTotal": sum(sizes[slot] for slot in OLD_LIVE),
+        "leaving": sum(sizes[slot] for slot in LEAVING),
+    }
+
+
+def _warnings(view: State, plan: Plan) -> list[str]:
+    pairs: list[tuple[App | None, App | None]] = []
+    for app_id, version in plan.before.items():
+        pairs.append((view.versions_of.get(app_id, {}).get(version), view.apps.get(app_id)))
+    return list(warnings(pairs))

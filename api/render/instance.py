@@ -7,10 +7,11 @@ from typing import Any
 import msgspec
 
 from api.render.app import number
+from api.render.health import definition_of, health_results
 from framework.domain.app import App
 from framework.domain.clock import iso
-from framework.domain.instance import STAGED, Condition, Instance, TaskFailure
-from framework.domain.mesos import Agent
+from framework.domain.instance import STAGED, Condition, Goal, Instance, TaskFailure
+from framework.domain.state import State
 
 _STATES: dict[Condition, str] = {
     condition: f"TASK_{condition.value.upper()}" for condition in Condition
@@ -31,11 +32,20 @@ def shown(instances: Iterable[Instance]) -> list[Instance]:
     ]
 
 
+def shown_condition(instance: Instance) -> Condition:
+    """What clients are told that it does: one that is to be killed is no longer to be used,
+    though it may still run."""
+    leaves = instance.goal is Goal.DECOMMISSIONED or instance.kill_reason
+    if instance.condition is Condition.RUNNING and leaves:
+        return Condition.KILLING
+    return instance.condition
+
+
 def task(
-    instance: Instance, app: App | None, agents: dict[str, Agent], *, service_ports: bool = False
+    instance: Instance, app: App | None, view: State, *, service_ports: bool = False
 ) -> dict[str, Any]:
     """The task of an instance. ``app`` is its present definition, None when it has gone."""
-    agent = agents.get(instance.agent_id)
+    agent = view.agents.get(instance.agent_id)
     active = instance.condition in _ACTIVE
     fields: dict[str, Any] = {
         "id": instance.task_id,
@@ -43,7 +53,7 @@ def task(
         "host": "" if agent is None else agent.hostname,
         "ports": list(instance.ports) if active else [],
         "slaveId": instance.agent_id,
-        "state": _STATES[instance.condition],
+        "state": _STATES[shown_condition(instance)],
         "role": instance.role,
     }
     if active:
@@ -59,7 +69,7 @@ def task(
     if instance.addresses:
         fields["ipAddresses"] = [_address(text) for text in instance.addresses]
     if app is not None:
-        fields.update(_checks(instance, app))
+        fields.update(_checks(instance, definition_of(instance, app, view), view))
         if service_ports:
             fields["servicePorts"] = list(app.service_ports)
     return fields
@@ -69,29 +79,16 @@ def _address(text: str) -> dict[str, str]:
     return {"ipAddress": text, "protocol": "IPv6" if ":" in text else "IPv4"}
 
 
-def _checks(instance: Instance, app: App) -> dict[str, Any]:
+def _checks(instance: Instance, app: App, view: State) -> dict[str, Any]:
     fields: dict[str, Any] = {}
-    if app.health_checks and instance.healthy is not None:
-        fields["healthCheckResults"] = [_health(instance)]
+    results = health_results(instance, app, view) if app.health_checks else []
+    if results:
+        fields["healthCheckResults"] = results
     if app.check is not None and instance.check_json:
         result = check_result(instance.check_json)
         if result:
             fields["checkResult"] = result
     return fields
-
-
-def _health(instance: Instance) -> dict[str, Any]:
-    """The last verdict. The executor tells when it changed, and nothing of how often."""
-    alive = instance.healthy is True
-    result: dict[str, Any] = {
-        "alive": alive,
-        "consecutiveFailures": 0 if alive else 1,
-        "instanceId": instance.id,
-    }
-    if instance.health_since_ms:
-        since = iso(instance.health_since_ms)
-        result |= {"firstSuccess": since, "lastSuccess": since} if alive else {"lastFailure": since}
-    return result
 
 
 class _Http(msgspec.Struct):
@@ -150,9 +147,10 @@ def counts(app: App, instances: Iterable[Instance]) -> dict[str, int]:
     staged = running = healthy = unhealthy = 0
     checked = bool(app.health_checks)
     for instance in instances:
-        if instance.condition in STAGED:
+        condition = shown_condition(instance)
+        if condition in STAGED:
             staged += 1
-        elif instance.condition is Condition.RUNNING:
+        elif condition is Condition.RUNNING:
             running += 1
             healthy += checked and instance.healthy is True
             unhealthy += checked and instance.healthy is False

@@ -7,6 +7,7 @@ Marathon from 1.9.136 on; addresses are sorted, so that equal states give equal 
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from api.render.instance import shown_condition
 from framework.domain.app import App, PortMapping
 from framework.domain.ids import safe_id
 from framework.domain.instance import Condition, Instance
@@ -24,7 +25,7 @@ def _lines(view: State, app: App, networks: Sequence[str]) -> Iterator[str]:
     running = [
         instance
         for instance in list(view.instances_of.get(app.id, {}).values())
-        if instance.condition is Condition.RUNNING
+        if shown_condition(instance) is Condition.RUNNING
     ]
     name = safe_id(app.id)
     if not app.service_ports:

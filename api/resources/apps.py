@@ -4,17 +4,19 @@ from collections.abc import Iterable
 
 from flask import Response, request
 
-from api.changes import Mode, change_apps, many_wishes, one_wish, stored_version
+from api.changes import Mode, Wish, change_apps, many_wishes, one_wish, stored_version
 from api.context import (
     DEPLOYMENT_HEADER,
     Context,
     Route,
-    app_location,
     deployment_answer,
+    dry_run_answer,
     flag,
     json_answer,
     json_body,
+    location,
     values,
+    with_warnings,
 )
 from api.definitions import absolute, parse_app
 from api.errors import UnprocessableError, app_unknown, group_unknown, invalid
@@ -24,7 +26,7 @@ from api.render.appinfo import AppInfos, Embed, app_embeds, created
 from api.render.json import encode_list
 from api.selectors import SelectorError, parse_selector
 from framework.domain.app import App
-from framework.domain.events import ChangeApps, PutApp, RestartApp
+from framework.domain.events import ChangeApps, PutApp, RestartApp, ResumeApp, SuspendApp
 
 _LISTED = frozenset({Embed.COUNTS, Embed.DEPLOYMENTS})
 _SHOWN = frozenset({Embed.COUNTS, Embed.DEPLOYMENTS, Embed.TASKS, Embed.LAST_TASK_FAILURE})
@@ -47,6 +49,8 @@ class Apps:
             Route("PATCH", one, self.patch),
             Route("DELETE", one, self.delete),
             Route("POST", f"{one}/restart", self.restart),
+            Route("POST", "/v3/apps/<path:app_id>/suspend", self.suspend),
+            Route("POST", "/v3/apps/<path:app_id>/resume", self.resume),
             Route("GET", f"{one}/versions", self.list_versions),
             Route("GET", f"{one}/versions/<version>", self.show_version),
         )
@@ -61,14 +65,19 @@ class Apps:
     def create(self) -> Response:
         """Store an app that does not exist yet."""
         context = self._context
-        outcome = parse_app(json_body(), context.options, context.compile_pattern)
+        outcome = parse_app(
+            json_body(), context.options, context.compile_pattern, enforces=context.enforces
+        )
         if isinstance(outcome, Invalid):
             raise invalid(outcome)
         put = PutApp(outcome, expected_version="")
-        done = context.ask(ChangeApps((put,), force=flag("force")))
+        dry_run = flag("dryRun")
+        done = context.ask(ChangeApps((put,), force=flag("force"), dry_run=dry_run))
+        if dry_run:
+            return dry_run_answer(done)
         app = done.apps[0] if done.apps else outcome
-        headers = {**app_location(app.id), DEPLOYMENT_HEADER: done.deployment_id}
-        return json_answer(created(app, done.deployment_id), 201, headers)
+        headers = {**location("apps", app.id), DEPLOYMENT_HEADER: done.deployment_id}
+        return with_warnings(json_answer(created(app, done.deployment_id), 201, headers), done)
 
     def put_many(self) -> Response:
         """Change or create the apps of an array, all or none."""
@@ -92,28 +101,34 @@ class Apps:
         """Change an app or create it."""
         mode = _put_mode()
         path = absolute(app_id)
-        wish = one_wish(path, json_body(), mode, self._context)
-        outcome = change_apps(self._context, [wish], mode, force=flag("force"))
-        if outcome.created:
-            return deployment_answer(outcome.done, 201, app_location(path))
-        return deployment_answer(outcome.done)
+        return self._change([one_wish(path, json_body(), mode, self._context)], mode, path)
 
     def patch(self, app_id: str) -> Response:
         """Change an app that exists."""
         path = absolute(app_id)
         self._known(path)
-        wish = one_wish(path, json_body(), Mode.MERGE, self._context)
-        outcome = change_apps(self._context, [wish], Mode.MERGE, force=flag("force"))
-        return deployment_answer(outcome.done)
+        return self._change([one_wish(path, json_body(), Mode.MERGE, self._context)], Mode.MERGE)
 
     def delete(self, app_id: str) -> Response:
         """Remove an app and its tasks. Unlike elsewhere ``force`` is on unless told otherwise."""
-        command = ChangeApps(removes=(absolute(app_id),), force=flag("force", default=True))
-        return deployment_answer(self._context.ask(command))
+        force, dry_run = flag("force", default=True), flag("dryRun")
+        command = ChangeApps(removes=(absolute(app_id),), force=force, dry_run=dry_run)
+        done = self._context.ask(command)
+        return dry_run_answer(done) if dry_run else deployment_answer(done)
 
     def restart(self, app_id: str) -> Response:
         """Replace every instance."""
         command = RestartApp(absolute(app_id), force=flag("force"))
+        return deployment_answer(self._context.ask(command))
+
+    def suspend(self, app_id: str) -> Response:
+        """Scale to nothing and remember the count."""
+        command = SuspendApp(absolute(app_id), force=flag("force"))
+        return deployment_answer(self._context.ask(command))
+
+    def resume(self, app_id: str) -> Response:
+        """Scale back to the count from before."""
+        command = ResumeApp(absolute(app_id), force=flag("force"))
         return deployment_answer(self._context.ask(command))
 
     def list_versions(self, app_id: str) -> Response:
@@ -127,8 +142,17 @@ class Apps:
         return json_answer(app_object(stored_version(self._context, absolute(app_id), version)))
 
     def _change_many(self, mode: Mode) -> Response:
-        wishes = many_wishes(json_body(), mode, self._context)
-        return deployment_answer(change_apps(self._context, wishes, mode, force=flag("force")).done)
+        return self._change(many_wishes(json_body(), mode, self._context), mode)
+
+    def _change(self, wishes: list[Wish], mode: Mode, path: str = "") -> Response:
+        """``path``: where the app is found if it is a single one and new."""
+        dry_run = flag("dryRun")
+        outcome = change_apps(self._context, wishes, mode, force=flag("force"), dry_run=dry_run)
+        if dry_run:
+            return dry_run_answer(outcome.done)
+        if path and outcome.created:
+            return deployment_answer(outcome.done, 201, location("apps", path))
+        return deployment_answer(outcome.done)
 
     def _known(self, app_id: str) -> App:
         app = self._context.view.apps.get(app_id)
@@ -152,11 +176,11 @@ def sorted_apps(context: Context) -> list[App]:
 
 
 def apps_of_group(context: Context, wildcard: str) -> list[App]:
-    """The apps anywhere below the group of ``group/*``. A group is what has apps below it."""
+    """The apps anywhere below the group of ``group/*``."""
     group = absolute(wildcard.removesuffix("*"))
     prefix = group if group == "/" else f"{group}/"
     members = [app for app in sorted_apps(context) if app.id.startswith(prefix)]
-    if not members and group != "/":
+    if not members and group != "/" and group not in context.view.groups:
         raise group_unknown(group)
     return members
 

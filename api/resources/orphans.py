@@ -44,7 +44,7 @@ class Orphans:
             raise invalid(body)
         done = self._context.ask(AdoptOrphan(task_id, absolute(body["appId"])))
         view = self._context.view
-        tasks = (task(one, view.apps.get(one.app_id), view.agents) for one in done.instances)
+        tasks = (task(one, view.apps.get(one.app_id), view) for one in done.instances)
         return json_answer(encode_list("tasks", tasks))
 
     def kill(self, task_id: str) -> Response:

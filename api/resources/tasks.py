@@ -17,7 +17,7 @@ from api.context import (
 from api.definitions import absolute
 from api.errors import BadRequestError, NotFoundError, app_unknown, invalid, task_unknown
 from api.faults import Invalid
-from api.render.instance import shown, task
+from api.render.instance import shown, shown_condition, task
 from api.render.json import encode_list
 from api.render.text import endpoints_text
 from api.resources.apps import apps_of_group, is_wildcard, sorted_apps
@@ -88,7 +88,7 @@ class Tasks:
         if flag("scale"):
             return deployment_answer(done)
         killed = done.instances[0] if done.instances else found[0]
-        return json_answer({"task": task(killed, app, self._context.view.agents)})
+        return json_answer({"task": task(killed, app, self._context.view)})
 
     def kill_many(self) -> Response:
         """Kill the named tasks of any apps; those that nobody knows are passed over."""
@@ -108,7 +108,7 @@ class Tasks:
             return deployment_answer(self._ask(instances))
         killed = self._ask(instances).instances if instances else ()
         view = self._context.view
-        tasks = (task(one, view.apps.get(one.app_id), view.agents) for one in killed)
+        tasks = (task(one, view.apps.get(one.app_id), view) for one in killed)
         return json_answer(encode_list("tasks", tasks))
 
     def _ask(self, instances: Sequence[Instance]) -> Done:
@@ -141,12 +141,12 @@ class Tasks:
         self, apps: Iterable[App], conditions: frozenset[Condition], *, service_ports: bool
     ) -> Response:
         """``conditions``: only these, or all if there are none."""
-        agents = self._context.view.agents
+        view = self._context.view
         tasks = (
-            task(instance, app, agents, service_ports=service_ports)
+            task(instance, app, view, service_ports=service_ports)
             for app in apps
             for instance in self._instances(app)
-            if not conditions or instance.condition in conditions
+            if not conditions or shown_condition(instance) in conditions
         )
         return json_answer(encode_list("tasks", tasks))
 

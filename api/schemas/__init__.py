@@ -5,7 +5,24 @@ bounds? Unknown fields are dropped, a null counts as absent, and faults carry Ma
 keys. What the fields mean together is judged in ``api.definitions``.
 """
 
-from api.schemas.app import ADOPTION, APP, APP_UPDATE, TASK_IDS
+from api.schemas.app import (
+    ADOPTION,
+    APP,
+    APP_UPDATE,
+    GROUP_ROLE,
+    GROUP_UPDATE,
+    MAX_INSTANCES,
+    TASK_IDS,
+)
 from api.schemas.structure import read
 
-__all__ = ["ADOPTION", "APP", "APP_UPDATE", "TASK_IDS", "read"]
+__all__ = [
+    "ADOPTION",
+    "APP",
+    "APP_UPDATE",
+    "GROUP_ROLE",
+    "GROUP_UPDATE",
+    "MAX_INSTANCES",
+    "TASK_IDS",
+    "read",
+]

@@ -30,6 +30,9 @@ from api.schemas.networking import (
 )
 
 MAX_INSTANCES = 1_000_000
+MAX_ROLLOUT_SECONDS = 366 * 24 * 60 * 60
+MAX_MEMBERS = 10_000
+MAX_SCALE_FACTOR = 1_000_000
 _LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
 _ELEMENT = re.compile(rf"\.\.|{_LABEL}(?:\.{_LABEL})*")
 _EXECUTOR = re.compile(r"//cmd|/?[^/]+(?:/[^/]+)*|")
@@ -57,6 +60,11 @@ UPGRADE_STRATEGY = structure(
     "UpgradeStrategy",
     minimumHealthCapacity=Number(required=True),
     maximumOverCapacity=Number(required=True),
+    canary=whole(least=0, most=MAX_INSTANCES),
+    batchSize=whole(least=0, most=MAX_INSTANCES),
+    progressDeadlineSeconds=whole(least=0, most=MAX_ROLLOUT_SECONDS),
+    minimumHealthySeconds=whole(least=0, most=MAX_ROLLOUT_SECONDS),
+    countOldInstances=Flag(),
 )
 
 UNREACHABLE_STRATEGY = structure(
@@ -70,6 +78,10 @@ RESOURCE_LIMITS = structure(
     cpus=WordOr("unlimited", Number(least=0)),
     mem=WordOr("unlimited", Number(least=0)),
 )
+
+
+def _dependencies() -> ListOf:
+    return ListOf(Text(shortest=1, longest=1_024, accepts=_path), longest=1_024, unique=True)
 
 
 def _settings() -> dict[str, fields.Field[Any]]:
@@ -102,9 +114,7 @@ def _settings() -> dict[str, fields.Field[Any]]:
         "healthChecks": ListOf(Part(HEALTH_CHECK), longest=64, unique=True),
         "check": Part(CHECK),
         "readinessChecks": ListOf(Part(READINESS_CHECK), longest=16),
-        "dependencies": ListOf(
-            Text(shortest=1, longest=1_024, accepts=_path), longest=1_024, unique=True
-        ),
+        "dependencies": _dependencies(),
         "upgradeStrategy": Part(UPGRADE_STRATEGY),
         "labels": MapOf(Text()),
         "acceptedResourceRoles": ListOf(Text(longest=255), longest=64, unique=True),
@@ -125,5 +135,17 @@ def _id(*, required: bool) -> Text:
 
 APP = structure("App", id=_id(required=True), **_settings())()
 APP_UPDATE = structure("AppUpdate", id=_id(required=False), **_settings())()
+# What a group holds is read item by item, so that each fault names its place.
+GROUP_UPDATE = structure(
+    "GroupUpdate",
+    id=_id(required=False),
+    apps=ListOf(Anything(), longest=MAX_MEMBERS),
+    groups=ListOf(Anything(), longest=MAX_MEMBERS),
+    dependencies=_dependencies(),
+    scaleBy=Number(least=0, most=MAX_SCALE_FACTOR),
+    version=Text(longest=64),
+    enforceRole=Flag(),
+)()
+GROUP_ROLE = structure("GroupRole", enforceRole=Flag())()
 TASK_IDS = structure("TaskIds", ids=ListOf(Text(), required=True, longest=10_000))()
 ADOPTION = structure("Adoption", appId=_id(required=True))()

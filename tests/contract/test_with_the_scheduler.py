@@ -1,55 +1,20 @@
-"""The API over the scheduler as it runs: loop, pipeline and store, with a Mesos that is silent."""
+"""The life of apps, through the API of a scheduler that runs with a silent Mesos."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from api.application import create_app
-from api.options import ApiOptions
-from framework.core.policy import Policy
-from framework.domain.actions import Action
-from framework.health.options import HealthOptions
-from framework.health.prober import AsyncProber
-from framework.interfaces import SubmitEvent
-from framework.runtime.scheduler import RunningScheduler
-from framework.store.memory import MemoryStore
-from tests.unit.api.reading import compile_pattern
-
-
-class SilentMesos:
-    """Takes every call and never says anything: apps wait for offers."""
-
-    def start(self, submit: SubmitEvent, framework_id: str, roles: Sequence[str]) -> None:
-        pass
-
-    def perform(self, actions: Sequence[Action]) -> None:
-        pass
-
-    def stop(self) -> None:
-        pass
+from tests.contract.running import running_application
 
 
 @pytest.fixture
 def application() -> Iterator[Flask]:
-    ended: list[object] = []
-    scheduler = RunningScheduler(
-        MemoryStore(),
-        SilentMesos(),
-        AsyncProber(HealthOptions(), on_failure=ended.append),
-        Policy(),
-        compile_pattern,
-        on_end=ended.append,
-    )
-    scheduler.start()
-    try:
-        yield create_app(scheduler, ApiOptions(), compile_pattern)
-    finally:
-        scheduler.stop()
-    assert ended == []
+    with running_application() as application:
+        yield application
 
 
 @pytest.fixture
@@ -156,6 +121,117 @@ def test_an_array_is_stored_whole_or_not_at_all(client: FlaskClient) -> None:
         app["version"] for app in client.get("/v2/apps").get_json()["apps"] if app["id"] != "/app-0"
     }
     assert versions == {stored.get_json()["version"]}
+
+
+def test_a_dry_run_changes_nothing(client: FlaskClient) -> None:
+    idle = {"id": "/web", "cmd": "x", "instances": 0}
+    start_and_scale = {
+        "steps": [
+            {"actions": [{"action": "StartApplication", "app": "/web"}]},
+            {"actions": [{"action": "ScaleApplication", "app": "/web"}]},
+        ]
+    }
+    for method, path in (("POST", "/v2/apps"), ("PUT", "/v2/apps/web")):
+        answer = client.open(f"{path}?dryRun=true", method=method, json=idle)
+        assert (answer.status_code, answer.get_json()) == (200, start_and_scale)
+    assert client.get("/v2/apps").get_json() == {"apps": []}
+
+    shown = client.post("/v2/apps", json=idle).get_json()
+    scale = {"steps": [{"actions": [{"action": "ScaleApplication", "app": "/web"}]}]}
+    for path, body in (
+        ("/v2/apps/web", {"instances": 2}),
+        ("/v2/apps", [{"id": "/web", "instances": 2}]),
+    ):
+        assert client.patch(f"{path}?dryRun=true", json=body).get_json() == scale
+        assert client.put(f"{path}?dryRun=true", json=body).get_json() == scale
+    stop = client.delete("/v2/apps/web?dryRun=true").get_json()
+    assert stop == {"steps": [{"actions": [{"action": "StopApplication", "app": "/web"}]}]}
+    kept = client.get("/v2/apps/web").get_json()["app"]
+    assert (kept["version"], kept["instances"]) == (shown["version"], 0)
+
+
+def test_what_may_keep_a_change_from_ending_is_told_in_a_header(client: FlaskClient) -> None:
+    ports = {"requirePorts": True, "portDefinitions": [{"port": 8_080}]}
+    client.post("/v2/apps", json={"id": "/web", "cmd": "x", "instances": 1, **ports})
+    for query in ("dryRun=true&force=true", "force=true"):
+        answer = client.put(f"/v2/apps/web?{query}", json={"cmd": "y"})
+        assert answer.status_code == 200
+        (warning,) = answer.headers.getlist("Stayer-Warning")
+        assert warning.startswith("/web: all 1 instances must stay up")
+        assert "fixed host ports" in warning
+    (deployment,) = client.get("/v3/deployments").get_json()
+    assert deployment["warnings"] == [warning]
+
+
+def test_suspend_and_resume(client: FlaskClient) -> None:
+    client.post("/v2/apps", json={"id": "/dev/web", "cmd": "x", "instances": 3})
+    assert client.post("/v3/apps/dev/web/suspend").status_code == 409
+    assert client.post("/v3/apps/dev/web/suspend?force=true").status_code == 200
+    assert client.get("/v2/apps/dev/web").get_json()["app"]["instances"] == 0
+    resumed = client.post("/v3/apps/dev/web/resume?force=true")
+    assert resumed.get_json().keys() == {"version", "deploymentId"}
+    assert client.get("/v2/apps/dev/web").get_json()["app"]["instances"] == 3
+    again = client.post("/v3/apps/dev/web/resume?force=true")
+    assert (again.status_code, again.get_json()) == (
+        409,
+        {"message": "App '/dev/web' is not suspended."},
+    )
+    for verb in ("suspend", "resume"):
+        assert client.post(f"/v3/apps/none/{verb}").status_code == 404
+
+
+def test_a_deployment_is_paused_and_goes_on(client: FlaskClient) -> None:
+    strategy = {
+        "minimumHealthCapacity": 1,
+        "maximumOverCapacity": 1,
+        "progressDeadlineSeconds": 600,
+    }
+    body = {"id": "/web", "cmd": "x", "instances": 2, "upgradeStrategy": strategy}
+    deployment_id = client.post("/v2/apps", json=body).get_json()["deployments"][0]["id"]
+    one = f"/v3/deployments/{deployment_id}"
+    shown = client.get(one).get_json()
+    assert shown["apps"] == [
+        {
+            "id": "/web",
+            "wanted": 2,
+            "newServing": 0,
+            "newTotal": 0,
+            "oldServing": 0,
+            "oldTotal": 0,
+            "leaving": 0,
+        }
+    ]
+    assert (shown["paused"], shown["currentStep"], shown["totalSteps"]) == (False, 2, 2)
+    assert shown["deadlineAt"] > shown["progressAt"] >= shown["startedAt"]
+
+    assert client.post(f"{one}/pause").get_json()["deploymentId"] == deployment_id
+    (paused,) = client.get("/v3/deployments").get_json()
+    assert paused["paused"] is True
+    assert "deadlineAt" not in paused
+    assert client.post(f"{one}/resume").status_code == 200
+    assert client.get(one).get_json()["paused"] is False
+
+    cancelled = client.delete(f"{one}?force=true")
+    assert (cancelled.status_code, cancelled.data) == (202, b"")
+    gone = {"message": f"DeploymentPlan {deployment_id} does not exist"}
+    for method, path in (
+        ("GET", one),
+        ("POST", f"{one}/pause"),
+        ("POST", f"{one}/resume"),
+        ("DELETE", one),
+        ("DELETE", f"/v2/deployments/{deployment_id}"),
+    ):
+        answer = client.open(path, method=method)
+        assert (answer.status_code, answer.get_json()) == (404, gone)
+
+
+def test_the_way_back_says_what_it_takes_back(client: FlaskClient) -> None:
+    client.post("/v2/apps", json={"id": "/web", "cmd": "x", "instances": 0})
+    first = client.put("/v2/apps/web", json={"instances": 2}).get_json()["deploymentId"]
+    back = client.delete(f"/v2/deployments/{first}")
+    assert back.status_code == 200
+    assert back.get_json()["deploymentId"] != first
+    assert client.get("/v2/apps/web").get_json()["app"]["instances"] == 0
 
 
 def test_metrics_and_info(client: FlaskClient) -> None:

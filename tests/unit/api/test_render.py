@@ -75,7 +75,7 @@ def test_old_forms_are_never_shown() -> None:
 
 
 def test_addresses_say_their_protocol() -> None:
-    assert task(RUNNING, BRIDGED, {})["ipAddresses"] == [
+    assert task(RUNNING, BRIDGED, State())["ipAddresses"] == [
         {"ipAddress": "10.0.0.7", "protocol": "IPv4"},
         {"ipAddress": "fd00::7", "protocol": "IPv6"},
     ]
@@ -97,7 +97,7 @@ def test_check_results(status: str, result: dict[str, object]) -> None:
     assert check_result(status) == result
     app = App(id="/bridged", check=Check("http"))
     instance = Instance("i", "/bridged", "v", condition=Condition.RUNNING, check_json=status)
-    assert task(instance, app, {}).get("checkResult", {}) == result
+    assert task(instance, app, State()).get("checkResult", {}) == result
 
 
 def test_attributes_are_shown_as_constraints_see_them() -> None:
