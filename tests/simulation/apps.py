@@ -20,6 +20,7 @@ from tests.simulation.machines import Machine
 from tests.simulation.stage import Stage
 
 APP_IDS = ("/web", "/batch", "/dev/api", "/dev/db", "/x/y/z", "/solo")
+_ROLES = {"/dev/api": "dev", "/dev/db": "dev", "/x/y/z": "x", "/solo": "solo"}
 _CONSTRAINTS: tuple[tuple[tuple[str, ...], ...], ...] = (
     (),
     (),
@@ -47,7 +48,7 @@ _UNREACHABLE = (
 def random_app(stage: Stage, app_id: str) -> App:
     """A new definition."""
     minimum, over = stage.pick(_UPGRADES)
-    role = "dev" if app_id.startswith("/dev") else "*"
+    role = _ROLES.get(app_id, "*")
     ports = stage.pick((0, 0, 1, 2))
     app = App(
         id=app_id,
@@ -91,7 +92,7 @@ def _in_bridge(stage: Stage, app: App) -> App:
 
 def random_machine(stage: Stage, number: int) -> Machine:
     """A new agent."""
-    rack = Attribute("rack", text=f"r{number % 3}") if stage.rng.random() < 0.8 else None
+    rack = Attribute("rack", text=f"r{number % 3}") if stage.rng.random() < 0.7 else None
     slow = Attribute("disk", text="spinning") if stage.rng.random() < 0.3 else None
     info = Agent(
         id=f"S{number}",

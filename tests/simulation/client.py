@@ -65,6 +65,8 @@ class Client:
         if isinstance(command, CancelDeployment) and not command.force:
             deployment = view.deployments[command.deployment_id]
             self._cancels[self._token] = view.plan(deployment).before
+        if isinstance(command, AdoptOrphan):
+            self._killed.pop(command.task_id.rpartition("._app.")[0], None)  # wanted again
         process.ask(self._token, command)
 
     def _choose(self, view: State) -> Command | None:
@@ -73,11 +75,11 @@ class Client:
         if not view.apps or chance < 0.25:
             return self._put(view, new=True)
         options: tuple[tuple[float, Callable[[State], Command | None]], ...] = (
-            (0.50, self._scale),
-            (0.62, self._put),
-            (0.68, lambda v: RestartApp(stage.pick([*v.apps]), force=self._often())),
-            (0.74, self._remove),
-            (0.86, self._kill),
+            (0.45, self._scale),
+            (0.58, self._put),
+            (0.65, lambda v: RestartApp(stage.pick([*v.apps]), force=self._often())),
+            (0.71, self._remove),
+            (0.87, self._kill),
             (0.92, self._cancel),
             (0.95, lambda v: ResetDelay(stage.pick([*v.apps]))),
             (1.00, self._orphan),

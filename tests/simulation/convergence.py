@@ -38,7 +38,8 @@ def missing(process: Process, master: Master) -> list[str]:
     wrong += [
         f"{instance.id} is {instance.condition}, {instance.goal}, {instance.kill_reason!r}"
         for instance in state.instances.values()
-        if instance.kill_reason or instance.goal is Goal.DECOMMISSIONED
+        if (instance.kill_reason or instance.goal is Goal.DECOMMISSIONED)
+        and not oracle.unreachable(instance)
     ]
     if master.session is not None and master.session.offers:
         wrong.append("offers are out")

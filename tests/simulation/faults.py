@@ -48,7 +48,7 @@ class Faults:
             self.foreign_task,
         )
         self._kinds = [kind for kind in kinds if stage.rng.random() < 0.55]
-        self._pause_ms = stage.pick((5_000, 12_000, 30_000))
+        self._pause_ms = stage.pick((4_000, 8_000, 20_000))
 
     def start(self) -> None:
         """Begin to break things."""

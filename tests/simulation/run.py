@@ -110,7 +110,7 @@ class Run:
             return
         if self.process is not None:
             self.client.act(self.process)
-        hurry_ms = 500 if self.stage.rng.random() < 0.2 else 12_000
+        hurry_ms = 500 if self.stage.rng.random() < 0.3 else 9_000
         self.stage.after(self.stage.between(10, hurry_ms), self._client_acts)
 
     def _converge(self) -> None:

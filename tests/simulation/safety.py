@@ -136,7 +136,7 @@ def same_counts(world: World) -> None:
     """What is counted along the way is what counting from scratch gives."""
     fresh = copy(world)  # shares the compiled constraints; `rebuild` makes every count anew
     fresh.rebuild()
-    for name in ("staging_on", "agent_uses", "ports", "deploying"):
+    for name in ("staging_on", "agent_uses", "ports", "deploying", "plans", "held"):
         if getattr(fresh, name) != getattr(world, name):
             raise Violation(f"{name}: {getattr(world, name)} kept, {getattr(fresh, name)} is right")
     if fresh.paths._below != world.paths._below or fresh.apps.keys() != world.apps.keys():

@@ -1,0 +1,173 @@
+"""The simulation notices when the core is wrong: each of these mistakes is caught within a few
+seeds, by the rule that is there for it. Mistakes that need rarer luck are in ``test_found``."""
+
+from dataclasses import dataclass
+from types import FunctionType
+
+import pytest
+
+from framework.core import (
+    asking,
+    commands,
+    definitions,
+    kills,
+    launches,
+    orphans,
+    placing,
+    reconciling,
+    sizing,
+    statuses,
+    step,
+    turn,
+)
+from framework.core.index import AppIndex
+from tests.simulation.mutation import mutated
+from tests.simulation.run import simulate
+
+_MOST_SEEDS = 20
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A mistake: a text of a function, and what stands there instead."""
+
+    name: str
+    function: object
+    old: str
+    new: str
+
+
+MUTANTS = [
+    Mutant(
+        "no tombstone for what was given up",
+        turn.Turn.remove_instance,
+        "if lost:",
+        "if False:",
+    ),
+    Mutant(
+        "orphans are killed",
+        orphans.stranger,
+        "_list(turn, status)",
+        "kill_given_up(turn, status)",
+    ),
+    Mutant(
+        "placing does not count what it just placed",
+        AppIndex._counts,
+        "instance.condition not in _NOT_COUNTED",
+        "instance.condition not in _NOT_COUNTED and instance.started_at_ms > 0",
+    ),
+    Mutant(
+        "constraints are not looked at",
+        placing.Chooser._refused,
+        "or crowded_out(turn, self.request, rest) is not None",
+        "",
+    ),
+    Mutant(
+        "an end is taken twice",
+        statuses._ended,
+        "turn.put_instance(ended)",
+        "turn.put_instance(ended); turn.world.instance_changed(None, ended)",
+    ),
+    Mutant(
+        "a kill is not sent again",
+        kills.retry,
+        "send_kill(turn, task_id, instance.agent_id)",
+        "pass",
+    ),
+    Mutant(
+        "kills are not sent again to a new subscription",
+        kills.resend_all,
+        "send_kill(turn, instance.task_id, instance.agent_id)",
+        "turn.world.deadlines.clear('kill retry', instance.task_id)",
+    ),
+    Mutant(
+        "a launch without its record",
+        placing.launch,
+        "turn.put_instance(instance)",
+        "turn.world.state.put('instance', instance.id, instance)",
+    ),
+    Mutant(
+        "unused offers are kept",
+        placing._answer,
+        "declined.append(rest.offer.id)",
+        "pass",
+    ),
+    Mutant(
+        "more old instances are stopped than may be",
+        sizing.size,
+        "have.ready + have.old_ready - minimum)",
+        "have.ready + have.old_ready)",
+    ),
+    Mutant(
+        "instances on their way out are not counted in an upgrade",
+        sizing.size,
+        "have.current - have.old - leaving",
+        "have.current - have.old",
+    ),
+    Mutant(
+        "an update is not acknowledged",
+        statuses.received,
+        "if status.uuid:",
+        "if status.uuid and status.state != 'TASK_KILLED':",
+    ),
+    Mutant(
+        "the agent's record is dropped while an instance is there",
+        turn.Turn._agent_left,
+        "agent_id not in self.world.agent_uses",
+        "True",
+    ),
+    Mutant(
+        "tasks stuck in starting are left alone",
+        launches.check,
+        'kills.kill(turn, instance, f"{OVERDUE}: {state} for more than {seconds:g} s")',
+        "str(seconds) + state",
+    ),
+    Mutant(
+        "scaling down stops one too many",
+        sizing._stop_surplus,
+        "choose_victims(turn, app, candidates, count)",
+        "choose_victims(turn, app, candidates, count + 1)",
+    ),
+    Mutant(
+        "nobody is asked about silent tasks",
+        reconciling.begin,
+        "turn.actions.append(Reconcile())",
+        "reconciliation.pending.clear()",
+    ),
+    Mutant(
+        "a refused decline is not repeated",
+        asking.not_answered,
+        "if turn.world.subscribed:",
+        "if False:",
+    ),
+    Mutant(
+        "a removed app stays stored",
+        definitions.removed_app,
+        "turn.put(Kind.APP, app_id, None)",
+        "turn.world.state.put(Kind.APP, app_id, None)",
+    ),
+    Mutant(
+        "a kill by id is only answered",
+        commands._kill_tasks,
+        'kill(turn, instance, "killed on request")',
+        "pass",
+    ),
+    Mutant(
+        "starting tasks are not watched after a restart",
+        step._subscribed,
+        "launches.watch_all(turn)",
+        "pass",
+    ),
+]
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_mistake_is_caught(mutant: Mutant) -> None:
+    assert isinstance(mutant.function, FunctionType)
+    with mutated(mutant.function, mutant.old, mutant.new):
+        for seed in range(_MOST_SEEDS):
+            try:
+                simulate(seed)
+            except Exception:  # noqa: BLE001 - a Violation or a crash of the core: it was caught
+                return
+    raise AssertionError(f"{_MOST_SEEDS} seeds did not notice: {mutant.name}")
