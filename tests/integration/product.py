@@ -48,7 +48,8 @@ class Stayer:
         self.start_unready()
 
         def content() -> Json:
-            assert self.process.poll() is None, f"it ended:\n{self.output()}"
+            if self.process.poll() is not None:
+                raise RuntimeError(f"it ended:\n{self.output()}")
             return dict(json.loads(self._ready.read_text())) if self._ready.exists() else {}
 
         told = eventually(content, "the ready file of stayer")

@@ -1,8 +1,10 @@
 """Changes of a running service on a genuine Mesos, watched by whoever uses it: what answers, how
 much runs at once, what is kept, and what becomes of a change that goes wrong."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +28,7 @@ _HALF: Json = {"minimumHealthCapacity": 0.5, "maximumOverCapacity": 0}
 _FULL: Json = {"minimumHealthCapacity": 1, "maximumOverCapacity": 0.34}
 _HALF_FEWEST, _HALF_MOST = 3, 6
 _FULL_FEWEST, _FULL_MOST = 6, 8
+_SICK: Json = service(_APP)["env"] | {"SICK": "yes"}
 
 
 @pytest.fixture
@@ -147,7 +150,7 @@ def test_killed_in_an_upgrade_it_goes_on_where_it_was(stayer: Stayer, apache: Ap
             _await_new(stayer, old, new_tasks, moment)
             stayer.crash()
             stayer.start()
-            assert [each["id"] for each in stayer.client.list_deployments()] == [deployment_id]
+            assert _deployment_ids(stayer) == [deployment_id]
         new = _ids(_await_release(stayer, "2"))
     poller.check(fewest=_HALF_FEWEST, most=_HALF_MOST)
     assert _all_task_ids(apache.url, framework_id) == old | new, "nothing was started twice"
@@ -211,20 +214,144 @@ def test_a_change_in_the_way_is_named_and_can_be_forced_aside(
     stayer: Stayer, apache: ApacheEngine
 ) -> None:
     first = _ids(_create(stayer, _FULL))
-    sick = {"env": service(_APP)["env"] | {"SICK": "yes"}}
     with Poller(stayer, apache.url, _APP) as poller:
-        stuck = _change(stayer, sick)
+        stuck = _change(stayer, {"env": _SICK})
         _await_new(stayer, first, 2, _is_running)
 
         with pytest.raises(ConflictError) as refused:
             _change(stayer, _release("3"))
         assert refused.value.deployment_ids == (stuck,)
-        assert [each["id"] for each in stayer.client.list_deployments()] == [stuck]
+        assert _deployment_ids(stayer) == [stuck]
 
         forced = _change(stayer, _release("3"), force=True)
-        assert [each["id"] for each in stayer.client.list_deployments()] == [forced]
+        assert _deployment_ids(stayer) == [forced]
         with pytest.raises(NotFoundError):
             stayer.client.cancel_deployment(stuck)
         _await_release(stayer, "3")
     poller.check(fewest=_FULL_FEWEST, most=_FULL_MOST)
     await_same_tasks(stayer, apache.url, _APP, 6)
+
+
+@pytest.mark.parametrize(
+    ("broken", "strategy", "fewest", "most", "kept"),
+    [
+        ({"cmd": "exit 1"}, _HALF, _HALF_FEWEST, _HALF_MOST, 3),
+        ({"env": _SICK}, _FULL, _FULL_FEWEST, _FULL_MOST, 6),
+    ],
+)
+def test_a_broken_release_is_taken_back_by_itself(
+    stayer: Stayer,
+    apache: ApacheEngine,
+    broken: Json,
+    strategy: Json,
+    fewest: int,
+    most: int,
+    kept: int,
+) -> None:
+    first = _ids(_create(stayer, strategy))
+    before = stayer.app(_APP)
+    with Poller(stayer, apache.url, _APP) as poller:
+        deadline = {"upgradeStrategy": strategy | {"progressDeadlineSeconds": 2}}
+        deployment_id = _change(stayer, broken | deadline)
+        eventually(
+            lambda: deployment_id not in _deployment_ids(stayer), "the end of the deployment"
+        )
+        after = stayer.await_running(_APP, 6, _all_healthy)
+    poller.check(fewest=fewest, most=most)
+    now = stayer.app(_APP)
+    assert [now[name] for name in ("cmd", "env")] == [before[name] for name in ("cmd", "env")]
+    assert len(first & _ids(after)) == kept
+    assert [answer_of(task) for task in after] == [(200, "1")] * 6
+    await_same_tasks(stayer, apache.url, _APP, 6)
+
+
+def _deployment_ids(stayer: Stayer) -> list[str]:
+    return [each["id"] for each in stayer.client.list_deployments()]
+
+
+def test_apps_start_when_those_they_depend_on_are_healthy(stayer: Stayer) -> None:
+    chain = ("/shop/db", "/shop/api", "/shop/web")
+    apps = [
+        service(app_id, instances=2, dependencies=list(before))
+        for app_id, before in zip(chain, ((), chain[:1], chain[1:2]), strict=True)
+    ]
+    stayer.client.update_group("/shop", {"apps": apps[::-1]})
+
+    tasks = [stayer.await_running(app_id, 2, _all_healthy) for app_id in chain]
+
+    for before, after in itertools.pairwise(tasks):
+        all_healthy_at = max(task["healthCheckResults"][0]["firstSuccess"] for task in before)
+        assert all_healthy_at <= min(task["stagedAt"] for task in after)
+        assert max(task["startedAt"] for task in before) < min(task["startedAt"] for task in after)
+
+
+def test_an_upgrade_goes_on_only_as_instances_get_ready(
+    stayer: Stayer, apache: ApacheEngine
+) -> None:
+    check = {
+        "name": "warm",
+        "path": "/ready",
+        "portName": "http",
+        "intervalSeconds": 2,
+        "timeoutSeconds": 1,
+        "httpStatusCodesForReady": [200],
+        "preserveLastResponse": True,
+    }
+    strategy = {"minimumHealthCapacity": 1, "maximumOverCapacity": 0.5}
+    old = _ids(_create(stayer, strategy, instances=2, readinessChecks=[check]))
+    with Poller(stayer, apache.url, _APP) as poller:
+        _change(stayer, {"env": service(_APP, "2")["env"] | {"UNREADY": "yes"}})
+        for left in (2, 1):
+            unready = eventually(lambda: _unready(stayer), "an instance that is not ready")
+            assert len(old & _ids(stayer.running(_APP))) == left
+            _sandbox(unready).joinpath("ready").touch()
+            _await_at_most(stayer, old, left - 1)
+        stayer.await_running(_APP, 2, _all_healthy)
+    poller.check(fewest=2, most=3)
+    assert stayer.app(_APP)["env"]["RELEASE"] == "2"
+
+
+def _await_at_most(stayer: Stayer, old: set[str], count: int) -> None:
+    eventually(lambda: len(old & _ids(stayer.running(_APP))) <= count, f"{count} old ones left")
+
+
+def _unready(stayer: Stayer) -> Json:
+    """The task that says it is not ready, while it is healthy; the app and its deployment tell
+    the same of it."""
+    told: Any = stayer.client.get("/v2/deployments")
+    results: list[Json] = told[0]["currentActions"][0]["readinessCheckResults"]
+    app = stayer.client.get_app(_APP, query={"embed": "app.readiness"})
+    assert app["readinessCheckResults"] == results
+    unready = [result for result in results if not result["ready"]]
+    assert len(unready) == 1, results
+    result = unready[0]
+    assert result["name"] == "warm"
+    assert result.get("lastResponse") == {"status": 503, "contentType": "text/plain", "body": "2"}
+    tasks = {task["id"]: task for task in stayer.running(_APP)}
+    assert is_healthy(tasks[result["taskId"]])
+    return tasks[result["taskId"]]
+
+
+def test_a_canary_waits_for_a_person(stayer: Stayer, apache: ApacheEngine) -> None:
+    first = _ids(_create(stayer, _FULL | {"canary": 1}))
+    with Poller(stayer, apache.url, _APP) as poller:
+        deployment_id = _change(stayer, _release("2"))
+        eventually(lambda: f"promote or cancel {deployment_id}" in stayer.output(), "the pause")
+        canaried = _ids(eventually(lambda: _of_six(stayer), "six again"))
+        assert len(first & canaried) == 5
+
+        stayer.crash()
+        stayer.start()
+        assert _deployment_ids(stayer) == [deployment_id]
+        assert _ids(stayer.running(_APP)) == canaried, "it waits still"
+
+        stayer.client.resume_deployment(deployment_id)
+        second = _ids(_await_release(stayer, "2"))
+    poller.check(fewest=_FULL_FEWEST, most=_FULL_MOST)
+    assert canaried - first < second, "the canary is kept"
+
+
+def _of_six(stayer: Stayer) -> list[Json]:
+    tasks: list[Json] = stayer.app(_APP)["tasks"]
+    assert len(tasks) == 6
+    return tasks
