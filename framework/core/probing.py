@@ -99,7 +99,7 @@ def _readiness_target(
         interval_seconds=check.interval_seconds,
         timeout_seconds=check.timeout_seconds,
         statuses=check.http_status_codes_for_ready,
-        keep_answer=True,
+        keep_answer=check.preserve_last_response,
     )
 
 
