@@ -105,7 +105,11 @@ class Remainder:
 
     def left(self, name: str, roles: frozenset[str]) -> int:
         """Free thousandths of a scalar in entries of these roles."""
-        return sum(left for entry, left in self.scalars.get(name, ()) if entry.role in roles)
+        free = 0
+        for entry, left in self.scalars.get(name, ()):
+            if entry.role in roles:
+                free += left
+        return free
 
     def take(
         self, request: Request, chance: Callable[[int], int]
@@ -163,13 +167,19 @@ def refusal(turn: Turn, request: Request, rest: Remainder) -> Reason | None:
             return Reason.CONSTRAINT
     if in_maintenance(turn, offer):
         return Reason.MAINTENANCE
+    reason = lacking(request, rest)
+    if reason is None and request.avoids_gpus and rest.has_gpus:
+        return Reason.SCARCE
+    return reason
+
+
+def lacking(request: Request, rest: Remainder) -> Reason | None:
+    """What there is too little of: the part of ``refusal`` that a launch can change."""
     for name, millis in request.scalars:
         if rest.left(name, request.roles) < millis:
             return _SCALAR_REASONS[name]
     if not rest.ports.can_choose(request.ports, request.roles):
         return Reason.PORTS
-    if request.avoids_gpus and rest.has_gpus:
-        return Reason.SCARCE
     return None
 
 

@@ -35,7 +35,7 @@ _Key = tuple[int, int, int]
 _Heap = list[tuple[_Key, int, Remainder]]
 _Values = tuple[str | None, ...]
 _Group = tuple[_Values, str | None]
-_Found = tuple[_Key, int, Remainder]
+_Rank = tuple[tuple[int, ...], _Key, int, _Group]
 
 
 def place(turn: Turn) -> None:
@@ -45,12 +45,12 @@ def place(turn: Turn) -> None:
         return
     pool = [remainder_of(turn, offer) for offer in world.offers.values()]
     world.offers.clear()
-    fitting: dict[tuple[object, ...], list[Remainder]] = {}
+    fitting: dict[tuple[object, ...], Fitting] = {}
     asking = []
     for key in ready_to_launch(turn):
         request = request_of(turn, world.demand[key].app)
         if request.need not in fitting:
-            fitting[request.need] = [r for r in pool if refusal(turn, request, r) is None]
+            fitting[request.need] = Fitting(turn, request, pool)
         asking.append(Chooser(turn, key, request, fitting[request.need]))
     _take_turns(turn, asking)
     _answer(turn, pool)
@@ -85,13 +85,46 @@ def _take_turns(turn: Turn, choosers: Iterable["Chooser"]) -> None:
             del turn.world.demand[chooser.key]
 
 
+class Fitting:
+    """The offers that fit a need at the beginning of a turn, the tightest first: made once for
+    all apps with that need, and once for all that also group by the same fields."""
+
+    def __init__(self, turn: Turn, request: Request, pool: list[Remainder]) -> None:
+        self._sorted: _Heap = sorted(
+            (_key(0, request, rest), number, rest)
+            for number, rest in enumerate(pool)
+            if refusal(turn, request, rest) is None
+        )
+        self._grouped: dict[tuple[str, ...], dict[_Group, _Heap]] = {}
+
+    def heaps(self, fields: tuple[str, ...]) -> dict[_Group, _Heap]:
+        """A heap of its own for each group and zone, to be used up. Instances that an app has on
+        an agent already are not in the keys, so a key says where an offer comes at the
+        earliest."""
+        if fields not in self._grouped:
+            groups: dict[_Group, _Heap] = {}
+            for entry in self._sorted:
+                values, zone = entry[2].values, entry[2].offer.agent.zone
+                group = (tuple([values.get(field) for field in fields]), zone)
+                groups.setdefault(group, []).append(entry)
+            self._grouped[fields] = groups
+        return {group: list(heap) for group, heap in self._grouped[fields].items()}
+
+
+def _key(on_agent: int, request: Request, rest: Remainder) -> _Key:
+    return (on_agent, rest.left("cpus", request.roles), rest.left("mem", request.roles))
+
+
 class Chooser:
     """Finds the best offer for the next instance of one app, in one turn. Within a turn offers
     only shrink and most constraints only get stricter, so what is refused once is dropped; only
     GROUP_BY can admit later what it refused before, hence a heap for each of its groups. And for
-    each zone: a launch changes the place of one agent in its heap, and that of the whole zone."""
+    each zone: a launch changes the place of one agent in its heap, and that of the whole zone.
 
-    def __init__(self, turn: Turn, key: str, request: Request, fitting: list[Remainder]) -> None:
+    Places only ever get worse in a turn. So what stands first in a heap is looked at anew, and
+    put back if it got worse; nothing else has to be."""
+
+    def __init__(self, turn: Turn, key: str, request: Request, fitting: Fitting) -> None:
         self.key = key
         self.request = request
         self._turn = turn
@@ -99,30 +132,69 @@ class Chooser:
         self._groups = tuple(
             check for check in request.dynamic if check.constraint.operator is Operator.GROUP_BY
         )
-        self._heaps: dict[_Group, _Heap] = {}
-        for number, rest in enumerate(fitting):
-            values = tuple([rest.values.get(check.field) for check in self._groups])
-            group = (values, rest.offer.agent.zone)
-            self._heaps.setdefault(group, []).append((self._key(rest), number, rest))
-        for heap in self._heaps.values():
-            heapq.heapify(heap)
+        self._heaps = fitting.heaps(tuple([check.field for check in self._groups]))
+        self._zones: dict[str | None, list[_Rank]] = {}
+        for group in self._heaps:
+            self._zones.setdefault(group[1], []).append(self._rank(group))
+        for ranks in self._zones.values():
+            heapq.heapify(ranks)
 
     def choose(self) -> Remainder | None:
         """The best offer for one more instance; None if there is none in this turn."""
-        best: tuple[tuple[int, ...], int, int, _Key, int] | None = None
-        chosen: Remainder | None = None
-        for group in list(self._heaps):
-            values, zone = group
-            if not self._admitted(values):
-                continue
-            top = self._top(group)
-            if top is None:
-                continue
-            key, number, rest = top
-            found = (self._sizes(values), key[0], self._index.on_zone[zone], key, number)
-            if best is None or found < best:
-                best, chosen = found, rest
+        refused: list[_Rank] = []
+        chosen = None
+        while chosen is None and (zone := self._best_zone(refused)) is not None:
+            group = zone[0][-1]
+            rest = self._heaps[group][0][2]
+            if self._refused(rest):
+                self._drop_first(zone, group)
+            else:
+                chosen = rest
+        for rank in refused:
+            heapq.heappush(self._zones[rank[-1][1]], rank)
         return chosen
+
+    def _best_zone(self, refused: list[_Rank]) -> list[_Rank] | None:
+        """The ranks of the zone whose first group is best."""
+        best: tuple[tuple[int, ...], int, int, _Key, int] | None = None
+        found = None
+        for zone, ranks in self._zones.items():
+            if self._settle(ranks, refused):
+                sizes, key, number, _ = ranks[0]
+                place = (sizes, key[0], self._index.on_zone[zone], key, number)
+                if best is None or place < best:
+                    best, found = place, ranks
+        return found
+
+    def _settle(self, ranks: list[_Rank], refused: list[_Rank]) -> bool:
+        """Bring a group to the front that is admitted and stands where it belongs."""
+        while ranks:
+            group = ranks[0][-1]
+            if not self._admitted(group[0]):
+                refused.append(heapq.heappop(ranks))
+            elif (now := self._rank(group)) > ranks[0]:
+                heapq.heapreplace(ranks, now)
+            else:
+                return True
+        return False
+
+    def _drop_first(self, ranks: list[_Rank], group: _Group) -> None:
+        """The first offer of the first group is refused, and so for the rest of the turn."""
+        heapq.heappop(self._heaps[group])
+        if self._heaps[group]:
+            heapq.heapreplace(ranks, self._rank(group))
+        else:
+            heapq.heappop(ranks)
+
+    def _rank(self, group: _Group) -> _Rank:
+        """How good the group's first offer is, zones aside: the smallest group, then its key. The
+        number of the offer decides between equals, so groups are never compared."""
+        heap = self._heaps[group]
+        known, number, rest = heap[0]
+        while (here := self._index.on_agent[rest.offer.agent.id]) > known[0]:
+            heapq.heapreplace(heap, (_key(here, self.request, rest), number, rest))
+            known, number, rest = heap[0]
+        return (self._sizes(group[0]), known, number, group)
 
     def _sizes(self, values: _Values) -> tuple[int, ...]:
         """How many instances are in these groups already: the smallest goes first."""
@@ -139,36 +211,12 @@ class Chooser:
             for check, value in zip(self._groups, values, strict=True)
         )
 
-    def _top(self, group: _Group) -> _Found | None:
-        """The best offer of a group, after dropping those that fit no more."""
-        heap = self._heaps[group]
-        on_agent = self._index.on_agent
-        while heap:
-            known, number, rest = heap[0]
-            if self._refused(rest):
-                heapq.heappop(heap)
-            elif on_agent[rest.offer.agent.id] > known[0]:
-                heapq.heapreplace(heap, (self._key(rest), number, rest))
-            else:
-                return heap[0]
-        del self._heaps[group]
-        return None
-
     def _refused(self, rest: Remainder) -> bool:
         turn = self._turn
         return (
             starting_too_many(turn, rest)
             or crowded_out(turn, self.request, rest) is not None
-            or refusal(turn, self.request, rest) is not None
-        )
-
-    def _key(self, rest: Remainder) -> _Key:
-        agent = rest.offer.agent
-        roles = self.request.roles
-        return (
-            self._index.on_agent[agent.id],
-            rest.left("cpus", roles),
-            rest.left("mem", roles),
+            or (bool(rest.launches) and refusal(turn, self.request, rest) is not None)
         )
 
 

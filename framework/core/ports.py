@@ -47,7 +47,15 @@ class FreePorts:
 
     def can_choose(self, requested: Sequence[int], roles: Collection[str]) -> bool:
         """Whether ``choose`` would find them."""
-        return not requested or self.choose(requested, roles, lambda _: 0) is not None
+        if any(requested):
+            return self.choose(requested, roles, lambda _: 0) is not None
+        missing = len(requested)
+        for resource, low, high in self._free:
+            if missing <= 0:
+                break
+            if resource.role in roles:
+                missing -= high - low + 1
+        return missing <= 0
 
     @staticmethod
     def _dynamic(
