@@ -70,6 +70,9 @@ def awaited(app: AppProgress, moment: Moment) -> str:
         f"{app.leaving} stopping" if app.leaving else "",
         f"{starting} starting" if starting > 0 else "",
     ]
+    if deployment.paused:
+        parts.append(f"{app.old_total} old stay for now" if app.old_total else "")
+        return ", ".join(part for part in parts if part)
     if app.id in moment.told:
         parts.append(f"{missing} waiting: {moment.told[app.id]}")
     elif missing:
@@ -101,10 +104,11 @@ def describe_pause(deployment: Deployment) -> str:
     """What a paused deployment waits for."""
     if deployment.canary:
         return (
-            f"The canaries serve. Go on: stayer deployment promote {deployment.id}  "
-            f"Take it back: stayer deployment revert {deployment.id}"
+            "The canaries serve, and a person decides.\n"
+            f"  Go on:         stayer deployment promote {deployment.id}\n"
+            f"  Take it back:  stayer deployment revert {deployment.id}"
         )
-    return f"Paused. Go on: stayer deployment resume {deployment.id}"
+    return f"Paused.\n  Go on:  stayer deployment resume {deployment.id}"
 
 
 def progress_rows(moment: Moment, glyphs: Sequence[str] = _GLYPHS) -> list[Sequence[object]]:

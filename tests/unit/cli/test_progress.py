@@ -60,18 +60,26 @@ def test_why_it_waits() -> None:
 def test_pauses_and_warnings() -> None:
     paused = _moment(paused=True, warnings=["no room"])
     canary = _moment(paused=True, canary=True)
-    assert changes(_moment(), paused) == [
+    assert changes(_moment(), paused, apps=False) == [
         "Warning: no room",
-        f"Paused. Go on: stayer deployment resume {ID}",
+        f"Paused.\n  Go on:  stayer deployment resume {ID}",
     ]
     assert changes(paused, paused) == []
-    assert changes(paused, canary) == [
+    assert changes(paused, canary, apps=False) == [
         (
-            f"The canaries serve. Go on: stayer deployment promote {ID}  "
-            f"Take it back: stayer deployment revert {ID}"
+            "The canaries serve, and a person decides.\n"
+            f"  Go on:         stayer deployment promote {ID}\n"
+            f"  Take it back:  stayer deployment revert {ID}"
         )
     ]
-    assert changes(canary, _moment()) == ["It goes on."]
+    assert changes(canary, _moment(), apps=False) == ["It goes on."]
+
+
+def test_old_ones_stay_while_it_is_paused() -> None:
+    counts = {"wanted": 2, "newServing": 1, "newTotal": 1, "oldServing": 1, "oldTotal": 1}
+    paused = _moment(progress("/shop/api", **counts), paused=True)
+    line = "/shop/api: 1 of 2 serve, 1 old ones serve (1 old stay for now)"
+    assert line in changes(BEGUN, paused)
 
 
 def test_silence_is_told_once() -> None:
