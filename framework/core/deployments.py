@@ -213,7 +213,18 @@ def _watch_progress(turn: Turn, deployment: Deployment) -> None:
     turn.world.deadlines.set(due_ms, Due.PROGRESS, deployment.id)
 
 
+def subscribed(turn: Turn) -> None:
+    """Deadlines begin anew: while Mesos or we were away nothing could have been started."""
+    for deployment in list(turn.world.state.deployments.values()):
+        if _deadline_seconds(turn, deployment):
+            resumed = replace(deployment, progress_at_ms=turn.now_ms)
+            turn.put(Kind.DEPLOYMENT, deployment.id, resumed)
+            turn.advancing[deployment.id] = None
+
+
 def _deadline_seconds(turn: Turn, deployment: Deployment) -> int:
+    if deployment.reverts:
+        return 0  # else a way back that is slow would end where it came from, and so on
     apps = _current_apps(turn, deployment)
     return max((app.upgrade_strategy.progress_deadline_seconds for app in apps), default=0)
 
@@ -221,7 +232,7 @@ def _deadline_seconds(turn: Turn, deployment: Deployment) -> int:
 def without_progress(turn: Turn, deployment_id: str) -> Deployment | None:
     """The deployment if its deadline has passed and it is not paused or done meanwhile."""
     deployment = turn.world.state.deployments.get(deployment_id)
-    if deployment is None or deployment.paused:
+    if deployment is None or deployment.paused or not turn.world.subscribed:
         return None
     seconds = _deadline_seconds(turn, deployment)
     late = turn.now_ms >= deployment.progress_at_ms + seconds * 1000

@@ -170,6 +170,7 @@ def _subscribed(turn: Turn, event: Subscribed) -> None:
     reconciling.begin(turn)
     kills.resend_all(turn)
     launches.watch_all(turn)
+    deployments.subscribed(turn)
     turn.dirty.update(dict.fromkeys(world.demand))
 
 
