@@ -154,7 +154,8 @@ class AppIndex:
 
     def size(self, *slots: Slot) -> int:
         """Instances in these slots together."""
-        return sum(len(self.members[slot]) for slot in slots)
+        members = self.members
+        return sum([len(members[slot]) for slot in slots])
 
     def update(self, key: str, new: Instance | None, known: "Known") -> None:
         """Replace what is counted for the instance with the id ``key``."""

@@ -64,6 +64,12 @@ def old_key(app_id: str) -> str:
     return f"{app_id}@"
 
 
+def _counts_alike(old: Instance, new: Instance) -> bool:
+    """Whether both are the same to their agents."""
+    staged = old.condition in STAGED
+    return old.agent_id == new.agent_id and staged is (new.condition in STAGED)
+
+
 class World:
     """State and session of the single writer."""
 
@@ -168,10 +174,11 @@ class World:
         """Keep the counts in step with a changed instance."""
         instance = new or old
         assert instance is not None
-        if old is not None:
-            self._count_agent(old, -1)
-        if new is not None:
-            self._count_agent(new, 1)
+        if old is None or new is None or not _counts_alike(old, new):
+            if old is not None:
+                self._count_agent(old, -1)
+            if new is not None:
+                self._count_agent(new, 1)
         index = self.apps.get(instance.app_id) or self.index_app(instance.app_id)
         self._update_index(index, instance.id, new)
         if new is None:
@@ -193,7 +200,7 @@ class World:
             index.update(key, None, Known())
             return
         agent = self.state.agents.get(new.agent_id)
-        values = {} if agent is None else self.values(agent)
+        values = self.values(agent) if agent is not None and index.counts else {}
         index.update(key, new, Known(agent, values, self.definition_of(new)))
 
     def _count_agent(self, instance: Instance, change: int) -> None:

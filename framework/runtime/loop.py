@@ -105,7 +105,7 @@ class Loop:
         return len(self._commands) + len(self._facts)
 
     def _wait_for_room(self) -> None:
-        if getattr(self._unhurried, "exempt", False):
+        if len(self._facts) < FACTS_LIMIT or getattr(self._unhurried, "exempt", False):
             return
         self._condition.wait_for(lambda: self._stopped or len(self._facts) < FACTS_LIMIT)
 
@@ -150,9 +150,11 @@ class Loop:
             compile_pattern=self._compile_pattern,
         )
         self.journal.write(context.now_ms, seed, events)
-        started = time.perf_counter()
+        started, cpu_started = time.perf_counter(), time.thread_time()
         decided = step(self._world, events, context)
+        seconds = time.thread_time() - cpu_started
         self._measure(time.perf_counter() - started, len(events))
+        self._fit_slice(seconds, len(events))
         self._wake_at_ms = decided.wake_at_ms
         return decided
 
@@ -162,6 +164,12 @@ class Loop:
         counts.events += events
         counts.seconds += seconds
         counts.longest_seconds = max(counts.longest_seconds, seconds)
+
+    def _fit_slice(self, seconds: float, events: int) -> None:
+        """Choose how many facts to take at once. By processor time: other threads that compute
+        too make a step longer, and many small steps instead would make all of it slower."""
+        if events < self._facts_a_step and seconds < _SLICE_SECONDS:
+            return  # what a step costs at the least says nothing about a full one
         fit = int(events * _SLICE_SECONDS / seconds) if seconds else _FACTS_MAX
         smoothed = (self._facts_a_step * 3 + fit) // 4
         self._facts_a_step = max(_FACTS_MIN, min(_FACTS_MAX, smoothed))

@@ -32,13 +32,19 @@ _TROUBLE = frozenset(
 
 def log_notice(notice: Notice) -> None:
     """Write one notice to the log."""
+    # First what comes for every task: asked cheaply, and no text is made that nobody reads.
+    if type(notice) is InstanceChanged:
+        _log.debug("%s is %s", notice.instance.id, notice.instance.condition)
+    elif type(notice) is StatusUpdated:
+        _log_status(notice)
+    else:
+        _log_rare(notice)
+
+
+def _log_rare(notice: Notice) -> None:
     match notice:
         case Remarked():
             _log.log(_LEVELS[notice.level], "%s", notice.message)
-        case StatusUpdated():
-            _log_status(notice)
-        case InstanceChanged():
-            _log.debug("%s is %s", notice.instance.id, notice.instance.condition.value)
         case DeploymentStarted():
             _log.info("deployment %s of %s began", notice.deployment.id, _some(notice.plan))
         case DeploymentStepped():
@@ -70,6 +76,8 @@ def _some(plan: Plan) -> str:
 def _log_status(notice: StatusUpdated) -> None:
     status = notice.status
     level = logging.WARNING if notice.instance.condition in _TROUBLE else logging.INFO
+    if not _log.isEnabledFor(level):
+        return
     _log.log(
         level,
         "%s on %s: %s %s %s",
