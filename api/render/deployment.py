@@ -81,6 +81,8 @@ def watched_deployment(view: State, record: Deployment) -> dict[str, Any]:
 
 
 def _deadline_seconds(view: State, record: Deployment, plan: Plan) -> int:
+    if record.reverts:
+        return 0  # a way back has none
     apps = [view.apps.get(one.app_id) for one in _current(record, plan)]
     return max(
         (app.upgrade_strategy.progress_deadline_seconds for app in apps if app is not None),
