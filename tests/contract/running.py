@@ -1,5 +1,10 @@
-"""The API over the scheduler as it runs: loop, pipeline and store, with a Mesos that is silent."""
+"""The API over the scheduler as it runs: loop, pipeline and store, with a Mesos made of events.
 
+Both kinds of Mesos stand in for what is outside: one never says anything, so that apps wait for
+offers; the other has two agents of endless room, whose tasks run as soon as they are launched.
+"""
+
+import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -8,10 +13,12 @@ from flask import Flask
 from api.application import create_app
 from api.options import ApiOptions
 from framework.core.policy import Policy
-from framework.domain.actions import Action
+from framework.domain.actions import Accept, Action, Kill, Revive
+from framework.domain.events import OffersReceived, Subscribed, TaskStatusReceived
+from framework.domain.mesos import Agent, Offer, OfferResource, TaskState, TaskStatus
 from framework.health.options import HealthOptions
 from framework.health.prober import AsyncProber
-from framework.interfaces import SubmitEvent
+from framework.interfaces import Mesos, SubmitEvent
 from framework.runtime.scheduler import RunningScheduler
 from framework.store.memory import MemoryStore
 from tests.unit.api.reading import compile_pattern
@@ -30,13 +37,60 @@ class SilentMesos:
         pass
 
 
+class LivelyMesos:
+    """Offers when asked to, runs what is launched and ends what is killed, at once. Agents are
+    this machine; every task gets the port ``port``."""
+
+    def __init__(self, port: int = 31_000) -> None:
+        self._port = port
+        self._numbers = itertools.count(1)
+        self._submit: SubmitEvent | None = None
+
+    def start(self, submit: SubmitEvent, framework_id: str, roles: Sequence[str]) -> None:
+        self._submit = submit
+        submit(Subscribed(framework_id or "framework-1", "127.0.0.1:5050"))
+
+    def perform(self, actions: Sequence[Action]) -> None:
+        for action in actions:
+            if isinstance(action, Revive):
+                self._offer()
+            elif isinstance(action, Accept):
+                for launch in action.launches:
+                    self._tell(launch.task_id, launch.agent.id, TaskState.RUNNING)
+                self._offer()
+            elif isinstance(action, Kill):
+                self._tell(action.task_id, action.agent_id, TaskState.KILLED)
+
+    def stop(self) -> None:
+        pass
+
+    def _tell(self, task_id: str, agent_id: str, state: TaskState) -> None:
+        assert self._submit is not None
+        uuid = f"status-{next(self._numbers)}"
+        self._submit(TaskStatusReceived(TaskStatus(task_id, state, agent_id, uuid)))
+
+    def _offer(self) -> None:
+        assert self._submit is not None
+        resources = (
+            OfferResource("cpus", 64_000),
+            OfferResource("mem", 64_000_000),
+            OfferResource("disk", 64_000_000),
+            OfferResource("ports", ranges=((self._port, self._port),)),
+        )
+        offers = tuple(
+            Offer(f"offer-{next(self._numbers)}", Agent(f"S{number}", "127.0.0.1"), "*", resources)
+            for number in (1, 2)
+        )
+        self._submit(OffersReceived(offers))
+
+
 @contextmanager
-def running_application() -> Iterator[Flask]:
+def running_application(mesos: Mesos | None = None) -> Iterator[Flask]:
     """The API of a scheduler that runs meanwhile."""
     ended: list[object] = []
     scheduler = RunningScheduler(
         MemoryStore(),
-        SilentMesos(),
+        mesos or SilentMesos(),
         AsyncProber(HealthOptions(), on_failure=ended.append),
         Policy(),
         compile_pattern,
