@@ -10,7 +10,7 @@ from framework.domain.actions import Accept, Decline
 from framework.domain.app import App, Container, Network, NetworkMode, PortDefinition, PortMapping
 from framework.domain.events import ChangeApps, OfferRescinded, OffersReceived, PutApp
 from framework.domain.instance import Condition
-from framework.domain.mesos import Agent, Offer, OfferResource, TaskState
+from framework.domain.mesos import Agent, Attribute, Offer, OfferResource, TaskState
 from framework.domain.records import replace
 from framework.domain.state import Kind
 from tests.unit.core.session import WEB, Session, agent, launches, of_type, put_records
@@ -51,6 +51,17 @@ def test_of_equal_agents_the_emptier_zone_goes_first() -> None:
     in_zones = Counter(zones[launch.agent.id] for launch in launches(decided))
     assert max(in_zones.values()) == 2, "spread evenly over zones as long as agents are equal"
     assert by_agent(decided).total() == 6
+
+
+def test_an_emptier_agent_goes_before_an_emptier_zone() -> None:
+    session = Session()
+    session.connect("region")
+    session.running(WEB, agent(1, zone="z0"))
+    session.put(replace(WEB, instances=3))
+    session.offer(session.offer_of(agent(2, zone="z1")))
+    session.put(replace(WEB, instances=4), force=True)
+    decided = session.offer(*(session.offer_of(agent(n, zone=f"z{n // 3}")) for n in (1, 3)))
+    assert by_agent(decided) == {"a3": 1}, "its zone has two, but it has none"
 
 
 def test_of_equal_places_the_tightest_fit_goes_first() -> None:
@@ -216,6 +227,19 @@ def test_group_by_decides_the_group_before_preference_decides_the_offer() -> Non
     decided = session.offer(*(session.offer_of(agent(n, rack=rack)) for n, rack in racks.items()))
     in_racks = Counter(racks[int(launch.agent.id[1:])] for launch in launches(decided))
     assert in_racks == {"r0": 2, "r1": 2}
+
+
+def test_what_one_group_by_refuses_at_first_another_launch_may_let_in() -> None:
+    session = Session()
+
+    def at(number: int, rack: str, row: str) -> Agent:
+        return Agent(f"a{number}", f"h{number}", (Attribute("rack", rack), Attribute("row", row)))
+
+    app = replace(WEB, constraints=(("rack", "GROUP_BY"), ("row", "GROUP_BY", "2")))
+    session.running(app, at(1, "r1", "w0"))
+    session.put(replace(app, instances=3))
+    offers = [session.offer_of(at(2, "r0", "w0")), session.offer_of(at(3, "r1", "w1"))]
+    assert by_agent(session.offer(*offers)) == {"a3": 1, "a2": 1}
 
 
 def test_one_change_may_put_several_apps_and_one_turn_places_them_all() -> None:

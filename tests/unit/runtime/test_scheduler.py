@@ -126,9 +126,12 @@ def test_a_store_that_fails_ends_the_process_once() -> None:
     process.scheduler.stop()
 
 
-def test_a_halt_ends_the_process(process: Process) -> None:
+def test_a_halt_ends_the_process_once(process: Process) -> None:
     process.mesos.submit(FrameworkRefused("Framework failed over"))
-    (halt,) = eventually(lambda: process.ends, "the end")
+    process.mesos.submit(FrameworkRefused("Framework has been removed"))
+    eventually(lambda: process.ends, "the end")
+    process.scheduler.ask(PUT)
+    (halt,) = process.ends
     assert isinstance(halt, Halt)
     assert halt.exit_code == 103
 
