@@ -95,6 +95,7 @@ HEALTH_RESULT = frozenset(
 FAILURE = frozenset(
     ["appId", "host", "message", "taskId", "instanceId", "slaveId", "state", "timestamp", "version"]
 )
+GROUP = frozenset(["apps", "dependencies", "groups", "id", "pods", "version", "enforceRole"])
 DEPLOYMENT = frozenset(
     [
         "affectedApps",
@@ -150,6 +151,15 @@ def test_apps_and_tasks(client: FlaskClient, failure: TaskFailure, deployment: D
     tasks = client.get("/v2/tasks").get_json()["tasks"]
     assert len(tasks) == 2
     assert not any(_unknown(task, TASK) for task in tasks)
+
+
+def test_groups(client: FlaskClient, deployment: Deployment) -> None:
+    root = client.get("/v2/groups?embed=group.groups&embed=group.apps.failures").get_json()
+    (dev,) = root["groups"]
+    for group in (root, dev, client.get("/v2/groups").get_json()):
+        assert not _unknown(group, GROUP)
+        assert group["apps"]
+        assert not any(fault for app in group["apps"] for fault in _app_faults(app))
 
 
 def test_queue_deployments_and_info(

@@ -66,7 +66,14 @@ _apps = st.fixed_dictionaries(
             {
                 "minimumHealthCapacity": st.floats(0, 1),
                 "maximumOverCapacity": st.floats(0, 1),
-            }
+            },
+            optional={
+                "canary": st.integers(0, 9),
+                "batchSize": st.integers(0, 9),
+                "progressDeadlineSeconds": st.integers(10, 99),
+                "minimumHealthySeconds": st.integers(0, 9),
+                "countOldInstances": st.booleans(),
+            },
         ),
         "unreachableStrategy": st.one_of(
             st.just("disabled"), _part(expungeAfterSeconds=st.integers(0, 99))
