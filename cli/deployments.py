@@ -189,7 +189,7 @@ def _facts(found: Deployment) -> list[tuple[str, object]]:
         ("Version", found.version),
         ("Stands at", _stands_at(found)),
         ("Started", found.started_at),
-        ("Progress", found.progress_at),
+        ("Progress", found.progress_at if found.deadline_at else ""),
         ("Taken back", f"at {found.deadline_at} without progress" if found.deadline_at else ""),
         ("Warnings", "\n".join(found.warnings)),
     ]

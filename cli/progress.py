@@ -3,6 +3,7 @@
 Only texts and tables are made here, from what `following` has seen.
 """
 
+import re
 from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
@@ -20,6 +21,7 @@ PROGRESS_COLUMNS = (
     Column("STOPPING", right=True),
     Column("AWAITS"),
 )
+_DIGITS = re.compile(r"\d+")
 _BAR_CELLS = 24
 _MAX_ROWS = 20
 _GLYPHS = ("█", "▓", "░", "·")
@@ -39,8 +41,8 @@ def changes(before: Moment, now: Moment, *, apps: bool = True) -> list[str]:
     known = was.warnings if was else ()
     lines += [f"Warning: {text}" for text in is_.warnings if text not in known]
     if apps:
-        old = set(_app_lines(before))
-        lines += [line for line in _app_lines(now) if line not in old]
+        old = _app_lines(before)
+        lines += [line for what, line in _app_lines(now).items() if what not in old]
     if was is not None and was.paused and not is_.paused:
         lines.append("It goes on.")
     if is_.paused and not (was and was.paused and was.canary == is_.canary):
@@ -48,14 +50,17 @@ def changes(before: Moment, now: Moment, *, apps: bool = True) -> list[str]:
     return lines
 
 
-def _app_lines(moment: Moment) -> list[str]:
+def _app_lines(moment: Moment) -> dict[tuple[AppProgress, str], str]:
+    """A line for each app that changes now, by what it tells. Another number in the reason for
+    waiting (a time, a count of agents) is nothing new."""
     deployment = moment.deployment
-    lines = []
+    lines = {}
     for app in changing(deployment) if deployment else ():
         serving = f"{app.id}: {app.new_serving} of {app.wanted} serve"
         old = f", {app.old_serving} old ones serve" if app.old_total else ""
         waits = awaited(app, moment)
-        lines.append(serving + old + (f" ({waits})" if waits else ""))
+        what = (app, _DIGITS.sub("", waits))
+        lines[what] = serving + old + (f" ({waits})" if waits else "")
     return lines
 
 

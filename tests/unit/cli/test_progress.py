@@ -53,6 +53,10 @@ def test_why_it_waits() -> None:
     assert changes(BEGUN, waiting) == [
         "/shop/api: 0 of 2 serve (1 starting, 1 waiting: no agent in rack r2)"
     ]
+    later = _moment(progress("/shop/api", wanted=2, newTotal=1), told="no agent in rack r17")
+    assert changes(waiting, later) == []
+    other = _moment(progress("/shop/api", wanted=2, newTotal=1), told="too few cpus")
+    assert len(changes(waiting, other)) == 1
     done = _moment(progress("/shop/api", wanted=2, newServing=2, newTotal=2))
     assert changes(waiting, done) == ["/shop/api: 2 of 2 serve"]
 
