@@ -5,7 +5,7 @@ version of the tree that was, and when somebody was faster it is worked out anew
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,24 +42,38 @@ class Draft:
     groups: dict[str, Group] = field(init=False)
     structural: list[Fault] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+    _apps_in: dict[str, list[str]] = field(init=False)
+    _groups_in: dict[str, list[str]] = field(init=False)
 
     def __post_init__(self) -> None:
         self.apps, self.groups = dict(self.before.apps), dict(self.before.groups)
+        self._apps_in = _by_parent(self.apps)
+        self._groups_in = _by_parent(path for path in self.groups if path != ROOT)
 
     def enforces(self, group: str) -> bool:
         """Whether the top-level group of this name asks for its name as role."""
         record = self.groups.get(f"/{group}")
         return record is not None and record.enforce_role is True
 
+    def groups_in(self, path: str) -> list[str]:
+        """The groups that lay directly in this one before."""
+        return self._groups_in.get(path, [])
+
     def remove_group(self, path: str) -> None:
-        """Take out a group with all that is below it."""
+        """Take out a group with all that was in it."""
         self.empty_group(path)
         self.groups.pop(path, None)
 
     def empty_group(self, path: str) -> None:
-        """Take out all that is below a group."""
-        self.apps = {key: app for key, app in self.apps.items() if not inside(key, path)}
-        self.groups = {key: one for key, one in self.groups.items() if not inside(key, path)}
+        """Take out all that was in a group."""
+        self.remove_apps(path)
+        for child in self.groups_in(path):
+            self.remove_group(child)
+
+    def remove_apps(self, path: str) -> None:
+        """Take out the apps that were directly in a group."""
+        for key in self._apps_in.get(path, []):
+            self.apps.pop(key, None)
 
     def check(self) -> None:
         """Raise what is wrong, structure first."""
@@ -88,6 +102,13 @@ class Draft:
             tuple(sorted(path for path in gone if parent(path) not in gone)),
             expected_tree=before.seen,
         )
+
+
+def _by_parent(paths: Iterable[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for path in paths:
+        found.setdefault(parent(path), []).append(path)
+    return found
 
 
 def _version_of(existing: App | None) -> str:
@@ -259,7 +280,7 @@ def _restructure(draft: Draft, path: str, update: dict[str, Any], place: str) ->
 
 def _put_apps(draft: Draft, path: str, bodies: list[Any], place: str) -> None:
     context = draft.context
-    draft.apps = {key: app for key, app in draft.apps.items() if parent(key) != path}
+    draft.remove_apps(path)
     for index, body in enumerate(bodies):
         here = f"{place}/apps({index})"
         app_id = _child_id(draft, path, body, here)
@@ -293,7 +314,7 @@ def _put_groups(draft: Draft, path: str, bodies: list[Any], place: str) -> None:
         else:
             draft.faults += [Fault(f"{here}/id", error) for error in app_id_errors(child_id)]
             given[child_id] = child, here
-    for key in [key for key in draft.groups if key != ROOT and parent(key) == path]:
+    for key in draft.groups_in(path):
         if key not in given:
             draft.remove_group(key)
     for child_id, (child, here) in given.items():
