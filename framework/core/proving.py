@@ -18,7 +18,8 @@ def watch(turn: Turn, app_id: str) -> None:
         return
     for key in index.members[Slot.UNREADY]:
         instance = turn.world.state.instances[key]
-        if not instance.proved and serves(app, instance):
+        definition = turn.world.definition_of(instance) or app
+        if not instance.proved and serves(definition, instance):
             turn.world.deadlines.set(_proved_at_ms(turn, instance), Due.PROVED, key)
 
 
