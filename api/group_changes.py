@@ -233,11 +233,7 @@ def _roll_back(draft: Draft, path: str, version: str) -> None:
             known = now.groups.get(key)
             back = group if known is None else replace(group, version=known.version)
             draft.groups[key] = back
-    for key, app in past.apps.items():
-        if inside(key, path):
-            known_app = now.apps.get(key)
-            same = known_app is not None and known_app.version == app.version
-            draft.apps[key] = known_app if known_app and same else unstamped(app)
+    draft.apps |= {key: unstamped(app) for key, app in past.apps.items() if inside(key, path)}
 
 
 def _scale(draft: Draft, path: str, factor: float) -> None:

@@ -234,6 +234,21 @@ def test_each_change_is_one_command(
     assert scheduler.asked == [command]
 
 
+def test_the_same_again_goes_on_with_what_was_cancelled_in_place(
+    client: FlaskClient, scheduler: Recorder
+) -> None:
+    web = replace(WEB_APP, role="dev", accepted_resource_roles=("*", "dev"))
+    for keep_old in (False, True):
+        scheduler.hold_app(replace(web, keep_old=keep_old))
+        (app,) = client.get("/v2/groups/dev/apps").get_json()
+        assert client.put("/v2/groups/dev", json={"apps": [app]}).status_code == 200
+    calm, unfinished = scheduler.asked
+    assert isinstance(calm, ChangeApps)
+    assert isinstance(unfinished, ChangeApps)
+    assert calm.puts == ()
+    assert [put.app.id for put in unfinished.puts] == ["/dev/web"]
+
+
 def test_the_answers_to_a_change(client: FlaskClient, scheduler: Recorder) -> None:
     created = client.post("/v2/groups/dev", json={"id": "sub"})
     assert (created.status_code, created.get_json()) == (201, RESULT)
