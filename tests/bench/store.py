@@ -105,7 +105,7 @@ def measure(folder: Path, wanted: Options) -> Iterator[Result]:
         first = [Change(Kind.INSTANCE, one.id, one) for one in everything]
         store.append(first)
         put_bare(bare, [(change.id, encode(change)) for change in first])
-        for batch in batches(everything, ROUNDS, chance):
+        for batch in batches(everything, wanted.scaled(ROUNDS), chance):
             rows = [(change.id, encode(change)) for change in batch]
             ours.time(lambda batch=batch: store.append(batch))  # type: ignore[misc]  # mypy can not infer a default
             peer.time(lambda rows=rows: put_bare(bare, rows))  # type: ignore[misc]  # as above
