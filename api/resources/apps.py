@@ -16,7 +16,6 @@ from api.context import (
     json_body,
     location,
     values,
-    with_warnings,
 )
 from api.definitions import absolute, parse_app
 from api.errors import UnprocessableError, app_unknown, group_unknown, invalid
@@ -77,7 +76,7 @@ class Apps:
             return dry_run_answer(done)
         app = done.apps[0] if done.apps else outcome
         headers = {**location("apps", app.id), DEPLOYMENT_HEADER: done.deployment_id}
-        return with_warnings(json_answer(created(app, done.deployment_id), 201, headers), done)
+        return json_answer(created(app, done.deployment_id), 201, headers)
 
     def put_many(self) -> Response:
         """Change or create the apps of an array, all or none."""

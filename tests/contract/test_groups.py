@@ -146,6 +146,14 @@ def test_a_path_with_an_app_below_it_is_a_group_without_a_record(
     assert (group["version"], [one["id"] for one in group["groups"]]) == (V3, ["/a/b"])
 
 
+def test_apps_and_groups_are_in_order(client: FlaskClient, scheduler: Recorder) -> None:
+    for app_id in ("/z/c", "/z/a", "/z/b", "/z/y/app", "/z/x/app"):
+        scheduler.hold_app(App(id=app_id, cmd="x", version=V3))
+    group = client.get("/v2/groups/z").get_json()
+    assert [one["id"] for one in group["apps"]] == ["/z/a", "/z/b", "/z/c"]
+    assert [one["id"] for one in group["groups"]] == ["/z/x", "/z/y"]
+
+
 NEW_APP = App(
     id="/dev/new",
     cmd="x",

@@ -304,6 +304,14 @@ def test_a_role_that_a_group_enforces(client: FlaskClient) -> None:
         assert answer.get_json()["details"] == [
             {"path": "/role", "errors": [f"got {body['role']}, expected one of: [dev]"]}
         ]
+    client.put("/v2/apps/dev/put", json={"cmd": "x", "instances": 0})
+    client.put("/v2/apps/dev/whole?partialUpdate=false", json=idle("/dev/whole"))
+    for app_id in ("put", "whole"):
+        assert client.get(f"/v2/apps/dev/{app_id}").get_json()["app"]["role"] == "dev"
+        answer = client.patch(f"/v2/apps/dev/{app_id}", json={"role": "*"})
+        assert answer.get_json()["details"] == [
+            {"path": "/role", "errors": ["got *, expected one of: [dev]"]}
+        ]
     kept = client.patch("/v2/apps/dev/old", json={"cmd": "other"})
     assert kept.status_code == 200
     assert client.get("/v2/apps/dev/old").get_json()["app"]["role"] == "*"
