@@ -69,6 +69,15 @@ def test_scheduler_that_stays_away_is_given_up(api: ScriptedServer, client: Clie
     assert MAX_SILENCE_SECONDS < time.now <= MAX_SILENCE_SECONDS + 50
 
 
+def test_each_silence_counts_by_itself(api: ScriptedServer, client: Client) -> None:
+    here = Answer([rollout()])
+    api.script["GET /v3/deployments"] = [here, BUSY, here, BUSY, here, BUSY, Answer([])]
+    time = Time()
+    seen = list(moments(client, ID, None, lambda _: time.pause(50), time.clock))
+    assert time.now > 2 * MAX_SILENCE_SECONDS
+    assert [bool(moment.note) for moment in seen].count(True) == 3
+
+
 def test_limit(api: ScriptedServer, client: Client) -> None:
     api.script["GET /v3/deployments"] = Answer([rollout()])
     with pytest.raises(Failure, match="not done after 3 s and goes on"):
@@ -86,6 +95,13 @@ def test_why_an_app_of_this_step_waits(api: ScriptedServer, client: Client) -> N
     assert "GET /v3/explain/shop/web" not in api.asked()
     api.script["GET /v3/explain/shop/api"] = BUSY
     assert look(client, ID).told == {}
+
+
+def test_app_that_has_all_its_tasks_is_not_asked_after(api: ScriptedServer, client: Client) -> None:
+    starting = progress("/shop/api", wanted=2, newTotal=2, newServing=1)
+    api.script["GET /v3/deployments"] = Answer([rollout(starting)])
+    look(client, ID)
+    assert api.asked() == ["GET /v3/deployments"]
 
 
 def test_deployment_that_takes_it_back_is_found(api: ScriptedServer, client: Client) -> None:
