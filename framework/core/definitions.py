@@ -27,7 +27,8 @@ def check_puts(
     paths = {path for app_id in ids for path in ancestors(app_id)}
     paths |= {group.id for group in groups}
     leaving = Counter(path for app_id in removes for path in ancestors(app_id))
-    named = {*removes}
+    gone = {*removes}
+    named = {*gone}
     for put in puts:
         app_id = put.app.id
         refused = _check_version(turn, put)
@@ -39,10 +40,10 @@ def check_puts(
         if app_id in turn.world.state.apps:
             continue
         is_group = app_id in paths or turn.world.paths.below(app_id) > leaving[app_id]
-        if is_group or _inside_app(turn, app_id, ids, removes):
+        if is_group or _inside_app(turn, app_id, ids, gone):
             return _invalid(app_id, _CLASH)
-    left = turn.world.state.apps.keys() - {*removes} | ids
-    clashes = left & {group.id for group in groups}
+    apps = turn.world.state.apps
+    clashes = {one.id for one in groups if one.id in ids or (one.id in apps and one.id not in gone)}
     return _invalid(min(clashes), _CLASH) if clashes else None
 
 
@@ -79,9 +80,16 @@ def stamp(
     is taken back, what ran before it is right again."""
     stamped: list[App] = []
     taken: set[int] = set()
+    used = turn.world.ports
+    lowest = max(turn.policy.local_port_min, turn.world.no_port_below)
+    while lowest in used:
+        lowest += 1
+    turn.world.no_port_below = lowest
     for app in apps:
         existing = turn.world.state.apps.get(app.id)
-        assigned = _assign_service_ports(turn, app, existing, taken)
+        while lowest in taken or lowest in used:
+            lowest += 1
+        assigned = _assign_service_ports(turn, app, existing, taken, lowest)
         if assigned is None:
             low, high = turn.policy.local_port_min, turn.policy.local_port_max
             message = f"All ports in the range [{low}-{high}) are already in use"
@@ -128,10 +136,11 @@ def _known_configuration(turn: Turn, app: App) -> str:
 
 
 def _assign_service_ports(
-    turn: Turn, app: App, existing: App | None, taken: set[int]
+    turn: Turn, app: App, existing: App | None, taken: set[int], lowest: int
 ) -> App | None:
-    """Replace zero service ports: first by those the app had, then by the lowest free ones
-    (app-definition.md, section 2.2). None when the range is exhausted."""
+    """Replace zero service ports: first by those the app had, then by the lowest free ones, none
+    of which is below ``lowest`` (app-definition.md, section 2.2). None when the range is
+    exhausted."""
     ports = app.service_ports
     missing = ports.count(0)
     if not missing:
@@ -140,7 +149,7 @@ def _assign_service_ports(
     kept = [] if existing is None else existing.service_ports
     free = [port for port in kept if low <= port < high and port not in ports]
     used = turn.world.ports
-    candidate = low
+    candidate = lowest
     while len(free) < missing and candidate < high:
         if candidate not in used and candidate not in taken and candidate not in ports:
             free.append(candidate)

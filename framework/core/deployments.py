@@ -13,6 +13,7 @@ from framework.core.deadlines import Due
 from framework.core.index import CURRENT_LIVE, LEAVING, OLD_LIVE, Slot
 from framework.core.planning import Pair, parts_of, planned
 from framework.core.turn import Turn
+from framework.core.world import CurrentStep
 from framework.domain.app import App
 from framework.domain.notices import DeploymentEnded, DeploymentStarted, DeploymentStepped
 from framework.domain.records import replace
@@ -137,9 +138,7 @@ def advance(turn: Turn) -> None:
 
 def _advance(turn: Turn, deployment: Deployment) -> None:
     plan = turn.world.plans[deployment.id]
-    while all(
-        _done(turn, one.action, one.app_id) for one in plan.steps[deployment.current_step - 1]
-    ):
+    while _step_done(turn, deployment):
         if deployment.current_step == deployment.total_steps:
             end(turn, deployment)
             return
@@ -156,6 +155,32 @@ def _begin_step(turn: Turn, deployment: Deployment) -> None:
         if turn.world.held.pop(one.app_id, turn) is not turn:
             turn.world.index_app(one.app_id)
         turn.look_at(one.app_id)
+
+
+def _step_done(turn: Turn, deployment: Deployment) -> bool:
+    """Whether every action of the present step is done. Looks first at the one that was not when
+    this was last asked: a large step is gone through once, not with every change."""
+    actions = turn.world.plans[deployment.id].steps[deployment.current_step - 1]
+    current = _current(turn, deployment)
+    for _ in actions:
+        one = actions[current.place]
+        if not _done(turn, one.action, one.app_id):
+            return False
+        current.place = (current.place + 1) % len(actions)
+    return True
+
+
+def _current(turn: Turn, deployment: Deployment) -> CurrentStep:
+    """What does not change while the present step lasts, found once."""
+    known = turn.world.current_steps.get(deployment.id)
+    if known is None or known.number != deployment.current_step:
+        strategies = [(app.id, app.upgrade_strategy) for app in _current_apps(turn, deployment)]
+        known = turn.world.current_steps[deployment.id] = CurrentStep(
+            deployment.current_step,
+            tuple(app_id for app_id, strategy in strategies if strategy.canary),
+            max((one.progress_deadline_seconds for _, one in strategies), default=0),
+        )
+    return known
 
 
 def _done(turn: Turn, action: ActionName, app_id: str) -> bool:
@@ -185,7 +210,8 @@ def _pause_after_canaries(turn: Turn, deployment: Deployment) -> None:
     """Once the canaries serve, wait for a person."""
     if deployment.paused or deployment.promoted:
         return
-    apps = [app for app in _current_apps(turn, deployment) if app.upgrade_strategy.canary]
+    asked = [turn.world.effective(app_id) for app_id in _current(turn, deployment).canaries]
+    apps = [app for app in asked if app is not None]
     waiting = [app for app in apps if turn.world.apps[app.id].size(*OLD_LIVE)]
     ready = all(
         turn.world.apps[app.id].size(Slot.READY) >= min(app.upgrade_strategy.canary, app.instances)
@@ -225,8 +251,7 @@ def subscribed(turn: Turn) -> None:
 def _deadline_seconds(turn: Turn, deployment: Deployment) -> int:
     if deployment.reverts:
         return 0  # else a way back that is slow would end where it came from, and so on
-    apps = _current_apps(turn, deployment)
-    return max((app.upgrade_strategy.progress_deadline_seconds for app in apps), default=0)
+    return _current(turn, deployment).deadline_seconds
 
 
 def without_progress(turn: Turn, deployment_id: str) -> Deployment | None:

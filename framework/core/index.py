@@ -186,8 +186,8 @@ class AppIndex:
         if known == place:
             return
         if known is not None:
-            _decrease(self.on_agent, known[0])
-            _decrease(self.on_zone, known[1])
+            decrease(self.on_agent, known[0])
+            decrease(self.on_zone, known[1])
             del self._placed[key]
         if place is not None:
             self.on_agent[place[0]] += 1
@@ -218,7 +218,8 @@ class AppIndex:
         )
 
 
-def _decrease(counter: Counter[_K], key: _K) -> None:
+def decrease(counter: Counter[_K], key: _K) -> None:
+    """Count one less; nothing is kept of what is there no more."""
     counter[key] -= 1
     if counter[key] == 0:
         del counter[key]
@@ -239,7 +240,7 @@ class Paths:
     def remove(self, app_id: str) -> None:
         """An app is no more."""
         for path in ancestors(app_id):
-            _decrease(self._below, path)
+            decrease(self._below, path)
 
     def below(self, path: str) -> int:
         """How many apps live below this path."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from constraints import Compiled, Constraint, Problem, compile_constraints, parse
 from constraints import CompilePattern as CompilePattern
 from framework.core.deadlines import Deadlines
-from framework.core.index import AppIndex, Known, Paths, service_ports, values_of
+from framework.core.index import AppIndex, Known, Paths, decrease, service_ports, values_of
 from framework.domain.app import App
 from framework.domain.health import ProbeTarget
 from framework.domain.ids import top_level_group
@@ -47,6 +47,17 @@ class Asking:
     suppressed: bool = False
     revived_at_ms: int = -(10**12)
     interval_ms: int = 1_000
+
+
+@dataclass(slots=True)
+class CurrentStep:
+    """What stays the same of a deployment's step while it lasts: its number, the apps that ask
+    for canaries, the longest deadline. ``place`` is the action that was seen undone last."""
+
+    number: int
+    canaries: tuple[str, ...]
+    deadline_seconds: int
+    place: int = 0
 
 
 @dataclass(slots=True)
@@ -97,11 +108,14 @@ class World:
         self.apps: dict[str, AppIndex] = {}
         self.paths = Paths()
         self.ports = service_ports(state.apps.values())
+        self.no_port_below = 0  # service ports from the range's begin up to here are in use
         self.staging_on: Counter[str] = Counter()
         self.agent_uses: Counter[str] = Counter()
         self.deploying: dict[str, str] = {}
         self.held: dict[str, App | None] = {}  # definitions in force until their step begins
         self.plans: dict[str, Plan] = {}
+        self.current_steps: dict[str, CurrentStep] = {}
+        self._role_uses = Counter(app.role for app in state.apps.values())
         for deployment in state.deployments.values():
             self.hold(deployment, state.plan(deployment))
         for app in state.apps.values():
@@ -128,6 +142,7 @@ class World:
 
     def release(self, deployment_id: str) -> None:
         """Forget a deployment: what is stored holds for all its apps."""
+        self.current_steps.pop(deployment_id, None)
         for app_id in self.plans.pop(deployment_id).affected:
             if self.deploying.get(app_id) == deployment_id:
                 del self.deploying[app_id]
@@ -160,13 +175,18 @@ class World:
         """Keep the counts in step with a changed definition."""
         app = new or old
         assert app is not None
-        self.ports.subtract(service_ports([] if old is None else [old]))
-        self.ports.update(service_ports([] if new is None else [new]))
-        self.ports += Counter()  # drops zeros
         if old is None:
             self.paths.add(app.id)
         elif new is None:
             self.paths.remove(app.id)
+        if old is not None:
+            decrease(self._role_uses, old.role)
+            for port in filter(None, old.service_ports):
+                decrease(self.ports, port)
+                self.no_port_below = min(self.no_port_below, port)
+        if new is not None:
+            self._role_uses[new.role] += 1
+            self.ports.update(filter(None, new.service_ports))
         self.index_app(app.id)
         self.forget_if_gone(app.id)
 
@@ -246,7 +266,7 @@ class World:
 
     def roles(self) -> tuple[str, ...]:
         """The roles that apps live in, sorted."""
-        return tuple(sorted({app.role for app in self.state.apps.values()}))
+        return tuple(sorted(self._role_uses))
 
     def enforces_role(self, app_id: str) -> bool:
         """Whether the app's top-level group makes its name the role of all below it."""
