@@ -96,8 +96,9 @@ def change_apps(turn: Turn, command: ChangeApps) -> Reply:
     apps = turn.world.state.apps
     pairs: list[Pair] = [(apps[app_id], None) for app_id in removes]
     pairs += [(apps.get(app.id), app) for app in stamped]
-    restarting = deployments.unfinished(turn, [app.id for app in stamped])
-    actions = deployments.plan_change(turn, pairs, restarting)
+    # Unforced, the same again is what a deployment under way is doing already.
+    restarting = deployments.unfinished(turn, [one.id for one in stamped]) if command.force else ()
+    actions = _planned(turn, pairs, restarting, force=command.force)
     if isinstance(actions, Refused):
         return actions
     change = _Change(
@@ -125,10 +126,22 @@ def _refusal(turn: Turn, command: ChangeApps, removes: list[str]) -> Refused | N
     for path in command.removed_groups:
         if path not in state.groups and not turn.world.paths.below(path):
             return Refused(Why.GROUP_UNKNOWN, path)
-    affected = [*removes, *(put.app.id for put in command.puts)]
-    return check_puts(turn, command.puts, removes, command.groups) or deployments.locked(
-        turn, affected, force=command.force
-    )
+    return check_puts(turn, command.puts, removes, command.groups)
+
+
+def _planned(
+    turn: Turn, pairs: list[Pair], restarting: Collection[str], *, force: bool
+) -> list[PlannedAction] | Refused:
+    """What a change does, unless another deployment holds an app that it would act on. An app
+    that is only named again is not locked: that was no conflict in Marathon either."""
+    actions = deployments.plan_change(turn, pairs, restarting)
+    if isinstance(actions, Refused) or not actions:
+        return actions
+    return deployments.locked(turn, _affected(actions), force=force) or actions
+
+
+def _affected(actions: list[PlannedAction]) -> list[str]:
+    return list(dict.fromkeys(action.app_id for action in actions))
 
 
 def _would_do(change: _Change) -> Done:
@@ -139,8 +152,7 @@ def _would_do(change: _Change) -> Done:
 
 def _apply(turn: Turn, change: _Change) -> Done:
     """Store a change and begin its deployment."""
-    affected = [(old or new).id for old, new in change.pairs]  # type: ignore[union-attr]  # one is there
-    deployments.make_way(turn, affected)
+    deployments.make_way(turn, _affected(change.actions))
     deployment_id = deployments.start(turn, change.version, change.actions, reverts=change.reverts)
     trees.changed(turn, change.version, change.pairs, change.groups, change.removed_groups)
     for old, new in change.pairs:
@@ -156,11 +168,7 @@ def _change_each(
     turn: Turn, version: str, pairs: list[Pair], restarting: Collection[str], *, force: bool
 ) -> Done | Refused:
     """A change of definitions that are there already."""
-    affected = [old.id for old, _ in pairs if old is not None]
-    refused = deployments.locked(turn, affected, force=force)
-    if refused is not None:
-        return refused
-    actions = deployments.plan_change(turn, pairs, restarting)
+    actions = _planned(turn, pairs, restarting, force=force)
     if isinstance(actions, Refused):
         return actions
     return _apply(turn, _Change(version, pairs, actions))

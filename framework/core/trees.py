@@ -39,7 +39,7 @@ def changed(
     stored = turn.world.state.groups
     put = {group.id: replace(group, version=version) for group in groups}
     gone = {path for top in removed for path in [top, *below(top, stored)] if path in stored}
-    gone -= put.keys()
+    gone -= {ROOT, *put}
     if not apps_before and not gone and all(_same(put[path], stored.get(path)) for path in put):
         return
     touched = {
