@@ -53,34 +53,15 @@ def current(app: App, instance: Instance) -> bool:
 def serving(state: State, instance: Instance) -> bool:
     """Whether it does its work, by the checks of the definition it was launched with."""
     versions = state.versions_of.get(instance.app_id, {})
-    app = versions.get(instance.version) or effective(state, instance.app_id)
-    checked = app is not None and bool(app.health_checks)
+    app = versions.get(instance.version) or state.apps[instance.app_id]
+    checked = any(check.run_by_executor for check in app.health_checks)
     healthy = instance.healthy is True or (instance.healthy is None and not checked)
     return (
         instance.goal is Goal.RUNNING
         and instance.condition is Condition.RUNNING
         and not instance.kill_reason
         and healthy
-        and instance.ready is not False
     )
-
-
-def effective(state: State, app_id: str) -> App | None:
-    """The definition in force: the stored one, or while its deployment has not come to the app
-    the one before (None: it was not there)."""
-    for deployment in state.deployments.values():
-        plan = state.plan(deployment)
-        if app_id not in plan.before:
-            continue
-        steps = [
-            number
-            for number, step in enumerate(plan.steps, start=1)
-            for action in step
-            if action.app_id == app_id and action.action != "StartApplication"
-        ]
-        if steps and min(steps) > deployment.current_step:
-            return state.versions_of.get(app_id, {}).get(plan.before[app_id])
-    return state.apps.get(app_id)
 
 
 def unreachable(instance: Instance) -> bool:
@@ -101,7 +82,7 @@ def counted(app: App, state: State, without: Iterable[str] = ()) -> list[Instanc
         for instance in state.instances.values()
         if instance.app_id == app.id
         and instance.id not in left_out
-        and (current(app, instance) or app.upgrade_strategy.count_old_instances)
+        and current(app, instance)
         and instance.condition not in WAITS | {Condition.UNREACHABLE}
     ]
 
