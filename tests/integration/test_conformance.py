@@ -62,8 +62,8 @@ def beat(scheduler: Scheduler, offer: Json, count: int = 2) -> Json:
 def test_a_subscription_begins_with_subscribed_and_a_heartbeat(url: str) -> None:
     with Scheduler(url) as scheduler:
         scheduler.stream.wait(lambda event: event["type"] == "HEARTBEAT")
-        first, second = scheduler.stream.events[:2]
-        assert (first["type"], second["type"]) == ("SUBSCRIBED", "HEARTBEAT")
+        first = scheduler.stream.events[0]  # offers may come before the heartbeat
+        assert first["type"] == "SUBSCRIBED"
         assert first["subscribed"]["heartbeat_interval_seconds"] == 15.0
         assert first["subscribed"]["master_info"]["version"] == "1.11.0"
         assert scheduler.stream.id
