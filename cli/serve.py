@@ -13,10 +13,8 @@ from cli import logs
 from cli.flags import with_flags
 from cli.mesos import ready_file, stop_on_signals
 from cli.service import Service
+from framework.domain.exits import ExitCode
 from framework.interfaces import StoreUnusableError
-
-EXIT_STORE_UNUSABLE = 100
-EXIT_HTTP_BIND = 111
 
 
 def process_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -87,11 +85,11 @@ def start_service(service: Service) -> None:
 
 
 class _StoreFailure(click.ClickException):
-    exit_code = EXIT_STORE_UNUSABLE
+    exit_code = ExitCode.STORE_UNUSABLE
 
 
 class _BindFailure(click.ClickException):
-    exit_code = EXIT_HTTP_BIND
+    exit_code = ExitCode.HTTP_BIND
 
 
 @click.command()

@@ -25,6 +25,7 @@ from cli.patterns import linear_full_match
 from framework.core.policy import Policy
 from framework.domain.actions import Halt
 from framework.domain.events import TearDown
+from framework.domain.exits import ExitCode
 from framework.health.options import HealthOptions
 from framework.health.prober import AsyncProber
 from framework.interfaces import CommandTimeoutError, OverloadedError
@@ -35,7 +36,6 @@ from framework.runtime.scheduler import Facts, RunningScheduler
 from framework.store.opening import open_store
 
 _log = logging.getLogger("stayer")
-EXIT_BUG = 107
 _SWITCH_INTERVAL_SECONDS = 0.0005  # CPU-heavy HTTP threads must not hold the loop up for long
 _TEARDOWN_SECONDS = 15.0
 _LOOK_SECONDS = 0.05
@@ -140,5 +140,5 @@ class Service:
             _log.critical("the last decisions are in %s (environments left out)", path)
         finally:
             logging.shutdown()
-            os._exit(EXIT_BUG)
+            os._exit(ExitCode.BUG)
         raise AssertionError("unreachable") from why

@@ -4,10 +4,11 @@ Adapters turn the outside world into events and actions into calls; they decide 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from framework.domain.actions import Action
 from framework.domain.events import Command, Event
+from framework.domain.exits import ExitCode
 from framework.domain.health import ProbeAction, ProbesReported
 from framework.domain.replies import Reply
 from framework.domain.state import Change, State
@@ -20,7 +21,21 @@ class StoreError(Exception):
 
 
 class StoreUnusableError(Exception):
-    """The store can not be opened or understood; the message says what to do."""
+    """The store can not be opened or understood; the message says what to do, ``exit_code`` is
+    what a process that needs the store ends with."""
+
+    exit_code = ExitCode.STORE_UNUSABLE
+
+
+class StateTooNewError(StoreUnusableError):
+    """A newer release wrote the store; nothing of it was changed."""
+
+    exit_code = ExitCode.STATE_TOO_NEW
+
+
+class LeadershipLostError(Exception):
+    """Another process leads, or this one can no longer know that it does: it must end. Nothing
+    may be written, launched or killed any more."""
 
 
 class Store(Protocol):
@@ -42,8 +57,46 @@ class Store(Protocol):
         StoreError if the store can not be read or was closed."""
         ...
 
+    def checkpoint_from(self, state: State) -> None:
+        """Take the whole state from here when a checkpoint is due: a published state, which at
+        every ``append`` holds all that was appended before and nothing later. Read from another
+        thread while it moves. Stores without checkpoints ignore it."""
+        ...
+
     def close(self) -> None:
         """Release locks and files; harmless when repeated."""
+        ...
+
+
+class Leader(NamedTuple):
+    """Whoever leads: ``address`` (host:port) is where others reach its API, ``secure`` whether
+    by https."""
+
+    address: str
+    secure: bool = False
+
+
+class Leadership(Protocol):
+    """Who decides. Of all processes on one state at most one leads at a time, and each at most
+    once: when it ends, the process ends."""
+
+    def start(self, gained: Callable[[], None], lost: Callable[[Exception], None]) -> None:
+        """Stand for election. ``gained`` is called once, from another thread, when this process
+        leads and every earlier leader's writes fail; ``lost`` once when it must end, whether it
+        led or not. ``gained`` may take its time."""
+        ...
+
+    def leader(self) -> Leader | None:
+        """Who leads, as far as is known, at once; None: nobody."""
+        ...
+
+    def confirm(self, max_age_seconds: float = 0.0) -> None:
+        """Return if this process still led at most ``max_age_seconds`` ago, looking anew when
+        that is not known; waits while the connection is away. LeadershipLostError."""
+        ...
+
+    def stop(self) -> None:
+        """Step down, so that another leads at once; harmless when repeated."""
         ...
 
 

@@ -43,16 +43,12 @@ from framework.domain.events import (
     TaskStatusReceived,
     TimerFired,
 )
+from framework.domain.exits import ExitCode
 from framework.domain.health import ProbesReported
 from framework.domain.instance import Condition
 from framework.domain.records import replace
 from framework.domain.rollout import Connection, Framework
 from framework.domain.state import Kind
-
-EXIT_FRAMEWORK_FAILED_OVER = 103
-EXIT_MESOS_ERROR = 106
-EXIT_FRAMEWORK_ID_MISMATCH = 108
-EXIT_FRAMEWORK_REMOVED = 110
 
 
 def step(world: World, events: Iterable[Event], context: Context) -> Step:
@@ -154,7 +150,7 @@ def _subscribed(turn: Turn, event: Subscribed) -> None:
             f"Mesos registered us as {event.framework_id}, the state belongs to "
             f"{framework.framework_id}: give Stayer the store that belongs to this framework"
         )
-        turn.actions.append(Halt(EXIT_FRAMEWORK_ID_MISMATCH, message))
+        turn.actions.append(Halt(ExitCode.FRAMEWORK_ID_MISMATCH, message))
         return
     if not framework.framework_id:
         known = replace(framework, framework_id=event.framework_id)
@@ -215,15 +211,15 @@ def _refused(turn: Turn, message: str) -> None:
         _torn_down(turn)
         return
     if "failed over" in lower:
-        code = EXIT_FRAMEWORK_FAILED_OVER
+        code = ExitCode.LEADERSHIP_LOST
         text = f"another scheduler took over this framework ({message}); stopping"
     elif removed:
-        code = EXIT_FRAMEWORK_REMOVED
+        code = ExitCode.FRAMEWORK_REMOVED
         text = (
             f"Mesos has removed this framework ({message}). Its tasks are gone. The state is "
             "kept. To start anew, move the store aside and start again"
         )
     else:
-        code = EXIT_MESOS_ERROR
+        code = ExitCode.MESOS_ERROR
         text = f"Mesos refuses this framework: {message}"
     turn.actions.append(Halt(code, text))

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from threading import Lock
 from typing import NamedTuple
 
-from framework.domain.state import Change
+from framework.domain.state import Change, State
 from framework.interfaces import StoreError, StoreUnusableError
 from framework.store.codec import Codec
 
@@ -115,6 +115,9 @@ class MemoryStore:
                 return
             sequence, lines = news
             yield self._decoded(lines)
+
+    def checkpoint_from(self, state: State) -> None:
+        """See Store.checkpoint_from: each append leaves the whole state."""
 
     def close(self) -> None:
         """See Store.close."""

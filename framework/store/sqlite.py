@@ -16,7 +16,7 @@ from threading import Lock
 
 import msgspec
 
-from framework.domain.state import Change
+from framework.domain.state import Change, State
 from framework.interfaces import StoreError, StoreUnusableError
 from framework.store import ownership
 from framework.store.codec import Codec
@@ -128,6 +128,9 @@ class SqliteStore:
                     return
                 sequence, changes = news
                 yield changes
+
+    def checkpoint_from(self, state: State) -> None:
+        """See Store.checkpoint_from: each append leaves the whole state."""
 
     def close(self) -> None:
         """See Store.close."""

@@ -1,0 +1,1 @@
+"""Adapter: who decides. zookeeper.py elects one of several processes; alone.py is for one."""
