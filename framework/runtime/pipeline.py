@@ -35,7 +35,10 @@ class PipelineCounts:
 
 
 class Pipeline:
-    """Takes steps from the loop through ``put``; everything else happens in its own thread."""
+    """Takes steps from the loop through ``put``; everything else happens in its own thread.
+
+    ``confirm`` is called before actions that no append went ahead of: an append proves that this
+    process leads, and they must not happen without such a proof. It raises to end the process."""
 
     def __init__(
         self,
@@ -48,6 +51,7 @@ class Pipeline:
         notify: Callable[[Notice], None],
         halt: Callable[[Halt], None],
         fatal: Callable[[BaseException], None],
+        confirm: Callable[[], None] = lambda: None,
     ) -> None:
         self.counts = PipelineCounts()
         self.on_start: Callable[[], None] = lambda: None
@@ -59,6 +63,7 @@ class Pipeline:
         self._notify = notify
         self._halt = halt
         self._fatal = fatal
+        self._confirm = confirm
         self._condition = threading.Condition()
         self._steps: deque[Step] = deque()
         self._stopped = False
@@ -104,10 +109,14 @@ class Pipeline:
 
     def _carry_out(self, steps: list[Step]) -> None:
         changes = _last_of_each(change for step in steps for change in step.changes)
+        actions = [action for step in steps for action in step.actions]
         if changes:
             self._append(changes)
-        actions = [action for step in steps for action in step.actions]
-        self._act(actions, [probe for step in steps for probe in step.probes])
+        self._act(
+            [action for action in actions if not isinstance(action, Halt)],
+            [probe for step in steps for probe in step.probes],
+            proven=bool(changes),
+        )
         self._view.apply(changes)
         for step in steps:
             self._view.apply(step.volatile)
@@ -126,9 +135,10 @@ class Pipeline:
         counts.append_seconds += seconds
         counts.longest_append_seconds = max(counts.longest_append_seconds, seconds)
 
-    def _act(self, actions: list[Action], probes: list[ProbeAction]) -> None:
-        calls = [action for action in actions if not isinstance(action, Halt)]
+    def _act(self, calls: list[Action], probes: list[ProbeAction], *, proven: bool) -> None:
         if calls:
+            if not proven:
+                self._confirm()
             self._mesos.perform(calls)
         if probes:
             self._probes.perform(probes)

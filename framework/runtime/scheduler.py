@@ -39,6 +39,13 @@ class Facts:
     settings: dict[str, object] = field(default_factory=dict)
 
 
+def load(store: Store) -> State:
+    """Everything that a store holds."""
+    state = State()
+    state.apply(store.load())
+    return state
+
+
 class RunningScheduler:
     """One scheduler process. ``on_end`` is called once when it can not go on, from whatever
     thread found out: with the exception of a bug or failed write, or with the Halt that was
@@ -52,9 +59,14 @@ class RunningScheduler:
         policy: Policy,
         compile_pattern: CompilePattern,
         *,
-        facts: Facts | None = None,
         on_end: Callable[[BaseException | Halt], None],
+        state: State | None = None,
+        confirm: Callable[[], None] = lambda: None,
+        facts: Facts | None = None,
     ) -> None:
+        """``state`` is what the store holds, when that is in memory already, and becomes the
+        writer's; ``confirm`` raises LeadershipLostError unless this process leads (see
+        Pipeline)."""
         self.facts = facts or Facts()
         self.view = State()
         self._store = store
@@ -66,7 +78,10 @@ class RunningScheduler:
         self._tokens = itertools.count(1)
         self._waiting: dict[int, Future[Reply]] = {}
         self._listeners: list[Callable[[Notice], None]] = [log_notice]
-        world = World(self._load(), compile_pattern)
+        state = load(store) if state is None else state
+        self.view.apply(state.changes())
+        store.checkpoint_from(self.view)
+        world = World(state, compile_pattern)
         self.pipeline = Pipeline(
             store,
             mesos,
@@ -76,6 +91,7 @@ class RunningScheduler:
             notify=self._notify,
             halt=self._end,
             fatal=self._end,
+            confirm=confirm,
         )
         self.loop = Loop(
             world,
@@ -139,13 +155,6 @@ class RunningScheduler:
     def metrics(self) -> bytes:
         """See the Protocol."""
         return self.exported.text()
-
-    def _load(self) -> State:
-        state = State()
-        for change in self._store.load():
-            state.put(change.kind, change.id, change.record)
-            self.view.put(change.kind, change.id, change.record)
-        return state
 
     def _reply(self, token: int, reply: Reply) -> None:
         future = self._waiting.get(token)

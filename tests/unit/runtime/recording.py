@@ -80,6 +80,9 @@ class RecordingStore:
     def follow(self) -> Iterator[Sequence[Change]]:
         return iter(())
 
+    def checkpoint_from(self, state: State) -> None:
+        pass
+
     def close(self) -> None:
         self.record.add("close", None)
 

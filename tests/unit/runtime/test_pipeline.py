@@ -13,7 +13,7 @@ from framework.domain.notices import Notice, Remarked
 from framework.domain.replies import Done, Reply
 from framework.domain.rollout import Connection
 from framework.domain.state import Change, Kind
-from framework.interfaces import StoreError
+from framework.interfaces import LeadershipLostError, StoreError
 from framework.runtime import pipeline as pipeline_module
 from framework.runtime.pipeline import Pipeline
 from tests.polling import eventually
@@ -25,6 +25,7 @@ class Stand:
 
     def __init__(self) -> None:
         self.record = Record()
+        self.superseded: LeadershipLostError | None = None
         self.store = RecordingStore(self.record)
         self.pipeline = Pipeline(
             self.store,
@@ -35,7 +36,13 @@ class Stand:
             notify=self.record.notify,
             halt=self.record.halt,
             fatal=self.record.fatal,
+            confirm=self.confirm,
         )
+
+    def confirm(self) -> None:
+        self.record.add("confirm", None)
+        if self.superseded is not None:
+            raise self.superseded
 
 
 @pytest.fixture
@@ -98,6 +105,20 @@ def test_what_is_never_stored_is_not_appended(stand: Stand) -> None:
     assert stand.record.names() == ["notify"]
     assert stand.record.view.connection.subscribed
     assert stand.pipeline.counts.batches == 0
+
+
+def test_actions_without_an_append_ask_first_whether_this_process_leads(stand: Stand) -> None:
+    stand.pipeline.put(step(actions=(KILL,), notices=(NOTICE,)))
+    stand.pipeline.start()
+    stand.record.wait_for("notify")
+    assert stand.record.names() == ["confirm", "perform", "notify"]
+    stand.superseded = LeadershipLostError("another leads")
+    halt = Halt(103, "displaced")
+    stand.pipeline.put(step(actions=(halt,)))
+    assert stand.record.wait_for("halt") == [halt], "an end needs no proof"
+    stand.pipeline.put(step(actions=(KILL,)))
+    assert stand.record.wait_for("fatal") == [stand.superseded]
+    assert len(stand.record.of("perform")) == 1
 
 
 def test_all_that_is_queued_becomes_one_append_with_the_last_of_each_record(stand: Stand) -> None:
