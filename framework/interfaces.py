@@ -19,6 +19,8 @@ SubmitEvent = Callable[[Event], None]
 class StoreError(Exception):
     """The store failed or its outcome is unknown: the process must end and load again."""
 
+    exit_code = ExitCode.STORE_LOST
+
 
 class StoreUnusableError(Exception):
     """The store can not be opened or understood; the message says what to do, ``exit_code`` is
@@ -36,6 +38,8 @@ class StateTooNewError(StoreUnusableError):
 class LeadershipLostError(Exception):
     """Another process leads, or this one can no longer know that it does: it must end. Nothing
     may be written, launched or killed any more."""
+
+    exit_code = ExitCode.LEADERSHIP_LOST
 
 
 class Store(Protocol):
