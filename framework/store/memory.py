@@ -26,11 +26,12 @@ class _Appended(NamedTuple):
 class MemoryDisk:
     """What a MemoryStore keeps; hand it to the next one to open the same store again."""
 
-    __slots__ = ("appended", "kept", "lines", "lock", "owned", "sequence")
+    __slots__ = ("appended", "kept", "lines", "lock", "mark", "owned", "sequence")
 
     def __init__(self) -> None:
         self.lock = Lock()
         self.owned = False
+        self.mark = b""  # until a writer opens it
         self.lines: dict[_Key, bytes] = {}
         self.sequence = 0
         self.appended: deque[_Appended] = deque()
@@ -77,14 +78,17 @@ class MemoryStore:
         codec: Codec | None = None,
     ) -> None:
         self.disk = MemoryDisk() if disk is None else disk
-        self._codec = codec or Codec()
+        self.codec = codec or Codec()
         self._writable = not follow_only
         self._closed = False
-        if self._writable:
-            with self.disk.lock:
-                if self.disk.owned:
-                    raise StoreUnusableError("the store in memory is in use by another writer")
+        with self.disk.lock:
+            if self.disk.owned and self._writable:
+                raise StoreUnusableError("the store in memory is in use by another writer")
+            if self.disk.mark:
+                self.codec.check_mark(self.disk.mark)
+            if self._writable:
                 self.disk.owned = True
+                self.disk.mark = self.codec.mark()
 
     def load(self) -> Iterator[Change]:
         """See Store.load."""
@@ -97,11 +101,20 @@ class MemoryStore:
         if not self._writable:
             raise StoreError("the store in memory was opened for following only")
         lines: dict[_Key, bytes | None] = {}
-        for change in changes:
-            line = self._codec.encode(change)
+        for change in self.codec.kept(changes):
+            line = self.codec.encode(change)
             lines[change.kind, change.id] = None if change.record is None else line
         if lines:
             self.disk.write(lines)
+
+    def raise_mark(self) -> None:
+        """See MarkedStore.raise_mark."""
+        self._check_open()
+        if not self._writable:
+            raise StoreError("the store in memory was opened for following only")
+        with self.disk.lock:
+            self.disk.mark = self.codec.raised_mark()
+        self.codec.check_mark(self.disk.mark)
 
     def follow(self) -> Iterator[Sequence[Change]]:
         """See Store.follow."""
@@ -128,7 +141,7 @@ class MemoryStore:
 
     def _decoded(self, lines: dict[_Key, bytes | None]) -> list[Change]:
         return [
-            self._codec.gone(*key) if line is None else self._codec.decode(line, key)
+            self.codec.gone(*key) if line is None else self.codec.decode(line, key)
             for key, line in lines.items()
         ]
 

@@ -60,7 +60,7 @@ class SqliteStore:
         self, path: Path | str, *, follow_only: bool = False, codec: Codec | None = None
     ) -> None:
         self._path = Path(path).resolve()  # one lock, whatever name led here
-        self._codec = codec or Codec()
+        self.codec = codec or Codec()
         self._lock = Lock()
         self._closed = False
         self._writer: sqlite3.Connection | None = None
@@ -68,7 +68,6 @@ class SqliteStore:
         self._sequence = 0
         self._kept: deque[tuple[int, int]] = deque()  # (sequence, changes) of each append kept
         self._kept_changes = 0
-        self._marked = False
         try:
             self._open(follow_only)
         except OSError as error:
@@ -89,30 +88,27 @@ class SqliteStore:
                 if not some:
                     return
                 for kind, id_, line in some:
-                    yield self._codec.decode(line, (kind, id_))
+                    yield self.codec.decode(line, (kind, id_))
 
     def append(self, changes: Sequence[Change]) -> None:
         """See Store.append. After a StoreError from the disk the outcome may be unknown and
         every later append fails: open the store again."""
         lines = {
-            (change.kind.value, change.id): (self._codec.encode(change), change.record is None)
-            for change in changes
+            (change.kind.value, change.id): (self.codec.encode(change), change.record is None)
+            for change in self.codec.kept(changes)
         }
         if not lines:
             return
         keys = sorted(lines)  # neighbours share a page
-        with self._lock:
-            connection = self._writer
-            if connection is None:
-                raise StoreError(f"{self._path} is not open for writing")
-            self._writer = None  # until it has gone well
-            try:
-                self._write(connection, keys, lines)
-            except sqlite3.Error as error:
-                with suppress(sqlite3.Error):
-                    connection.close()  # rolls back
-                raise StoreError(self._explain("write", error)) from error
-            self._writer = connection
+        with self._writing() as connection:
+            self._write(connection, keys, lines)
+
+    def raise_mark(self) -> None:
+        """See MarkedStore.raise_mark."""
+        mark = self.codec.raised_mark()
+        with self._writing() as connection:
+            connection.execute("UPDATE store SET mark = ?", (mark,))
+        self.codec.check_mark(mark)
 
     def follow(self) -> Iterator[Sequence[Change]]:
         """See Store.follow."""
@@ -176,14 +172,12 @@ class SqliteStore:
         self._kept.extend(connection.execute("SELECT sequence, changes FROM appends ORDER BY 1"))
         self._kept_changes = sum(changes for _, changes in self._kept)
         self._sequence = self._kept[-1][0] if self._kept else 0
-        (mark,) = connection.execute("SELECT mark FROM store").fetchone()
-        self._marked = mark == self._codec.mark()
 
     def _make_tables(self, connection: sqlite3.Connection) -> None:
         connection.execute("BEGIN IMMEDIATE")
         for statement in _TABLES:
             connection.execute(statement)
-        connection.execute("INSERT INTO store VALUES (?, ?)", (_LAYOUT, self._codec.mark()))
+        connection.execute("INSERT INTO store VALUES (?, ?)", (_LAYOUT, self.codec.mark()))
         connection.execute("COMMIT")
 
     def _check(self, connection: sqlite3.Connection) -> None:
@@ -196,12 +190,28 @@ class SqliteStore:
                 " another file"
             )
         layout, mark = connection.execute("SELECT layout, mark FROM store").fetchone()
-        self._codec.check_mark(mark)
+        self.codec.check_mark(mark)
         if layout != _LAYOUT:
             raise StoreUnusableError(
                 f"{self._path} has table layout {layout}, this release knows {_LAYOUT}: start"
                 " the release that wrote it or a later one; nothing was changed"
             )
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """The connection for one transaction; after a failure there is none any more."""
+        with self._lock:
+            connection = self._writer
+            if connection is None:
+                raise StoreError(f"{self._path} is not open for writing")
+            self._writer = None  # until it has gone well
+            try:
+                yield connection
+            except sqlite3.Error as error:
+                with suppress(sqlite3.Error):
+                    connection.close()  # rolls back
+                raise StoreError(self._explain("write", error)) from error
+            self._writer = connection
 
     def _write(
         self,
@@ -222,10 +232,7 @@ class SqliteStore:
         if forgotten:
             oldest = self._kept[forgotten - 1][0]
             connection.execute("DELETE FROM appends WHERE sequence <= ?", (oldest,))
-        if not self._marked:  # with our first write, not before: until then nothing is ours
-            connection.execute("UPDATE store SET mark = ?", (self._codec.mark(),))
         connection.execute("COMMIT")
-        self._marked = True
         self._sequence = sequence
         for _ in range(forgotten):
             self._kept_changes -= self._kept.popleft()[1]
@@ -248,7 +255,7 @@ class SqliteStore:
         with _snapshot(reader):
             _, sequence = _kept_range(reader)
             rows = reader.execute("SELECT kind, id, line FROM records").fetchall()
-        return sequence, [self._codec.decode(line, (kind, id_)) for kind, id_, line in rows]
+        return sequence, [self.codec.decode(line, (kind, id_)) for kind, id_, line in rows]
 
     def _since(self, reader: sqlite3.Connection, sequence: int) -> tuple[int, list[Change]] | None:
         """The same of what was appended after ``sequence``; None if that is forgotten."""
@@ -260,7 +267,7 @@ class SqliteStore:
             keys = dict.fromkeys(key for (some,) in rows for key in _keys.decode(some))
             found = [(key, reader.execute(_GET, key).fetchone()) for key in keys]
         return latest, [
-            self._codec.gone(*key) if row is None else self._codec.decode(row[0], key)
+            self.codec.gone(*key) if row is None else self.codec.decode(row[0], key)
             for key, row in found
         ]
 

@@ -7,11 +7,18 @@ import pytest
 from hypothesis import given
 
 from framework.domain.app import App
+from framework.domain.exits import ExitCode
 from framework.domain.instance import Tombstone
 from framework.domain.rollout import Connection
 from framework.domain.state import Change, Kind
-from framework.interfaces import StoreError, StoreUnusableError
-from framework.store.codec import RECORD_MAX_BYTES, SCHEMAS, Codec, excess_bytes
+from framework.interfaces import StateTooNewError, StoreError, StoreUnusableError
+from framework.store.codec import (
+    RECORD_MAX_BYTES,
+    SCHEMAS,
+    Codec,
+    InexpressibleError,
+    excess_bytes,
+)
 from tests.property.strategies import changes
 
 STONE = Change(Kind.TOMBSTONE, "web.1", Tombstone("web.1", 7, "expunged"))
@@ -77,11 +84,28 @@ def seconds_to_ms(document: dict[str, Any]) -> dict[str, Any]:
     return {**document, "at_ms": document["at_ms"] * 1000}
 
 
-LATER = Codec(
-    schemas={**SCHEMAS, Kind.TOMBSTONE: 3},
-    upgrades={(Kind.TOMBSTONE, 1): seconds_to_ms, (Kind.TOMBSTONE, 2): reason_from_why},
-    release="9.1.0",
-)
+def why_to_reason(document: dict[str, Any]) -> dict[str, Any]:
+    return {"task_id": document["task_id"], "at_ms": document["at_ms"], "reason": document["why"]}
+
+
+def ms_to_seconds(document: dict[str, Any]) -> dict[str, Any]:
+    seconds, rest = divmod(document["at_ms"], 1000)
+    if rest:
+        raise InexpressibleError("a time between two seconds")
+    return {**document, "at_ms": seconds}
+
+
+def later() -> Codec:
+    """The codec of a release to come."""
+    return Codec(
+        schemas={**SCHEMAS, Kind.TOMBSTONE: 3},
+        upgrades={(Kind.TOMBSTONE, 1): seconds_to_ms, (Kind.TOMBSTONE, 2): reason_from_why},
+        downgrades={(Kind.TOMBSTONE, 1): ms_to_seconds, (Kind.TOMBSTONE, 2): why_to_reason},
+        release="9.1.0",
+    )
+
+
+LATER = later()
 OLD_LINE = b'["tombstone",1,"web.1",{"task_id":"web.1","at_ms":7,"reason":"expunged"}]'
 WITHOUT_REASON = b'["tombstone",1,"web.1",{"task_id":"web.1","at_ms":7}]'
 
@@ -103,25 +127,97 @@ def test_a_codec_without_the_needed_upgrade_is_a_bug() -> None:
         Codec(schemas={**SCHEMAS, Kind.TOMBSTONE: 2}, upgrades={})
 
 
+def test_a_codec_without_the_way_back_is_a_bug() -> None:
+    with pytest.raises(AssertionError, match="no downgrade to tombstone 1"):
+        Codec(schemas={**SCHEMAS, Kind.TOMBSTONE: 2}, upgrades={(Kind.TOMBSTONE, 1): seconds_to_ms})
+
+
+def on_an_old_store(codec: Codec) -> Codec:
+    """The codec after it saw the mark that today's release made."""
+    codec.check_mark(Codec(release="1.0.0").mark())
+    return codec
+
+
+def test_a_newer_release_writes_what_the_stores_mark_says() -> None:
+    codec = on_an_old_store(later())
+    whole = STONE._replace(record=Tombstone("web.1", 7000, "expunged"))
+    assert codec.encode(whole) == OLD_LINE
+    assert codec.encode(STONE._replace(record=None)) == b'["tombstone",1,"web.1",null]'
+    assert codec.decode(OLD_LINE) == whole
+    assert codec.behind == {"tombstone": (1, 3)}
+    assert codec.mark() == Codec(release="1.0.0").mark()
+
+
+def test_what_the_older_schema_can_not_say_is_refused() -> None:
+    codec = on_an_old_store(later())
+    with pytest.raises(StoreError, match=r"a time between two seconds.*1\.0\.0.*state migrate"):
+        codec.encode(STONE)
+    assert "a time between two seconds" in codec.refusal(STONE)
+    assert codec.refusal(STONE._replace(record=Tombstone("web.1", 7000, "expunged"))) == ""
+
+
+def test_a_raised_mark_is_written_at_from_then_on() -> None:
+    codec = on_an_old_store(later())
+    codec.check_mark(codec.raised_mark())
+    assert codec.encode(STONE).startswith(b'["tombstone",3,')
+    assert codec.behind == {}
+    with pytest.raises(StateTooNewError, match=r"release 9\.1\.0"):
+        Codec().check_mark(codec.mark())
+
+
+def test_a_wrong_way_back_never_becomes_durable() -> None:
+    broken = Codec(
+        schemas={**SCHEMAS, Kind.TOMBSTONE: 2},
+        upgrades={(Kind.TOMBSTONE, 1): lambda document: document},
+        downgrades={(Kind.TOMBSTONE, 1): lambda document: {"task_id": document["task_id"]}},
+    )
+    with pytest.raises(StoreError, match=r"tombstone 'web\.1' can not be stored"):
+        on_an_old_store(broken).encode(STONE)
+    forgetful = Codec(
+        schemas={**SCHEMAS, Kind.TOMBSTONE: 2},
+        upgrades={(Kind.TOMBSTONE, 1): lambda document: document},
+        downgrades={(Kind.TOMBSTONE, 1): lambda document: {"at_ms": document["when"]}},
+    )
+    with pytest.raises(StoreError, match=r"KeyError: 'when'"):
+        on_an_old_store(forgetful).encode(STONE)
+
+
+def test_a_kind_that_the_store_does_not_know_stays_in_memory() -> None:
+    old = Codec(schemas={kind: 1 for kind in SCHEMAS if kind is not Kind.TOMBSTONE})
+    codec = Codec()
+    assert codec.kept([STONE]) == [STONE]
+    codec.check_mark(old.mark())
+    app = Change(Kind.APP, "/a", App(id="/a"))
+    assert codec.kept([STONE, app, STONE._replace(record=None)]) == [app]
+    with pytest.raises(StoreError, match="new kind"):
+        codec.encode(STONE)
+    codec.check_mark(codec.raised_mark())
+    assert codec.kept([STONE, app]) == [STONE, app]
+
+
 @pytest.mark.parametrize(
     "line", [LATER.encode(STONE), b'["holiday",1,"x",{"id":"x"}]'], ids=["schema", "kind"]
 )
 def test_a_newer_record_is_refused(line: bytes) -> None:
-    with pytest.raises(StoreUnusableError, match=r"newer release .* nothing was changed"):
+    with pytest.raises(StateTooNewError, match=r"newer release .* nothing was changed") as refusal:
         Codec().decode(line)
+    assert refusal.value.exit_code == ExitCode.STATE_TOO_NEW
 
 
 def test_the_mark_names_the_release_that_is_needed() -> None:
     Codec().check_mark(Codec().mark())
-    LATER.check_mark(Codec().mark())
-    with pytest.raises(StoreUnusableError, match=r"release 9\.1\.0 .*tombstone.* schema 3"):
-        Codec(release="1.0.0").check_mark(LATER.mark())
+    later().check_mark(Codec().mark())
+    with pytest.raises(StateTooNewError, match=r"release 9\.1\.0 .*tombstone.* schema 3"):
+        Codec(release="1.0.0").check_mark(later().mark())
     kind_of_later = msgspec.json.encode({"release": "8.0", "schemas": {"holiday": 1}})
-    with pytest.raises(StoreUnusableError, match=r"release 8\.0 .*holiday"):
+    with pytest.raises(StateTooNewError, match=r"release 8\.0 .*holiday"):
         Codec().check_mark(kind_of_later)
 
 
-@pytest.mark.parametrize("mark", [b"", b"{}", b'{"release":1}', b"[" * 5000])
+@pytest.mark.parametrize(
+    "mark",
+    [b"", b"{}", b'{"release":1}', b"[" * 5000, b'{"release":"1","schemas":{"app":0}}'],
+)
 def test_a_malformed_mark_is_refused(mark: bytes) -> None:
     with pytest.raises(StoreUnusableError, match="mark of its release is malformed"):
         Codec().check_mark(mark)

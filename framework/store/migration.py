@@ -1,0 +1,76 @@
+"""Raising a store's mark: from then on this release's schemas are written, and older releases
+refuse the store.
+
+It happens on request (``stayer state migrate``), or at the start of a leader when every registered
+member can read what will be written. A backup is written first, since there is no way back but
+that. Records are rewritten when they change next (and by ZooKeeper's next checkpoint): every
+release reads all earlier schemas. docs/decisions/0015-schemas-and-migration.md.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from framework.interfaces import Store
+from framework.store.backup import Backup, write_backup
+from framework.store.codec import Codec
+
+
+class MarkedStore(Store, Protocol):
+    """A store with a mark. Opening shows the mark to the codec, becoming the writer does so
+    again; ``append`` writes what ``codec.kept`` leaves."""
+
+    codec: Codec
+
+    def raise_mark(self) -> None:
+        """Make ``codec.raised_mark()`` the store's mark, durable before it returns, and show it
+        to the codec. StoreError on failure; never lowers a mark that was raised meanwhile."""
+        ...
+
+
+class Member(NamedTuple):
+    """A process on the store, as it is registered: its release and the schemas it can read."""
+
+    address: str
+    release: str
+    schemas: Mapping[str, int]
+
+
+class MigrationRefusedError(Exception):
+    """Members of the group could not read the store any more; the message names them."""
+
+
+def check_members(codec: Codec, members: Iterable[Member]) -> None:
+    """MigrationRefusedError if a member does not support this release's schemas."""
+    behind = [
+        f"{member.address} (release {member.release})"
+        for member in members
+        if any(member.schemas.get(kind, 0) < schema for kind, schema in codec.schemas.items())
+    ]
+    if behind:
+        raise MigrationRefusedError(
+            f"{', '.join(behind)} could not read the migrated state: upgrade or stop"
+            f" {'it' if len(behind) == 1 else 'them'} first"
+        )
+
+
+def migrate(store: MarkedStore, backup: Path) -> Backup:
+    """Write a backup in the old schemas, then raise the mark; the store is open for writing.
+    OSError or FileExistsError if the backup can not be written: then nothing was changed."""
+    written = write_backup(store.load(), store.codec, backup)
+    store.raise_mark()
+    return written
+
+
+def migrate_if_supported(
+    store: MarkedStore, members: Iterable[Member], backup: Path
+) -> Backup | None:
+    """What a leader does before it decides anything: migrate if there is something to migrate
+    and every registered member supports it; None if not."""
+    if not store.codec.behind:
+        return None
+    try:
+        check_members(store.codec, members)
+    except MigrationRefusedError:
+        return None
+    return migrate(store, backup)
