@@ -14,15 +14,16 @@ from dataclasses import dataclass
 
 from framework.domain.actions import Action, RemoveFramework, Revive, Suppress, UpdateRoles
 from framework.domain.events import CallNotSent, Disconnected, Event, FrameworkRefused, Subscribed
-from framework.interfaces import SubmitEvent
+from framework.interfaces import LeadershipLostError, SubmitEvent
 from framework.mesos.backoff import Backoff
 from framework.mesos.call_connection import CallConnection
 from framework.mesos.calls import CallEncoder, FrameworkDescription, subscribe_call
 from framework.mesos.connection import BEFORE_BODY, Connector, connector_for
 from framework.mesos.counts import DriverCounts
 from framework.mesos.decoding import Decoded, decode
+from framework.mesos.detection import detector_for
 from framework.mesos.http1 import MalformedResponseError
-from framework.mesos.master import Endpoint, MasterDetector, detector_for
+from framework.mesos.master import Endpoint, MasterDetector
 from framework.mesos.options import MesosOptions
 from framework.mesos.pipeline import Outcomes, Pipeline, not_sent
 from framework.mesos.recordio import MalformedStreamError
@@ -77,6 +78,10 @@ class _Roles:
 class HttpDriver:
     """``framework.interfaces.Mesos`` over the v1 scheduler HTTP API. ``counts`` are its metrics.
 
+    ``confirm`` is called before each SUBSCRIBE, because Mesos takes any: it may wait, and raises
+    LeadershipLostError when this process may not displace another. Then ``on_lost`` is told,
+    once, and there is no further attempt. Both are called by the stream's thread.
+
     ``stop`` waits up to two seconds for calls on their way (a TEARDOWN, acknowledgements), and
     after it no event is submitted. ValueError or OSError from the constructor if ``options``
     can not be used (the master's address, the secret's file).
@@ -87,12 +92,16 @@ class HttpDriver:
         options: MesosOptions,
         *,
         detector: MasterDetector | None = None,
+        confirm: Callable[[], None] = lambda: None,
+        on_lost: Callable[[LeadershipLostError], None] = lambda _lost: None,
         backoff: Backoff | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.counts = DriverCounts()
         self._options = options
-        self._detector = detector or detector_for(options.master)
+        self._detector = detector or detector_for(options.master, tls=options.mesos_tls)
+        self._confirm = confirm
+        self._on_lost = on_lost
         self._backoff = backoff or Backoff()
         self._clock = clock
         connector_for(options)  # to find a missing secret now, not when it is needed
@@ -102,6 +111,7 @@ class HttpDriver:
         self._submit: SubmitEvent | None = None
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
+        self._awake = threading.Event()  # another master leads, or we stop: do not wait longer
         self._leaving = False  # we asked to be removed, so what follows is no surprise
         self._lock = threading.Lock()  # of what perform and stop share with the stream's thread
         self._roles = _Roles()
@@ -116,6 +126,7 @@ class HttpDriver:
         self._framework_id = framework_id
         self._roles.roles = tuple(roles)
         self._thread = threading.Thread(target=self._run, name="mesos-stream", daemon=True)
+        self._detector.start(self._leader_changed)
         self._thread.start()
 
     def perform(self, actions: Sequence[Action]) -> None:
@@ -134,6 +145,7 @@ class HttpDriver:
     def stop(self) -> None:
         """See ``Mesos.stop``; harmless when repeated."""
         self._stopping.set()
+        self._awake.set()
         with self._lock:
             calls, subscription = self._calls, self._subscription
         if calls is not None:
@@ -142,22 +154,35 @@ class HttpDriver:
             subscription.interrupt()
         if self._thread is not None:
             self._thread.join(_JOIN_SECONDS)
+        self._detector.stop()
+
+    def _leader_changed(self) -> None:
+        """Leave a master that does not lead any more, rather than wait for its silence; the
+        detector's thread."""
+        self._awake.set()
+        with self._lock:
+            subscription = self._subscription
+        if subscription is not None and not self._detector.leads(subscription.endpoint):
+            subscription.interrupt(f"{self._detector.leader()} leads now")
 
     # Everything below runs in the stream's thread, but for _report.
 
     def _run(self) -> None:
         failures = redirects = 0
         leader: Endpoint | None = None  # where the last master sent us
-        while not self._stopping.is_set():
+        while self._goes_on():
             before = self.counts.subscriptions
             try:
                 self._subscribe_at(leader or self._detector.leader())
             except RedirectedError as redirect:
                 redirects += 1
                 if redirects <= MAX_REDIRECTS:
-                    leader = redirect.leader
+                    leader = None if self._awake.is_set() else redirect.leader
                     continue
                 log.warning("masters redirect in a circle; last to %s", redirect.leader)
+            except LeadershipLostError as lost:
+                self._on_lost(lost)
+                return
             except _RefusedError as refused:
                 if refused.final:
                     level = logging.INFO if self._leaving else logging.CRITICAL
@@ -165,15 +190,22 @@ class HttpDriver:
                     return
             except _OVER as error:
                 if self.counts.subscriptions == before and not self._stopping.is_set():
-                    log.warning("no subscription: %s", _sentence(error))
+                    level = logging.WARNING if failures else logging.INFO  # it may pass at once
+                    log.log(level, "no subscription: %s", _sentence(error))
             leader, redirects = None, 0
             failures = 1 if self.counts.subscriptions > before else failures + 1
-            self._stopping.wait(self._backoff.delay_seconds(failures))
+            if self._awake.wait(self._backoff.delay_seconds(failures)):
+                failures = 0
+
+    def _goes_on(self) -> bool:
+        """Whether to try again; what woke us before is dealt with by trying."""
+        self._awake.clear()
+        return not self._stopping.is_set()
 
     def _subscribe_at(self, endpoint: Endpoint | None) -> None:
         """Subscribe there and follow the stream to its end, which always is an exception."""
         if endpoint is None:
-            raise NotSubscribedError("no leading master is known")
+            raise NotSubscribedError(f"no leading master is known ({self._detector})")
         try:
             connector = connector_for(self._options)
             subscription = Subscription(connector.open(endpoint), endpoint, self._clock)
@@ -183,8 +215,8 @@ class HttpDriver:
             with self._lock:
                 self._subscription = subscription
                 roles, suppressed = self._roles.roles, self._roles.suppressed & {*self._roles.roles}
-            if self._stopping.is_set():  # it may have come before there was a socket to shut
-                return
+            self._confirm()
+            self._look_up_again(endpoint)
             body = subscribe_call(self._framework, self._framework_id, roles, suppressed)
             subscription.subscribe(connector, body)
             self._follow(subscription, connector)
@@ -196,6 +228,13 @@ class HttpDriver:
             with self._lock:
                 self._subscription = None
             subscription.close()
+
+    def _look_up_again(self, endpoint: Endpoint) -> None:
+        """What would have shut the socket may have come before there was one."""
+        if self._stopping.is_set():
+            raise NotSubscribedError("the driver stops")
+        if self._awake.is_set() and not self._detector.leads(endpoint):
+            raise NotSubscribedError(f"{self._detector.leader()} leads now")
 
     def _follow(self, subscription: Subscription, connector: Connector) -> None:
         silence_seconds = self._silence_seconds(self._options.mesos_heartbeat_interval / 1000)

@@ -1,9 +1,10 @@
 """Where the leading master is: addresses, and who knows the present one.
 
-A static detector names one master, which itself redirects to the leader; one that watches
-ZooKeeper can stand in its place without a change elsewhere.
+A static detector names one master, which itself redirects to the leader; the one that watches
+ZooKeeper is in ``detection``.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -26,10 +27,22 @@ class Endpoint:
 
 
 class MasterDetector(Protocol):
-    """Tells which master leads."""
+    """Tells which master leads. Its text says where it looks, without credentials."""
+
+    def start(self, changed: Callable[[], None]) -> None:
+        """Begin to look; ``changed`` is called, from another thread, after the leader changed."""
+        ...
 
     def leader(self) -> Endpoint | None:
         """The master to try now, or None while none is known. May be asked often."""
+        ...
+
+    def leads(self, endpoint: Endpoint) -> bool:
+        """Whether the leader is at this address, as far as is known."""
+        ...
+
+    def stop(self) -> None:
+        """Look no more; harmless when repeated or not started."""
         ...
 
 
@@ -39,19 +52,22 @@ class StaticMaster:
 
     endpoint: Endpoint
 
+    def __str__(self) -> str:
+        return str(self.endpoint)
+
+    def start(self, changed: Callable[[], None]) -> None:
+        """Nothing ever changes."""
+
     def leader(self) -> Endpoint | None:
         """Always the same."""
         return self.endpoint
 
+    def leads(self, endpoint: Endpoint) -> bool:  # noqa: ARG002 - of the Protocol
+        """The named master or wherever it redirects to."""
+        return True
 
-def detector_for(master: str) -> MasterDetector:
-    """The detector for the option ``master``. ValueError says what would be right."""
-    if master.startswith("zk://"):
-        raise ValueError(
-            "a master in ZooKeeper (zk://...) is not supported yet: name any one master as "
-            "host:port, it redirects to the leading one"
-        )
-    return StaticMaster(parse_endpoint(master))
+    def stop(self) -> None:
+        """Nothing was begun."""
 
 
 def parse_endpoint(text: str) -> Endpoint:
@@ -65,7 +81,7 @@ def parse_endpoint(text: str) -> Endpoint:
         raise wrong from None
     if parts.scheme not in ("http", "https") or not host or parts.username is not None:
         raise wrong
-    if parts.path not in ("", "/") or parts.query or parts.fragment or not _is_host(host):
+    if parts.path not in ("", "/") or parts.query or parts.fragment or not is_host(host):
         raise wrong
     return Endpoint(host, DEFAULT_PORT if port is None else port, parts.scheme == "https")
 
@@ -77,12 +93,13 @@ def redirect_target(location: str, origin: Endpoint) -> Endpoint:
         raise ValueError("the redirect's Location is too long")
     parts = urlsplit(location)
     scheme = parts.scheme or ("https" if origin.secure else "http")
-    if scheme not in ("http", "https") or not parts.hostname or not _is_host(parts.hostname):
+    if scheme not in ("http", "https") or not parts.hostname or not is_host(parts.hostname):
         raise ValueError(f"the redirect's Location is {location!r}")
     if origin.secure and scheme != "https":
         raise ValueError(f"the redirect to {location!r} would leave https")
     return Endpoint(parts.hostname, parts.port or DEFAULT_PORT, scheme == "https")
 
 
-def _is_host(text: str) -> bool:
+def is_host(text: str) -> bool:
+    """Whether it can be put into a request: no control characters, blanks or other alphabets."""
     return text.isascii() and text.isprintable() and " " not in text

@@ -19,7 +19,15 @@ class MesosOptions:
 
     master: str = field(
         default="127.0.0.1:5050",
-        metadata=_help("The Mesos master: host:port, http://host:port or https://host:port."),
+        repr=False,  # it may hold credentials
+        metadata=_help(
+            "The Mesos master: host:port, http://host:port, https://host:port, or zk://host:port,"
+            "host:port/path to find the leading one in ZooKeeper."
+        ),
+    )
+    mesos_tls: bool = field(
+        default=False,
+        metadata=_help("Reach the masters found in ZooKeeper by https."),
     )
     framework_name: str = field(
         default="stayer", metadata=_help("The name under which Mesos lists this framework.")

@@ -23,6 +23,13 @@ _MAX_ANSWER_BYTES = 2000
 ANSWER_TIMEOUT_SECONDS = 30.0
 """For the head of the answer; a master that has just begun to lead is slow to answer."""
 
+# Refusals that do not pass by themselves, and what to do about each. All others may pass.
+_ADVICE = {
+    400: "it does not understand the request; check framework_name, mesos_role and mesos_user",
+    401: "check mesos_authentication_principal and mesos_authentication_secret_file",
+    403: "its ACLs (register_frameworks) do not let this principal have these roles",
+}
+
 
 class SubscriptionError(Exception):
     """The subscription can not be had, or is over."""
@@ -67,6 +74,7 @@ class Subscription:
         self._records = RecordDecoder()
         self._early: list[bytes] = []  # records that came with the head
         self._ended = False
+        self._why_interrupted = ""
         self._silent_since = clock()
 
     def subscribe(self, connector: Connector, body: bytes) -> None:
@@ -91,8 +99,9 @@ class Subscription:
         self._silent_since = self._clock()
         return records
 
-    def interrupt(self) -> None:
-        """From any thread: let a running read end with StreamEndedError."""
+    def interrupt(self, why: str = "") -> None:
+        """From any thread: let a running read end with StreamEndedError, which says ``why``."""
+        self._why_interrupted = why
         shut_down(self._connection)
 
     def close(self) -> None:
@@ -111,7 +120,7 @@ class Subscription:
         except TimeoutError:
             raise SilenceError("no event in time") from None
         if not data:
-            raise StreamEndedError("the master ended the stream")
+            raise StreamEndedError(self._why_interrupted or "the master ended the stream")
         return data
 
     def _read_head(self, deadline: float) -> Head:
@@ -137,8 +146,10 @@ class Subscription:
             raise RedirectedError(leader)
         text = self._error_text(parts, deadline)
         why = f"{self.endpoint} answers {head.status} {text}".strip()
-        # 400, 401, 403: malformed, not authenticated, not authorised. All else passes.
-        raise NotSubscribedError(why, refused=head.status in (400, 401, 403))
+        advice = _ADVICE.get(head.status)
+        if advice is not None:
+            raise NotSubscribedError(f"{why}: {advice}", refused=True)
+        raise NotSubscribedError(why)
 
     def _error_text(self, parts: list[Part], deadline: float) -> str:
         text = b""

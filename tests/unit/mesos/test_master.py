@@ -6,7 +6,8 @@ import pytest
 
 from framework.mesos.backoff import Backoff
 from framework.mesos.connection import connector_for
-from framework.mesos.master import Endpoint, detector_for, parse_endpoint, redirect_target
+from framework.mesos.detection import detector_for
+from framework.mesos.master import Endpoint, parse_endpoint, redirect_target
 from framework.mesos.options import MesosOptions
 
 
@@ -44,11 +45,6 @@ def test_addresses(text: str, endpoint: Endpoint) -> None:
 def test_what_is_no_address(text: str) -> None:
     with pytest.raises(ValueError, match="expected host:port"):
         parse_endpoint(text)
-
-
-def test_zookeeper_is_refused_with_advice() -> None:
-    with pytest.raises(ValueError, match="host:port"):
-        detector_for("zk://a:2181,b:2181/mesos")
 
 
 @pytest.mark.parametrize(
