@@ -3,10 +3,8 @@
 import logging
 import ssl
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -32,93 +30,21 @@ from framework.domain.events import (
     Subscribed,
     TaskStatusReceived,
 )
-from framework.interfaces import LeadershipLostError
-from framework.mesos.backoff import Backoff
-from framework.mesos.driver import MAX_REDIRECTS, HttpDriver
-from framework.mesos.master import Endpoint, parse_endpoint
-from framework.mesos.options import MesosOptions
+from framework.mesos.driver import MAX_REDIRECTS
 from framework.mesos.pipeline import WINDOW
 from tests.polling import eventually
-from tests.unit.mesos.event_log import EventLog
-from tests.unit.mesos.fake_master import FRAMEWORK_ID, FakeMaster, Peer, record
+from tests.unit.mesos.conftest import Start, connected, stream_thread
+from tests.unit.mesos.fake_master import FRAMEWORK_ID, FakeMaster, record
 
 # A key pair for 127.0.0.1 that signed itself: it proves nothing to anybody else.
 LOOPBACK_PEM = Path(__file__).parent / "loopback_for_tests.pem"
 ACCEPT = Accept(("o",), (), 0.0)
 KILL = Kill("t", "a")
-Start = Callable[..., tuple[HttpDriver, EventLog]]
 
 
 def _stopped_clock() -> float:
     """Nothing runs out of time by it, however slow the machine."""
     return 0.0
-
-
-@pytest.fixture
-def master() -> Iterator[FakeMaster]:
-    with FakeMaster() as master:
-        yield master
-
-
-class Appointed:
-    """A detector to which the test says who leads."""
-
-    def __init__(self, address: str | None) -> None:
-        self._leader = None if address is None else parse_endpoint(address)
-        self._changed: Callable[[], None] = lambda: None
-        self.stopped = False
-
-    def __str__(self) -> str:
-        return "as the test says"
-
-    def start(self, changed: Callable[[], None]) -> None:
-        self._changed = changed
-
-    def appoint(self, address: str | None) -> None:
-        self._leader = None if address is None else parse_endpoint(address)
-        self._changed()
-
-    def leader(self) -> Endpoint | None:
-        return self._leader
-
-    def leads(self, endpoint: Endpoint) -> bool:
-        return self._leader is None or endpoint == self._leader
-
-    def stop(self) -> None:
-        self.stopped = True
-
-
-@pytest.fixture
-def start(master: FakeMaster) -> Iterator[Start]:
-    """Start a driver on the master; it ends with the test, after the master's sockets."""
-    drivers: list[HttpDriver] = []
-
-    def begin(
-        framework_id: str = "",
-        clock: Callable[[], float] = time.monotonic,
-        more: dict[str, Any] | None = None,
-        **options: object,
-    ) -> tuple[HttpDriver, EventLog]:
-        fields = {"master": master.address, **options}
-        settings = MesosOptions(**fields)  # type: ignore[arg-type]  # checked when it is made
-        given = {"backoff": Backoff(0.001, 0.01), "clock": clock, **(more or {})}
-        driver = HttpDriver(settings, **given)
-        drivers.append(driver)
-        log = EventLog()
-        driver.start(log.submit, framework_id, ("a", "b"))
-        return driver, log
-
-    yield begin
-    master.close()
-    for driver in drivers:
-        driver.stop()
-
-
-def connected(master: FakeMaster, log: EventLog) -> Peer:
-    """Subscribe the driver; the stream's end."""
-    stream, _ = master.accept_subscription()
-    log.wait_for(Subscribed)
-    return stream
 
 
 def test_subscribing(master: FakeMaster, start: Start) -> None:
@@ -328,102 +254,6 @@ def test_a_refused_subscription_is_told_with_advice(
     assert advice in refused.message
 
 
-def test_each_subscription_is_confirmed_first(master: FakeMaster, start: Start) -> None:
-    confirmed: list[str] = []
-    _, log = start(more={"confirm": lambda: confirmed.append(threading.current_thread().name)})
-    peer = master.accept()
-    peer.read()
-    assert confirmed == ["mesos-stream"], "before it asks, and by the thread that asks"
-    with FakeMaster() as leader:
-        peer.answer(307, Location=f"//{leader.address}/api/v1/scheduler")
-        stream, _ = leader.accept_subscription()
-        log.wait_for(Subscribed)
-        assert len(confirmed) == 2
-        stream.close()
-        connected(master, log)
-        assert len(confirmed) == 3
-
-
-def test_who_leads_no_longer_displaces_nobody(master: FakeMaster, start: Start) -> None:
-    """Mesos would take the subscription: a stale leader that wakes up must not ask for it."""
-    lost: list[LeadershipLostError] = []
-    fences = iter([None, LeadershipLostError("another leads")])
-
-    def confirm() -> None:
-        if (refusal := next(fences)) is not None:
-            raise refusal
-
-    driver, log = start(more={"confirm": confirm, "on_lost": lost.append})
-    connected(master, log).close()
-    log.wait_for(Disconnected)
-    assert master.accept().read_to_end() == b""
-    eventually(lambda: _stream_thread(driver) is None, "the driver gives up")
-    assert [str(each) for each in lost] == ["another leads"]
-    driver.perform([KILL])
-    assert log.next() == CallNotSent(KILL, "not subscribed")
-    assert driver.counts.subscriptions == 1
-
-
-def test_a_confirmation_that_waits_does_not_hinder_stopping(
-    master: FakeMaster, start: Start
-) -> None:
-    waiting, go_on = threading.Event(), threading.Event()
-
-    def confirm() -> None:
-        waiting.set()
-        assert go_on.wait(30)
-
-    driver, log = start(more={"confirm": confirm})
-    peer = master.accept()
-    assert waiting.wait(30)
-    stopping = threading.Thread(target=driver.stop)
-    stopping.start()
-    eventually(driver._stopping.is_set, "it stops")
-    go_on.set()
-    stopping.join()
-    assert peer.read_to_end() == b"", "what is confirmed too late is not sent"
-    assert log.drain() == []
-
-
-def test_without_a_known_leader_it_waits_and_then_connects_at_once(
-    master: FakeMaster, start: Start, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
-    detector = Appointed(None)
-    driver, log = start(more={"detector": detector, "backoff": Backoff(60.0, 60.0)})
-    eventually(lambda: "known (as the test says)" in caplog.text, "it waits")
-    detector.appoint(master.address)
-    connected(master, log)
-    driver.stop()
-    assert detector.stopped
-
-
-def test_another_leader_is_followed_at_once(master: FakeMaster, start: Start) -> None:
-    detector = Appointed(master.address)
-    _, log = start(more={"detector": detector, "backoff": Backoff(60.0, 60.0)})
-    stream = connected(master, log)
-    with FakeMaster() as other:
-        detector.appoint(other.address)
-        assert stream.read_to_end() == b""
-        assert log.wait_for(Disconnected).why == f"{other.address} leads now"
-        again = connected(other, log)
-        detector.appoint(None)
-        detector.appoint(other.address)
-        again.event({"type": "OFFERS", "offers": {"offers": []}})
-        assert log.next() == OffersReceived(()), "the same address, or nobody, is no reason"
-
-
-def test_a_master_that_answers_too_late_to_lead_is_not_waited_for(
-    master: FakeMaster, start: Start
-) -> None:
-    detector = Appointed(master.address)
-    _, log = start(more={"detector": detector, "backoff": Backoff(60.0, 60.0)})
-    master.accept().read()  # and no answer ever
-    with FakeMaster() as other:
-        detector.appoint(other.address)
-        connected(other, log)
-
-
 def test_silence_ends_the_subscription(master: FakeMaster, start: Start) -> None:
     driver, log = start(mesos_heartbeat_failure_threshold=3)
     stream, _ = master.accept_subscription(heartbeat_seconds=0.02)
@@ -532,14 +362,9 @@ def test_a_final_error_keeps_us_away(master: FakeMaster, start: Start, message: 
     stream.close()
     assert log.next() == FrameworkRefused(message)
     assert isinstance(log.next(), Disconnected)
-    eventually(lambda: _stream_thread(driver) is None, "the driver gives up")
+    eventually(lambda: stream_thread(driver) is None, "the driver gives up")
     driver.perform([KILL])
     assert log.next() == CallNotSent(KILL, "not subscribed")
-
-
-def _stream_thread(driver: HttpDriver) -> threading.Thread | None:
-    thread = driver._thread
-    return thread if thread is not None and thread.is_alive() else None
 
 
 def test_a_wrong_stream_id_does_not_make_us_subscribe_again(
@@ -676,7 +501,7 @@ def test_stopping_while_nobody_answers(master: FakeMaster, start: Start) -> None
     driver, _ = start()
     master.accept().read()
     driver.stop()
-    assert _stream_thread(driver) is None
+    assert stream_thread(driver) is None
 
 
 def test_the_secret_goes_with_every_request_and_into_no_log(
