@@ -20,6 +20,9 @@ class AloneLeadership:
         """Lead at once, in the caller's thread."""
         gained()
 
+    def serving(self) -> None:
+        """There is nobody to tell."""
+
     def leader(self) -> Leader | None:
         """This process, always."""
         return self._leader

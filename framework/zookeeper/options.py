@@ -19,6 +19,7 @@ class ZooKeeperOptions:
 
     zk: str = field(
         default="",
+        repr=False,  # may hold a password
         metadata=_help(
             "Keep the state in ZooKeeper and elect a leader there: zk://host:port,.../path."
         ),
@@ -45,6 +46,13 @@ class ZooKeeperOptions:
         default="", metadata=_help("Our own certificate (PEM) for ZooKeeper, with TLS.")
     )
     zk_key_file: str = field(default="", metadata=_help("The private key (PEM) of zk_cert_file."))
+    zk_tls_host_check: bool = field(
+        default=True,
+        metadata=_help(
+            "Accept a ZooKeeper server only if its certificate names the host we connect to. Off,"
+            " any certificate of that authority will do."
+        ),
+    )
 
     def __post_init__(self) -> None:
         if self.zk_session_timeout <= 0 or self.zk_connection_timeout <= 0:
