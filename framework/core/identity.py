@@ -1,0 +1,59 @@
+"""Whose framework the state belongs to: what must stop us before anything is touched.
+
+Tasks run under a framework id. Under another one Mesos knows none of them, and each instance
+would seem lost and be started a second time. So a state and an id that do not belong together end
+the process, and the texts say what an operator can do.
+"""
+
+from framework.domain.actions import Halt
+from framework.domain.exits import ExitCode
+from framework.domain.state import State
+
+_MISSING = (
+    "the state holds {count} instances but no framework id, so Mesos can not tell us of their"
+    " tasks; nothing was changed. Restore a backup that has both (stayer state restore), or give"
+    " Stayer the store that belongs to these tasks"
+)
+_ANOTHER = (
+    "Mesos registered us as {told}, the state belongs to {known}: nothing was changed. Give Stayer"
+    " the store that belongs to this framework, or the Mesos master that knows it"
+)
+_DISPLACED = "another scheduler took over this framework ({message}); stopping"
+_REMOVED = (
+    "Mesos has removed this framework ({message}) and ended its tasks: its failover_timeout passed"
+    " while we were away, or somebody tore it down. The state is kept, and each start with it ends"
+    " here. To go on with the same apps, save their definitions (GET /v2/groups), give Stayer an"
+    " empty store, and put them again"
+)
+
+
+def missing(state: State) -> Halt | None:
+    """Why to stop: instances were launched, but under which framework id is not known."""
+    framework = state.framework
+    if not state.instances or (framework is not None and framework.framework_id):
+        return None
+    return Halt(ExitCode.FRAMEWORK_ID_MISMATCH, _MISSING.format(count=len(state.instances)))
+
+
+def differs(state: State, told: str) -> Halt | None:
+    """Why to stop: Mesos registered us as ``told``, which is not the state's framework."""
+    framework = state.framework
+    if framework is None or framework.framework_id in {"", told}:
+        return missing(state)
+    text = _ANOTHER.format(told=told, known=framework.framework_id)
+    return Halt(ExitCode.FRAMEWORK_ID_MISMATCH, text)
+
+
+def is_removed(message: str) -> bool:
+    """Whether Mesos says that the framework is dead, not only that something is wrong."""
+    lower = message.lower()
+    return "removed" in lower or "completed" in lower
+
+
+def refused(message: str) -> Halt:
+    """What Mesos' refusal of the framework means to us."""
+    if "failed over" in message.lower():
+        return Halt(ExitCode.LEADERSHIP_LOST, _DISPLACED.format(message=message))
+    if is_removed(message):
+        return Halt(ExitCode.FRAMEWORK_REMOVED, _REMOVED.format(message=message))
+    return Halt(ExitCode.MESOS_ERROR, f"Mesos refuses this framework: {message}")
