@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, Response, request
 
 from api import errors
+from api.answers import COMMON_HEADERS, plain_path
 from api.context import Context, read_chunked_body
-from api.guard import is_loopback, refuse_foreign_pages
+from api.guard import on_loopback_only, refuse_foreign_pages
 from api.options import ApiOptions
 from api.resources.apps import Apps
 from api.resources.cluster import Cluster
@@ -26,14 +27,6 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _RESOURCES = (Apps, Groups, Tasks, Queue, Deployments, System, Orphans, Cluster)
-_HEADERS = {
-    "Cache-Control": "no-cache, no-store, must-revalidate",
-    "Pragma": "no-cache",
-    "Expires": "0",
-    "X-Frame-Options": "DENY",
-    "X-XSS-Protection": "1; mode=block",
-    "X-Content-Type-Options": "nosniff",
-}
 _COMPRESS_FROM_BYTES = 2_048
 _COMPRESSION_LEVEL = (
     1  # the first level gains most of what any gains on JSON, at a third of the time
@@ -65,7 +58,7 @@ def create_app(
                 methods=[route.method],
                 provide_automatic_options=False,
             )
-    bound_to_loopback = is_loopback(options.http_address)
+    bound_to_loopback = on_loopback_only(options)
     app.before_request(read_chunked_body)
     app.before_request(lambda: refuse_foreign_pages(bound_to_loopback=bound_to_loopback))
     app.register_error_handler(Exception, errors.answer)
@@ -75,10 +68,7 @@ def create_app(
 
 
 class _PlainPaths:
-    """Makes paths plain before they are routed: ``//v2/apps//web/`` is ``/v2/apps/web``.
-
-    Clients glue an absolute id to a URL that ends in a slash (what-clients-need.md, 4).
-    """
+    """Makes paths plain before they are routed."""
 
     def __init__(self, application: "WSGIApplication") -> None:
         self._application = application
@@ -86,16 +76,16 @@ class _PlainPaths:
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        parts = [part for part in environ.get("PATH_INFO", "").split("/") if part]
-        environ["PATH_INFO"] = "/" + "/".join(parts)
+        environ["PATH_INFO"] = plain_path(environ)
         return self._application(environ, start_response)
 
 
 def _finished(response: Response, scheduler: Scheduler, options: ApiOptions) -> Response:
-    response.headers.update(_HEADERS)
+    response.headers.update(COMMON_HEADERS)
     leader = scheduler.info().get("leader")
     if leader:
-        response.headers["X-Marathon-Leader"] = f"http://{leader}"
+        scheme = "https" if options.disable_http else "http"
+        response.headers["X-Marathon-Leader"] = f"{scheme}://{leader}"
     if options.http_compression:
         _compress(response)
     return response

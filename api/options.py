@@ -3,7 +3,10 @@
 Names are Marathon's wherever Marathon has the flag, so that an existing start script keeps working.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+
+_SECRETS = frozenset({"http_credentials"})
+_MAX_REALM_CHARACTERS = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,7 +15,9 @@ class ApiOptions:
 
     http_address: str = field(
         default="127.0.0.1",
-        metadata={"help": "address to listen on; one beyond loopback also needs --insecure"},
+        metadata={
+            "help": "address to listen on; beyond loopback only with credentials, or --insecure"
+        },
     )
     http_port: int = field(
         default=8080, metadata={"help": "port to listen on; 0 takes any free one"}
@@ -20,6 +25,51 @@ class ApiOptions:
     insecure: bool = field(
         default=False,
         metadata={"help": "serve beyond loopback although callers are not authenticated"},
+    )
+    disable_http: bool = field(
+        default=False, metadata={"help": "serve https only; needs --https_cert_file"}
+    )
+    https_cert_file: str | None = field(
+        default=None,
+        metadata={"help": "certificate chain (PEM) to serve https with; read anew when it changes"},
+    )
+    https_key_file: str | None = field(
+        default=None,
+        metadata={"help": "private key (PEM, without passphrase); else it is in the chain's file"},
+    )
+    https_address: str | None = field(
+        default=None, metadata={"help": "address to serve https on; else that of http"}
+    )
+    https_port: int = field(
+        default=8443, metadata={"help": "port to serve https on; 0 takes any free one"}
+    )
+    http_credentials: str | None = field(
+        default=None,
+        repr=False,
+        metadata={
+            "help": "user:password that callers have to give; others on this machine may see it "
+            "in the list of processes, so rather use --http_credentials_file"
+        },
+    )
+    http_credentials_file: str | None = field(
+        default=None,
+        metadata={
+            "help": "file with a user:password in each line, any of which callers have to give; "
+            "read anew when it changes"
+        },
+    )
+    http_tokens_file: str | None = field(
+        default=None,
+        metadata={
+            "help": "file with a token in each line; callers may give one instead of a password, "
+            "as Authorization: token=TOKEN or Bearer TOKEN; read anew when it changes"
+        },
+    )
+    http_realm: str = field(
+        default="Mesosphere", metadata={"help": "realm that callers are told with 401"}
+    )
+    http_open_ping: bool = field(
+        default=False, metadata={"help": "answer /ping without credentials, for load balancers"}
     )
     http_compression: bool = field(
         default=True, metadata={"help": "compress large answers for clients that accept gzip"}
@@ -43,6 +93,24 @@ class ApiOptions:
         default=10_000,
         metadata={"help": "milliseconds a change may take to become durable before 503"},
     )
+    leader_proxy_connection_timeout: int = field(
+        default=5_000, metadata={"help": "milliseconds a standby tries to connect to the leader"}
+    )
+    leader_proxy_read_timeout: int = field(
+        default=10_000,
+        metadata={"help": "milliseconds the leader may take to answer what a standby forwards"},
+    )
+    leader_proxy_max_open_connections: int = field(
+        default=64, metadata={"help": "connections of a standby to the leader at the same time"}
+    )
+    leader_proxy_ssl_ignore_hostname: bool = field(
+        default=False,
+        metadata={"help": "accept a certificate of the leader that is for another host name"},
+    )
+    leader_proxy_ca_file: str | None = field(
+        default=None,
+        metadata={"help": "certificates (PEM) to trust for a leader on https; else the system's"},
+    )
     mesos_role: str = field(
         default="*", metadata={"help": "role of apps that name none, and of apps in no group"}
     )
@@ -63,6 +131,41 @@ class ApiOptions:
     enable_features: tuple[str, ...] = field(
         default=(), metadata={"help": "features to turn on: gpu_resources"}
     )
+
+    def __post_init__(self) -> None:
+        """ValueError for what contradicts itself; never with a password in its text."""
+        if self.https_cert_file is None and (self.disable_http or self.https_key_file):
+            raise ValueError("disable_http and https_key_file need https_cert_file")
+        realm = self.http_realm
+        if not (realm.isascii() and realm.isprintable()) or set(realm) & set('"\\'):
+            raise ValueError("http_realm takes printable ASCII without quotes and backslashes")
+        if len(realm) > _MAX_REALM_CHARACTERS:
+            raise ValueError(f"http_realm takes at most {_MAX_REALM_CHARACTERS} characters")
+        for name in (
+            "http_threads",
+            "leader_proxy_connection_timeout",
+            "leader_proxy_read_timeout",
+            "leader_proxy_max_open_connections",
+        ):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be above 0")
+
+    def settings(self) -> dict[str, object]:
+        """Every setting by its name, without passwords: what may be shown."""
+        return {
+            one.name: getattr(self, one.name) for one in fields(self) if one.name not in _SECRETS
+        }
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where it is to be listened."""
+        found = () if self.disable_http else (self.http_address,)
+        return found if self.https_cert_file is None else (*found, self.secure_address)
+
+    @property
+    def secure_address(self) -> str:
+        """Where https is to be served, if it is."""
+        return self.http_address if self.https_address is None else self.https_address
 
     @property
     def command_timeout_seconds(self) -> float:

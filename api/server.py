@@ -1,109 +1,123 @@
-"""The HTTP server: cheroot in threads of this process, with limits on whatever clients send."""
+"""The HTTP server of a process: where it listens, with TLS or without, and whom it lets in.
 
-import socket
-import threading
-from typing import Any
+It serves any WSGI application and may be started before there is a scheduler: with several
+processes that application is an ``api.front.Front``, which serves the scheduler's API once this
+process leads and forwards to the leader until then.
+"""
 
-from cheroot import wsgi
+import logging
+from typing import TYPE_CHECKING
 
 from api.application import create_app
-from api.guard import is_loopback
+from api.authentication import Authenticated, Authentication
+from api.guard import is_loopback, on_loopback_only
+from api.listener import Listener
 from api.options import ApiOptions
+from api.tls import Tls
 from constraints import CompilePattern
-from framework.interfaces import Scheduler
+from framework.interfaces import Leader, Scheduler
 
-_STOP_TIMEOUT_SECONDS = 5
-_BODY_SLACK_BYTES = 1024 * 1024
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+_log = logging.getLogger("stayer.api")
+_EVERYWHERE = frozenset({"", "0.0.0.0", "::"})
 
 
-class InsecureBindError(Exception):
+class InsecureBindError(ValueError):
     """The API was to listen beyond loopback without anybody having said that this is meant."""
 
 
 class ApiServer:
-    """Serves the API of a scheduler. The port is bound when ``start`` returns."""
+    """Serves an application. The ports are bound when ``start`` returns."""
 
-    def __init__(
-        self, scheduler: Scheduler, options: ApiOptions, compile_pattern: CompilePattern
-    ) -> None:
-        """InsecureBindError if the options ask for an open door."""
-        if not is_loopback(options.http_address) and not options.insecure:
-            raise InsecureBindError(
-                f"refusing to serve on {options.http_address or 'all addresses'}: callers are not "
-                "authenticated, and whoever reaches the API runs commands on the cluster. Use "
-                "--http_address 127.0.0.1, or say --insecure if the network is trusted."
-            )
-        application = create_app(scheduler, options, compile_pattern)
-        self._server = _server(application, options)
-        self._address = options.http_address
-        self._failure: OSError | None = None
-        self._bound = threading.Event()
-        self._thread = threading.Thread(target=self._serve, name="api", daemon=True)
+    def __init__(self, application: "WSGIApplication", options: ApiOptions) -> None:
+        """InsecureBindError if the options ask for an open door; OSError or ValueError for
+        files of credentials or certificates that can not be used."""
+        authentication = Authentication(options)
+        _check_doors(options, authentication)
+        guarded = Authenticated(application, authentication, open_ping=options.http_open_ping)
+        self._listeners: list[tuple[str, Listener]] = []
+        if not options.disable_http:
+            address = options.http_address
+            plain = Listener(guarded, options, (address, options.http_port))
+            self._listeners.append((address, plain))
+        if options.https_cert_file is not None:
+            tls = Tls(options.https_cert_file, options.https_key_file)
+            address = options.secure_address
+            listener = Listener(guarded, options, (address, options.https_port), tls)
+            self._listeners.append((address, listener))
+
+    @classmethod
+    def alone(
+        cls, scheduler: Scheduler, options: ApiOptions, compile_pattern: CompilePattern
+    ) -> "ApiServer":
+        """The server of a process that has no others beside it: it always leads."""
+        return cls(create_app(scheduler, options, compile_pattern), options)
 
     @property
     def port(self) -> int:
-        """The port that is listened on; the one asked for until ``start``."""
-        port: int = self._server.bind_addr[1]
-        return port
+        """The port that others are told: http's if it is served, as in Marathon. The one asked
+        for until ``start``."""
+        return self._listeners[0][1].port
+
+    @property
+    def secure(self) -> bool:
+        """Whether ``port`` speaks https."""
+        return self._listeners[0][1].tls is not None
+
+    @property
+    def https_port(self) -> int | None:
+        """The port of https, None without."""
+        return next((one.port for _, one in self._listeners if one.tls is not None), None)
 
     @property
     def url(self) -> str:
         """Where a client on this machine finds the API."""
-        host = "127.0.0.1" if self._address in ("", "0.0.0.0") else self._address
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        address = self._listeners[0][0]
+        host = "127.0.0.1" if address in _EVERYWHERE else address
+        return f"{'https' if self.secure else 'http'}://{_host_port(host, self.port)}"
+
+    def reached_at(self, hostname: str) -> Leader:
+        """How others reach this server, once it is started, if this machine's name is so."""
+        return Leader(_host_port(hostname, self.port), self.secure)
 
     def start(self) -> None:
-        """Bind and serve. OSError if the port is taken."""
-        self._thread.start()
-        self._bound.wait()
-        if self._failure is not None:
-            raise self._failure
-
-    def _serve(self) -> None:
-        """cheroot's worker threads take after the thread that prepares it: made here they are
-        daemons, and an open connection never keeps a process alive that has to end."""
-        try:
-            self._server.prepare()
-        except OSError as error:
-            self._failure = error
-            return
-        finally:
-            self._bound.set()
-        self._server.serve()
+        """Bind and serve. OSError if a port is taken; then nothing is served."""
+        for _, listener in self._listeners:
+            try:
+                listener.start()
+            except OSError:
+                self.stop()
+                raise
 
     def stop(self) -> None:
         """Answer what is under way and close; harmless when not started, or repeated."""
-        if self._thread.is_alive():
-            self._server.stop()
-            self._thread.join(_STOP_TIMEOUT_SECONDS)
+        for _, listener in self._listeners:
+            listener.stop()
 
 
-class _Server(wsgi.Server):
-    """cheroot's, but one that closes its socket when the port is taken."""
-
-    @staticmethod
-    def bind_socket(socket_: socket.socket, bind_addr: Any) -> socket.socket:
-        try:
-            socket_.bind(bind_addr)
-        except OSError:
-            socket_.close()
-            raise
-        return socket_
+def _host_port(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _server(application: Any, options: ApiOptions) -> wsgi.Server:
-    server = _Server(
-        (options.http_address, options.http_port),
-        application,
-        numthreads=options.http_threads,
-        max=options.http_threads,
-        server_name="stayer",
-        request_queue_size=128,
-        timeout=options.http_request_timeout,
-        shutdown_timeout=_STOP_TIMEOUT_SECONDS,
-        accepted_queue_size=options.http_max_waiting_connections,
-    )
-    server.max_request_header_size = options.http_max_header_bytes
-    # The application refuses a long body in JSON; beyond the slack cheroot cuts the connection.
-    server.max_request_body_size = options.http_max_body_bytes + _BODY_SLACK_BYTES
-    return server
+def _check_doors(options: ApiOptions, authentication: Authentication) -> None:
+    if on_loopback_only(options):
+        return
+    if not authentication.required and not options.insecure:
+        where = next(one for one in options.addresses if not is_loopback(one))
+        raise InsecureBindError(
+            f"refusing to serve on {where or 'all addresses'}: callers need no credentials, and "
+            "whoever reaches the API runs commands on the cluster. Set --http_credentials_file "
+            "or --http_tokens_file, use --http_address 127.0.0.1, or say --insecure if the "
+            "network is trusted."
+        )
+    if (
+        authentication.required
+        and not options.disable_http
+        and not is_loopback(options.http_address)
+    ):
+        _log.warning(
+            "credentials cross the network readable for all on the way: serve https only, with "
+            "--https_cert_file and --disable_http"
+        )

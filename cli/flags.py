@@ -55,7 +55,9 @@ def _option(name: str, one: "Field[Any]", kind: Any) -> Callable[[Any], Any]:
         "show_default": True,
     }
     if kind is bool:
-        on = "/".join((f"--{name}", f"--disable_{name}"))
+        on = f"--{name}"
+        if not name.startswith("disable_"):
+            on += f"/--disable_{name}"
         return click.option(on, name, **shared)
     if typing.get_origin(kind) is tuple:
         shared["default"] = ",".join(default_of(one))

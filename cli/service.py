@@ -69,7 +69,7 @@ class Service:
         )
         self.scheduler.exported.add(lambda: driver_metrics(driver.counts))
         self.scheduler.exported.add(lambda: probe_metrics(prober.counts))
-        self.api = ApiServer(self.scheduler, api_options, linear_full_match)
+        self.api = ApiServer.alone(self.scheduler, api_options, linear_full_match)
 
     def start(self) -> None:
         """Serve the API, then decide and subscribe. From now on an exception that nobody
@@ -82,7 +82,7 @@ class Service:
             leader=f"{host}:{self.api.port}",
             version=version("stayer"),
             settings=asdict(policy)
-            | asdict(api_options)
+            | api_options.settings()
             | asdict(mesos_options)
             | {"http_port": self.api.port},
         )

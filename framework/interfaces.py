@@ -22,6 +22,13 @@ class StoreError(Exception):
     exit_code = ExitCode.STORE_LOST
 
 
+class StoreReadOnlyError(StoreError):
+    """The store takes no writes, because it is full, read-only, or not ours to write; the message
+    says what to do."""
+
+    exit_code = ExitCode.STORE_READ_ONLY
+
+
 class StoreUnusableError(Exception):
     """The store can not be opened or understood; the message says what to do, ``exit_code`` is
     what a process that needs the store ends with."""
@@ -167,4 +174,9 @@ class Scheduler(Protocol):
 
     def metrics(self) -> bytes:
         """Prometheus text of every metric of the process."""
+        ...
+
+    def abdicate(self) -> None:
+        """Begin to step down, so that another process leads, and this one ends; returns at
+        once."""
         ...

@@ -8,11 +8,14 @@ from flask import Response, redirect, request
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.context import Context, Route, json_answer
-from api.errors import NotFoundError
+from api.errors import NotFoundError, UnprocessableError
 
 MARATHON_VERSION = "1.11.0"
 """The release whose behaviour ``/v2`` has: clients decide by it what they may use."""
 
+_NO_BACKUP = (
+    "'{name}' is not for this call: use the command `stayer state {name}` on the store itself"
+)
 _CREDENTIALS = re.compile(r"//[^/@\s]*@")
 _MARATHON_SETTINGS = [
     "access_control_allow_origin",
@@ -84,6 +87,7 @@ class System:
             Route("GET", "/metrics/prometheus", self.prometheus),
             Route("GET", "/v2/info", self.info),
             Route("GET", "/v2/leader", self.leader),
+            Route("DELETE", "/v2/leader", self.abdicate),
         )
 
     def home(self) -> Response:
@@ -143,6 +147,15 @@ class System:
         if not leader:
             raise NotFoundError("There is no leader")
         return json_answer({"leader": leader})
+
+    def abdicate(self) -> Response:
+        """Let another process lead. This one ends once the answer is out."""
+        given = [name for name in ("backup", "restore") if name in request.args]
+        if given:
+            raise UnprocessableError(_NO_BACKUP.format(name=given[0]))
+        response = json_answer({"message": "Leadership abdicated"})
+        response.call_on_close(self._context.scheduler.abdicate)
+        return response
 
 
 def _shown(setting: object) -> object:

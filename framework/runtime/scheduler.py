@@ -16,6 +16,7 @@ from framework.core.policy import Policy
 from framework.core.world import World
 from framework.domain.actions import Halt
 from framework.domain.events import Asked, Command, Started
+from framework.domain.exits import ExitCode
 from framework.domain.notices import Notice
 from framework.domain.replies import Reply
 from framework.domain.state import State
@@ -78,6 +79,7 @@ class RunningScheduler:
         self._tokens = itertools.count(1)
         self._waiting: dict[int, Future[Reply]] = {}
         self._listeners: list[Callable[[Notice], None]] = [log_notice]
+        self.on_abdicate: Callable[[], None] = self._halt_as_asked
         state = load(store) if state is None else state
         self.view.apply(state.changes())
         store.checkpoint_from(self.view)
@@ -155,6 +157,13 @@ class RunningScheduler:
     def metrics(self) -> bytes:
         """See the Protocol."""
         return self.exported.text()
+
+    def abdicate(self) -> None:
+        """See the Protocol; ``on_abdicate`` is the composition's to set."""
+        self.on_abdicate()
+
+    def _halt_as_asked(self) -> None:
+        self._end(Halt(ExitCode.LEADERSHIP_ABDICATED, "Stopping: asked to abdicate"))
 
     def _reply(self, token: int, reply: Reply) -> None:
         future = self._waiting.get(token)

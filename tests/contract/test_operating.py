@@ -116,7 +116,7 @@ def test_tearing_down(client: FlaskClient, scheduler: Recorder) -> None:
         ("POST", "/v2/apps/dev/web", {"GET", "HEAD", "PUT", "PATCH", "DELETE"}),
         ("PUT", "/v2/tasks", {"GET", "HEAD"}),
         ("GET", "/v2/tasks/delete", {"POST"}),
-        ("POST", "/v2/leader", {"GET", "HEAD"}),
+        ("POST", "/v2/leader", {"GET", "HEAD", "DELETE"}),
     ],
 )
 def test_wrong_methods(

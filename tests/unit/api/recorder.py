@@ -1,5 +1,6 @@
 """A scheduler at the boundary: a real State to read, and a record of what was asked."""
 
+import threading
 from collections import deque
 from collections.abc import Callable
 
@@ -22,6 +23,7 @@ class Recorder:
         self.replies: deque[Prepared] = deque()
         self.facts: dict[str, object] = {"leader": "h1:8080", "version": "9.9", "settings": {}}
         self.exposition = b""
+        self.abdicated = threading.Event()
 
     def ask(self, command: Command, timeout_seconds: float = 10.0) -> Reply:
         self.asked.append(command)
@@ -38,6 +40,9 @@ class Recorder:
 
     def metrics(self) -> bytes:
         return self.exposition
+
+    def abdicate(self) -> None:
+        self.abdicated.set()
 
     def hold(self, kind: Kind, id_: str, record: Record | None) -> None:
         """Have the published view show this record."""

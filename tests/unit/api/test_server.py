@@ -19,7 +19,7 @@ from tests.unit.api.recorder import Recorder
 @contextmanager
 def serving(scheduler: Recorder, **options: object) -> Iterator[ApiServer]:
     settings = ApiOptions(http_port=0, http_threads=2, **options)  # type: ignore[arg-type]  # per test
-    server = ApiServer(scheduler, settings, compile_pattern)
+    server = ApiServer.alone(scheduler, settings, compile_pattern)
     server.start()
     try:
         yield server
@@ -132,7 +132,7 @@ def test_headers_beyond_the_limit_are_refused() -> None:
 
 def test_a_taken_port_is_an_error() -> None:
     with serving(Recorder()) as server:
-        second = ApiServer(Recorder(), ApiOptions(http_port=server.port), compile_pattern)
+        second = ApiServer.alone(Recorder(), ApiOptions(http_port=server.port), compile_pattern)
         with pytest.raises(OSError, match=str(server.port)):
             second.start()
         second.stop()
@@ -149,7 +149,7 @@ def test_nothing_is_served_after_stop() -> None:
 @pytest.mark.parametrize("address", ["0.0.0.0", "", "::", "192.0.2.1", "example.org"])
 def test_beyond_loopback_only_when_meant(address: str) -> None:
     with pytest.raises(InsecureBindError, match="--insecure"):
-        ApiServer(Recorder(), ApiOptions(http_address=address, http_port=0), compile_pattern)
+        ApiServer.alone(Recorder(), ApiOptions(http_address=address, http_port=0), compile_pattern)
 
 
 def test_beyond_loopback_when_meant() -> None:

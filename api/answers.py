@@ -1,0 +1,48 @@
+"""Answers from before the application: what the front and the check of credentials say.
+
+They look like the application's own: Marathon's error body, and the headers of every answer.
+"""
+
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from api.render.json import encode
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+COMMON_HEADERS = {
+    "Cache-Control": "no-cache, no-store, must-revalidate",
+    "Pragma": "no-cache",
+    "Expires": "0",
+    "X-Frame-Options": "DENY",
+    "X-XSS-Protection": "1; mode=block",
+    "X-Content-Type-Options": "nosniff",
+}
+
+Headers = Sequence[tuple[str, str]]
+
+
+def answer(
+    environ: "WSGIEnvironment",
+    start_response: "StartResponse",
+    status: HTTPStatus,
+    message: str,
+    headers: Headers = (),
+) -> Iterable[bytes]:
+    """An error body with ``message``, or none for an empty one; none either for HEAD."""
+    body = encode({"message": message}) if message else b""
+    sent = [*COMMON_HEADERS.items(), *headers, ("Content-Length", str(len(body)))]
+    if body:
+        sent.append(("Content-Type", "application/json"))
+    start_response(f"{status.value} {status.phrase}", sent)
+    return [] if environ.get("REQUEST_METHOD") == "HEAD" else [body]
+
+
+def plain_path(environ: "WSGIEnvironment") -> str:
+    """The path without doubled and closing slashes: ``//v2/apps//web/`` is ``/v2/apps/web``.
+
+    Clients glue an absolute id to a URL that ends in a slash (what-clients-need.md, 4).
+    """
+    return "/" + "/".join(part for part in environ.get("PATH_INFO", "").split("/") if part)

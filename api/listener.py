@@ -1,0 +1,214 @@
+"""One listening socket and its worker threads: cheroot, where it trusts clients too much made
+stricter.
+
+A connection that says nothing waits in the selector and takes no thread, and so does one within
+its TLS handshake until there is something to read. Headers that two programs could read in two
+ways are refused, because proxies stand before this server and this server is one itself.
+"""
+
+import logging
+import re
+import socket
+import ssl
+import threading
+from typing import TYPE_CHECKING, Any
+
+from cheroot import wsgi
+from cheroot.server import HeaderReader, HTTPConnection, HTTPRequest
+
+from api.options import ApiOptions
+from api.tls import Tls
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+_log = logging.getLogger("stayer.api")
+_STOP_TIMEOUT_SECONDS = 5
+_BODY_SLACK_BYTES = 1024 * 1024
+_HANDSHAKE_SECONDS = 10.0
+_HEADER = re.compile(
+    rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*\r\n"
+)
+_ONCE = frozenset({b"Content-Length", b"Transfer-Encoding", b"Host", b"Authorization", b"Origin"})
+_PLAIN_ON_TLS = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
+    b"This port speaks https only.\n"
+)
+
+
+class Listener:
+    """Serves an application on one address. The port is bound when ``start`` returns."""
+
+    def __init__(
+        self,
+        application: "WSGIApplication",
+        options: ApiOptions,
+        bind: tuple[str, int],
+        tls: Tls | None = None,
+    ) -> None:
+        self.tls = tls
+        self._server = _server(application, options, bind)
+        self._server.ssl_adapter = tls
+        self._failure: OSError | None = None
+        self._bound = threading.Event()
+        name = "api" if tls is None else "api-https"
+        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on; the one asked for until ``start``."""
+        port: int = self._server.bind_addr[1]
+        return port
+
+    def start(self) -> None:
+        """Bind and serve. OSError if the port is taken."""
+        self._thread.start()
+        self._bound.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    def _serve(self) -> None:
+        """cheroot's worker threads take after the thread that prepares it: made here they are
+        daemons, and an open connection never keeps a process alive that has to end."""
+        try:
+            self._server.prepare()
+        except OSError as error:
+            self._failure = error
+            return
+        finally:
+            self._bound.set()
+        self._server.serve()
+
+    def stop(self) -> None:
+        """Answer what is under way and close; harmless when not started, or repeated."""
+        if self._thread.is_alive():
+            self._server.stop()
+            self._thread.join(_STOP_TIMEOUT_SECONDS)
+
+
+class _Headers(HeaderReader):
+    """No folded lines, no blanks before the colon, nothing twice that must be there once; and
+    names with an underscore are left out, as WSGI can not tell them from those with a dash."""
+
+    def __call__(self, rfile: Any, hdict: dict[bytes, bytes] | None = None) -> dict[bytes, bytes]:
+        headers = {} if hdict is None else hdict
+        while (line := rfile.readline()) != b"\r\n":
+            match = _HEADER.fullmatch(line)
+            if match is None:
+                raise ValueError("Illegal header line.")
+            name, value = match[1].title(), match[2]
+            if b"_" in name:
+                continue
+            if name in headers:
+                if name in _ONCE:
+                    raise ValueError("Repeated header.")
+                value = headers[name] + b", " + value
+            headers[name] = value
+        return headers
+
+
+class _Request(HTTPRequest):
+    header_reader = _Headers()
+
+    def read_request_headers(self) -> bool:
+        if not super().read_request_headers():  # type: ignore[no-untyped-call]  # cheroot's stub
+            return False
+        length = self.inheaders.get(b"Content-Length", b"0")
+        if not length.isdigit():
+            self.simple_response("400 Bad Request", "Malformed Content-Length Header.")
+            return False
+        return True
+
+    def send_headers(self) -> None:
+        """Nobody reads what follows the last chunk of a body, and the rest of one that was not
+        read at all: it must not be taken for the next request."""
+        if self.chunked_read:
+            self.close_connection = True
+        super().send_headers()
+
+
+class _Connection(HTTPConnection):
+    RequestHandlerClass = _Request
+
+    def communicate(self) -> bool:
+        """True to keep the connection. A new one is only a handshake, then it waits like all."""
+        if isinstance(self.socket, ssl.SSLSocket) and self.socket.version() is None:
+            return self._shake_hands(self.socket)
+        kept: bool = super().communicate()  # type: ignore[no-untyped-call]  # cheroot's stub
+        return kept
+
+    def _shake_hands(self, sock: ssl.SSLSocket) -> bool:
+        timeout = sock.gettimeout()
+        sock.settimeout(_HANDSHAKE_SECONDS)
+        try:
+            sock.do_handshake()
+        except ssl.SSLError as error:
+            _log.debug("no TLS with %s: %s", self.remote_addr, error.reason)
+            if error.reason == "HTTP_REQUEST":
+                _send_plain(sock)
+            return False
+        except (OSError, ValueError) as error:
+            _log.debug("no TLS with %s: %s", self.remote_addr, error)
+            return False
+        sock.settimeout(timeout)
+        return True
+
+
+def _send_plain(sock: ssl.SSLSocket) -> None:
+    """To somebody who does not speak TLS, around it."""
+    try:
+        socket.socket.sendall(sock, _PLAIN_ON_TLS)
+    except OSError:
+        _log.debug("the client went away")
+
+
+class _Server(wsgi.Server):
+    ConnectionClass = _Connection
+
+    @staticmethod
+    def bind_socket(socket_: socket.socket, bind_addr: Any) -> socket.socket:
+        """Closes the socket when the port is taken."""
+        try:
+            socket_.bind(bind_addr)
+        except OSError:
+            socket_.close()
+            raise
+        return socket_
+
+    def process_conn(self, conn: Any) -> None:
+        """A new connection goes to a thread once there is something to read from it."""
+        if conn.last_used is None and self.can_add_keepalive_connection:
+            self.put_conn(conn)
+        else:
+            super().process_conn(conn)
+
+    def put_conn(self, conn: Any) -> None:
+        """The selector can not see what TLS has read already."""
+        if self.ready and isinstance(conn.socket, ssl.SSLSocket) and conn.socket.pending():
+            super().process_conn(conn)
+        else:
+            super().put_conn(conn)
+
+    def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
+        _log.log(level, "%s", msg, exc_info=traceback)
+
+
+def _server(
+    application: "WSGIApplication", options: ApiOptions, bind: tuple[str, int]
+) -> wsgi.Server:
+    server = _Server(
+        bind,
+        application,
+        numthreads=options.http_threads,
+        max=options.http_threads,
+        server_name="stayer",
+        request_queue_size=128,
+        timeout=options.http_request_timeout,
+        shutdown_timeout=_STOP_TIMEOUT_SECONDS,
+        accepted_queue_size=options.http_max_waiting_connections,
+    )
+    server.keep_alive_conn_limit = options.http_max_waiting_connections
+    server.max_request_header_size = options.http_max_header_bytes
+    # The application refuses a long body in JSON; beyond the slack cheroot cuts the connection.
+    server.max_request_body_size = options.http_max_body_bytes + _BODY_SLACK_BYTES
+    return server
