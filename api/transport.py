@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 import msgspec
 import urllib3
@@ -29,12 +29,17 @@ DEFAULT_TIMEOUT_SECONDS = 30.0
 DEFAULT_MAX_ANSWER_BYTES = 256 * 1024 * 1024
 MAX_CONNECT_SECONDS = 5.0
 WARNING_HEADER = "Stayer-Warning"
+OUTCOME_HEADER = "Stayer-Outcome"
 
 _MAX_ERROR_BYTES = 1024 * 1024
 _PIECE_BYTES = 256 * 1024
 _MAX_URLS = 16
 _MAX_TEXT_CHARACTERS = 500
 _MAX_WARNINGS = 20
+_MAX_REDIRECTS = 3
+_REDIRECTS_ALL = frozenset({307, 308})
+_REDIRECTS_READING = _REDIRECTS_ALL | {301, 302}
+_PORTS = {"http": 80, "https": 443}
 _JSON_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -122,11 +127,23 @@ class Credentials:
         return "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
 
 
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token instead of user and password, in the form of DC/OS."""
+
+    token: str = field(repr=False)
+
+    def header(self) -> str:
+        """The value of the Authorization header."""
+        return f"token={self.token}"
+
+
 class Transport:
     """Requests to one scheduler behind one or several URLs; may be used by several threads.
 
     A URL that can not be connected to is passed over, and the one that answered last is asked
-    first. A request that went out is repeated elsewhere only if it changes nothing.
+    first. A request that went out is repeated elsewhere only if it changes nothing. Redirects
+    are followed, with credentials only to one of the URLs.
     """
 
     def __init__(
@@ -134,7 +151,7 @@ class Transport:
         urls: Sequence[str],
         *,
         timeout_seconds: float,
-        credentials: Credentials | None,
+        credentials: Credentials | Token | None,
         ca_file: str | None,
         max_answer_bytes: int,
         on_warning: Callable[[str], None] | None,
@@ -198,6 +215,18 @@ class Transport:
 
     def _attempt(self, method: str, url: str, target: str, content: bytes | None) -> object:
         deadline = time.monotonic() + self._timeout_seconds
+        where = url + target
+        for _ in range(_MAX_REDIRECTS):
+            response, body = self._exchange(method, where, content, deadline)
+            elsewhere = self._redirection(method, where, response)
+            if elsewhere is None:
+                return self._answer(method, response, body)
+            where = elsewhere
+        raise BadAnswerError(f"redirected more than {_MAX_REDIRECTS - 1} times")
+
+    def _exchange(
+        self, method: str, where: str, content: bytes | None, deadline: float
+    ) -> tuple[urllib3.BaseHTTPResponse, bytes]:
         headers = dict(self._headers)
         if content is not None:
             headers["Content-Type"] = "application/json"
@@ -205,27 +234,62 @@ class Transport:
         with _transport_errors():
             response = self._pool.request(
                 method,
-                url + target,
+                where,
                 body=content,
                 headers=headers,
                 timeout=urllib3.Timeout(connect=connect, read=self._timeout_seconds),
                 redirect=False,
                 preload_content=False,
             )
-            failed = response.status >= 300
-            limit = _MAX_ERROR_BYTES if failed else self._max_answer_bytes
+            limit = _MAX_ERROR_BYTES if response.status >= 300 else self._max_answer_bytes
             try:
-                content = _read(response, limit, deadline)
+                body = _read(response, limit, deadline)
             except BaseException:
                 response.close()
                 raise
         response.release_conn()
+        return response, body
+
+    def _answer(self, method: str, response: urllib3.BaseHTTPResponse, body: bytes) -> object:
         if self._on_warning is not None:
             for text in response.headers.getlist(WARNING_HEADER)[:_MAX_WARNINGS]:
                 self._on_warning(text[:_MAX_TEXT_CHARACTERS])
-        if failed:
-            raise _refusal(response.status, response.reason or "", content)
-        return _decoded(content)
+        if response.status < 300:
+            return _decoded(body)
+        refusal = _refusal(response.status, response.reason or "", body)
+        if method != "GET" and response.headers.get(OUTCOME_HEADER) == "unknown":
+            raise OutcomeUnknownError(refusal.message)
+        raise refusal
+
+    def _redirection(
+        self, method: str, where: str, response: urllib3.BaseHTTPResponse
+    ) -> str | None:
+        """Where to go on, None to stay. RefusedError for where credentials must not go."""
+        followed = _REDIRECTS_READING if method == "GET" else _REDIRECTS_ALL
+        location = response.headers.get("Location")
+        if response.status not in followed or location is None:
+            return None
+        elsewhere = urljoin(where, location)
+        try:
+            origin = _origin(elsewhere)
+            known = origin in map(_origin, (where, *self._urls))
+        except ValueError as error:
+            raise BadAnswerError("redirected to what is no URL") from error
+        if origin[0] not in _PORTS:
+            raise BadAnswerError("redirected to what is no URL of http or https")
+        if "Authorization" in self._headers and not known:
+            raise RefusedError(
+                response.status,
+                f"redirected to {origin[0]}://{origin[1]}:{origin[2]}, which is none of the given "
+                "URLs: credentials are not sent there",
+            )
+        return elsewhere
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
+    """Scheme, host and port. ValueError."""
+    parts = urlsplit(url)
+    return parts.scheme, (parts.hostname or "").lower(), parts.port or _PORTS.get(parts.scheme)
 
 
 class _NotSentError(Exception):

@@ -21,6 +21,7 @@ from api.client import (
     Credentials,
     OutcomeUnknownError,
     RefusedError,
+    Token,
     UnauthorizedError,
     UnavailableError,
     UnreachableError,
@@ -104,6 +105,13 @@ _OPTIONS = (
         help="A file with USER:PASSWORD for HTTP Basic. [env STAYER_CREDENTIALS_FILE]",
     ),
     click.option(
+        "--token-file",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        envvar="STAYER_TOKEN_FILE",
+        metavar="FILE",
+        help="A file with a token, instead of user and password. [env STAYER_TOKEN_FILE]",
+    ),
+    click.option(
         "--ca-file",
         type=click.Path(exists=True, dir_okay=False),
         envvar="STAYER_CA_FILE",
@@ -127,6 +135,7 @@ def with_client(command: Callable[Concatenate[Client, P], None]) -> Callable[...
         urls: tuple[str, ...],
         request_timeout: float,
         credentials_file: Path | None,
+        token_file: Path | None,
         ca_file: str | None,
         **options: Any,
     ) -> None:
@@ -134,7 +143,7 @@ def with_client(command: Callable[Concatenate[Client, P], None]) -> Callable[...
             client = Client(
                 urls or (DEFAULT_URL,),
                 timeout_seconds=request_timeout,
-                credentials=read_credentials(credentials_file) if credentials_file else None,
+                credentials=_credentials(credentials_file, token_file),
                 ca_file=ca_file,
                 on_warning=lambda text: say_aside(f"Warning: {text}"),
             )
@@ -148,18 +157,42 @@ def with_client(command: Callable[Concatenate[Client, P], None]) -> Callable[...
     return connected
 
 
+def _credentials(credentials: Path | None, token: Path | None) -> Credentials | Token | None:
+    if credentials and token:
+        raise ValueError("give --credentials-file or --token-file, not both")
+    if token:
+        return read_token(token)
+    return read_credentials(credentials) if credentials else None
+
+
 def read_credentials(path: Path) -> Credentials:
     """USER:PASSWORD from the first line of a file. ValueError says what is wrong, not what was
     read."""
+    user, separator, password = _line(path).partition(":")
+    if not (user and separator):
+        raise ValueError(f"{path} must hold one line USER:PASSWORD")
+    return Credentials(user, password)
+
+
+def read_token(path: Path) -> Token:
+    """The token of a file. ValueError, without it."""
+    token = _line(path)
+    if not (token and token.isascii() and token.isprintable()) or " " in token:
+        raise ValueError(f"{path} must hold one line with a token")
+    return Token(token)
+
+
+def _line(path: Path) -> str:
+    """The only line of a file."""
     with path.open("rb") as file:
         content = file.read(_MAX_CREDENTIALS_BYTES + 1)
     try:
-        user, separator, password = content.decode().strip().partition(":")
+        line = content.decode().strip()
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not UTF-8 text") from None
-    if not (user and separator) or "\n" in password or len(content) > _MAX_CREDENTIALS_BYTES:
-        raise ValueError(f"{path} must hold one line USER:PASSWORD")
-    return Credentials(user, password)
+    if "\n" in line or len(content) > _MAX_CREDENTIALS_BYTES:
+        raise ValueError(f"{path} must hold one line of at most {_MAX_CREDENTIALS_BYTES} bytes")
+    return line
 
 
 @contextmanager
@@ -204,7 +237,10 @@ def _refusal(error: RefusedError) -> str:
     elif isinstance(error, ConflictError) and "already exists" in error.message:
         lines.append("To change what exists: `stayer app add --replace FILE`.")
     elif isinstance(error, UnauthorizedError):
-        lines.append("Give credentials with --credentials-file or STAYER_CREDENTIALS_FILE.")
+        lines.append(
+            "Give credentials with --credentials-file (STAYER_CREDENTIALS_FILE) or "
+            "--token-file (STAYER_TOKEN_FILE)."
+        )
     return "\n".join(lines)
 
 

@@ -16,7 +16,7 @@ MARATHON_VERSION = "1.11.0"
 _NO_BACKUP = (
     "'{name}' is not for this call: use the command `stayer state {name}` on the store itself"
 )
-_CREDENTIALS = re.compile(r"//[^/@\s]*@")
+_CREDENTIALS = re.compile(r"//[^/\s]*@")
 _MARATHON_SETTINGS = [
     "access_control_allow_origin",
     "checkpoint",
