@@ -1,7 +1,8 @@
 """One machine, every store: whatever is appended, reopened, followed or fails on the way, what
 the store holds is what a plain State holds that had the acknowledged changes applied.
 
-A new store takes part with a Backend and one line at the end.
+A new store takes part with a Backend and one line at the end; the one in ZooKeeper, which needs
+a server, does in tests/integration.
 """
 
 import shutil
@@ -168,13 +169,14 @@ class StoreMachine(RuleBasedStateMachine):
         assert all(change.record is not None for change in loaded)
 
 
-def _case(backend: type[Backend]) -> type[TestCase]:
+def machine_case(backend: type[Backend], one_in: int = 4) -> type[TestCase]:
+    """The test of a backend; one in so many examples of the profile, for each is a history."""
     machine = type(f"{backend.__name__}Machine", (StoreMachine,), {"backend_type": backend})
     case = machine.TestCase  # type: ignore[attr-defined]  # hypothesis makes it per subclass
-    examples = settings().max_examples // 4  # each is a whole history
+    examples = settings().max_examples // one_in
     case.settings = settings(max_examples=examples, stateful_step_count=15)
     return cast("type[TestCase]", case)
 
 
-TestMemory = _case(Memory)
-TestSqlite = _case(Sqlite)
+TestMemory = machine_case(Memory)
+TestSqlite = machine_case(Sqlite)
