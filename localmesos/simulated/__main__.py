@@ -33,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--zone", help="fault domain, template over i; needs --region")
     made.add_argument("--host", default="127.0.0.1", help="address to listen on")
     made.add_argument("--port", type=int, default=5050, help="0 takes a free one")
+    made.add_argument("--masters", type=int, default=1, help="how many; the first leads at first")
     made.add_argument("--ready-file", type=Path, help="gets a JSON object when it serves")
     made.add_argument(
         "--start-delay",
@@ -51,7 +52,11 @@ def parser() -> argparse.ArgumentParser:
 
 
 async def serve(
-    specs: Sequence[AgentSpec], host: str, port: int, options: Options, ready_file: Path | None
+    specs: Sequence[AgentSpec],
+    address: tuple[str, int],
+    masters: int,
+    options: Options,
+    ready_file: Path | None,
 ) -> None:
     """Serve until SIGTERM or SIGINT."""
     stop = asyncio.Event()
@@ -59,16 +64,17 @@ async def serve(
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stop.set)
     server = Server(options)
-    bound_host, bound_port = await server.start(specs, host, port)
+    bound = await server.start(specs, *address, masters)
     # What lives long here is no garbage in cycles: full collections would only cost time.
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
-    url = f"http://{bound_host}:{bound_port}"
+    urls = [f"http://{host}:{port}" for host, port in bound]
     if ready_file is not None:
         part = ready_file.with_name(ready_file.name + ".part")
-        part.write_text(json.dumps({"mesos": url, "pid": os.getpid()}) + "\n")
+        content = {"mesos": urls[0], "masters": urls, "pid": os.getpid()}
+        part.write_text(json.dumps(content) + "\n")
         part.replace(ready_file)
-    print(f"simulated Mesos with {len(specs)} agents at {url}", flush=True)  # noqa: T201 - it is a command
+    print(f"simulated Mesos with {len(specs)} agents at {', '.join(urls)}", flush=True)  # noqa: T201 - it is a command
     await stop.wait()
     await server.stop()
 
@@ -78,6 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     made = parser()
     given = made.parse_args(arguments)
     try:
+        if given.masters < 1:
+            raise ValueError("--masters must be at least 1")
         options = Options(
             allocation_seconds=given.allocation_interval,
             start_delay_seconds=given.start_delay,
@@ -93,7 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
     except ValueError as error:
         made.error(str(error))
-    asyncio.run(serve(specs, given.host, given.port, options, given.ready_file))
+    address = (given.host, given.port)
+    asyncio.run(serve(specs, address, given.masters, options, given.ready_file))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ _PATIENCE_SECONDS = 60.0
 
 
 class SimulatedEngine:
-    """A Mesos master with the given agents. Usable as a context manager, once."""
+    """Mesos masters with the given agents; usable as a context manager, once. The first master
+    leads until `faults.MoveLeadership`."""
 
     def __init__(
         self,
@@ -25,13 +26,15 @@ class SimulatedEngine:
         *,
         host: str = "127.0.0.1",
         port: int = 0,
+        masters: int = 1,
         options: Options | None = None,
     ) -> None:
-        """Port 0 takes a free one."""
+        """Port 0 takes free ones; else the first master has it, the others those after it."""
+        self._count = masters
         self._specs = tuple(specs)
         self._bind = (host, port)
         self._server = Server(options or Options())
-        self._ready: Future[tuple[str, int]] = Future()
+        self._ready: Future[tuple[tuple[str, int], ...]] = Future()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._thread = threading.Thread(target=self._main, name="simulated-mesos", daemon=True)
@@ -61,13 +64,18 @@ class SimulatedEngine:
         self.stop()
 
     @property
+    def masters(self) -> tuple[str, ...]:
+        """The addresses of all masters as "host:port"."""
+        return tuple(f"{host}:{port}" for host, port in self._ready.result(0))
+
+    @property
     def master(self) -> str:
-        """The address as "host:port"."""
-        host, port = self._ready.result(0)
-        return f"{host}:{port}"
+        """The address of the first master."""
+        return self.masters[0]
 
     @property
     def url(self) -> str:
+        """Of the first master."""
         return f"http://{self.master}"
 
     def do(self, fault: faults.Fault) -> faults.Result:
@@ -98,7 +106,7 @@ class SimulatedEngine:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        address = await self._server.start(self._specs, *self._bind)
-        self._ready.set_result(address)
+        addresses = await self._server.start(self._specs, *self._bind, self._count)
+        self._ready.set_result(addresses)
         await self._stop.wait()
         await self._server.stop()

@@ -124,6 +124,19 @@ class RestartMaster(Struct, frozen=True, tag="restart_master"):
     registry: bool = True
 
 
+class MoveLeadership(Struct, frozen=True, tag="move_leadership"):
+    """Master number `to` (from 0) leads; None: nobody does. It knows what RestartMaster leaves.
+
+    Where not `cut`, streams stay open and silent, as those of a master that hangs.
+    """
+
+    to: int | None = None
+    cut: bool = True
+    down_seconds: float = 0.0
+    return_seconds: float | None = 0.0
+    registry: bool = True
+
+
 class Stats(Struct, frozen=True, tag="stats"):
     """Change nothing; the answer holds counters."""
 
@@ -144,6 +157,7 @@ Fault = (
     | EndTask
     | SetHealth
     | RestartMaster
+    | MoveLeadership
     | Stats
 )
 Result = dict[str, object]
@@ -172,8 +186,8 @@ def carry_out(cluster: Cluster, now: float, fault: Fault) -> Result:
             _to_updates(cluster, fault)
         case EndTask() | SetHealth():
             _to_task(cluster, now, fault)
-        case RestartMaster():
-            _restart(cluster, now, fault)
+        case RestartMaster() | MoveLeadership():
+            _new_leader(cluster, now, fault)
     return stats(cluster) if isinstance(fault, Stats) else {}
 
 
@@ -283,13 +297,31 @@ def find_task(cluster: Cluster, task_id: str) -> Task:
     raise ValueError(f"there is no task {task_id!r}")
 
 
-def _restart(cluster: Cluster, now: float, fault: RestartMaster) -> None:
+def _new_leader(cluster: Cluster, now: float, fault: RestartMaster | MoveLeadership) -> None:
+    """The leading master begins anew, with no more than the registry knows."""
+    cut, to = True, cluster.leading
+    if isinstance(fault, MoveLeadership):
+        cut, to = fault.cut, fault.to
+    if to is not None and not 0 <= to < len(cluster.masters):
+        raise ValueError(f"there is no master number {to}")
     for framework in list(cluster.frameworks.values()):
-        _cut(cluster, now, framework)
+        if cut:
+            _cut(cluster, now, framework)
+        elif framework.stream is not None:
+            frameworks.disconnected(cluster, now, framework.stream)
     agents.restart_master(cluster, registry=fault.registry)
     cluster.id = new_master_id()
-    up = now + fault.down_seconds
-    if fault.down_seconds > 0:
+    cluster.lead(to)
+    if to is not None:
+        _begin_to_lead(cluster, now, fault.down_seconds, fault.return_seconds)
+
+
+def _begin_to_lead(
+    cluster: Cluster, now: float, down_seconds: float, return_seconds: float | None
+) -> None:
+    """Serve, and see agents again, after these times; unless another leads by then."""
+    leader, up = cluster.id, now + down_seconds
+    if down_seconds > 0:
         outage = cluster.faults.outage = Outage(503)
 
         def serve(later: float) -> None:
@@ -298,9 +330,13 @@ def _restart(cluster: Cluster, now: float, fault: RestartMaster) -> None:
                 cluster.faults.outage = None
 
         cluster.timers.at(up, serve)
-    if fault.return_seconds is not None:
-        due = up + fault.return_seconds
-        cluster.timers.at(due, lambda later: return_agents(cluster, later))
+
+    def see_agents(later: float) -> None:
+        if cluster.id == leader:
+            return_agents(cluster, later)
+
+    if return_seconds is not None:
+        cluster.timers.at(up + return_seconds, see_agents)
 
 
 def stats(cluster: Cluster) -> Result:

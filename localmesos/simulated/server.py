@@ -1,12 +1,14 @@
-"""The simulated master on a socket: requests to the state machine, its events to the streams.
+"""The simulated masters on sockets: requests to the state machine, its events to the streams.
 
 All requests of one turn of the event loop are carried out before anything is written to the
-streams, so a burst of calls becomes one write. One timer serves all that time makes due.
+streams, so a burst of calls becomes one write. One timer serves all that time makes due. All
+masters share one state; those that do not lead answer with a redirect, as Mesos' do.
 """
 
 import asyncio
 import time
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 
@@ -18,53 +20,70 @@ from localmesos.simulated.state import Cluster, Stream
 
 _JSON = "application/json"
 _ACCEPTED = response(202)
+_LED = ("/api/v1/scheduler", "/api/v1", "/state", "/state.json")
 _UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 class Server:
-    """One master. Everything runs in the event loop in which `start` was called."""
+    """The masters of one Mesos. Everything runs in the event loop in which `start` was called."""
 
     def __init__(self, options: Options) -> None:
         self.options = options
         self.cluster: Cluster
         self._loop: asyncio.AbstractEventLoop
-        self._server: asyncio.Server
+        self._servers: list[asyncio.Server] = []
         self._connections: set[Connection] = set()
         self._of_stream: dict[str, Connection] = {}
         self._stream_of: dict[Connection, Stream] = {}
         self._settling = False
         self._timer: asyncio.TimerHandle | None = None
 
-    async def start(self, specs: Sequence[AgentSpec], host: str, port: int) -> tuple[str, int]:
-        """Bind, register the agents, serve; returns the address.
+    async def start(
+        self, specs: Sequence[AgentSpec], host: str, port: int, masters: int = 1
+    ) -> tuple[tuple[str, int], ...]:
+        """Bind, register the agents, serve; returns the masters' addresses, the leading one's
+        first: the given port and those after it, or free ones for 0.
 
-        Raises OSError when it is taken and ValueError for an agent that cannot be.
+        Raises OSError when one is taken and ValueError for an agent that cannot be.
         """
         self._loop = asyncio.get_running_loop()
-        self._server = await self._loop.create_server(
-            self._connect, host, port, start_serving=False, backlog=1024
-        )
-        address = (host, self._server.sockets[0].getsockname()[1])
-        now = self._loop.time()
-        self.cluster = Cluster(self.options, address, time.time() - now)
         try:
+            addresses = [await self._bind(host, port, number) for number in range(masters)]
+            now = self._loop.time()
+            self.cluster = Cluster(self.options, addresses[0], time.time() - now)
+            self.cluster.masters = tuple(addresses)
             for spec in specs:
                 agents.add_agent(self.cluster, now, spec)
-        except ValueError:
-            self._server.close()
+        except (OSError, ValueError):
+            for server in self._servers:
+                server.close()
             raise
-        await self._server.start_serving()
+        for server in self._servers:
+            await server.start_serving()
         self.settle_soon()
-        return address
+        return self.cluster.masters
+
+    async def _bind(self, host: str, port: int, number: int) -> tuple[str, int]:
+        server = await self._loop.create_server(
+            partial(self._connect, number),
+            host,
+            port + number if port else 0,
+            start_serving=False,
+            backlog=1024,
+        )
+        self._servers.append(server)
+        return host, server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
-        """Break all connections off and free the port."""
-        self._server.close()
+        """Break all connections off and free the ports."""
+        for server in self._servers:
+            server.close()
         if self._timer is not None:
             self._timer.cancel()
         for connection in list(self._connections):
             connection.abort()
-        await self._server.wait_closed()
+        for server in self._servers:
+            await server.wait_closed()
 
     def carry_out(self, fault: faults.Fault) -> faults.Result:
         """Make a fault happen. Raises ValueError."""
@@ -108,8 +127,9 @@ class Server:
             connection.write(LAST_CHUNK)
             connection.close()
 
-    def _connect(self) -> Connection:
-        connection = Connection(self._handle, self._lost, self.options.max_body_bytes)
+    def _connect(self, master_number: int) -> Connection:
+        handle = partial(self._handle, master_number)
+        connection = Connection(handle, self._lost, self.options.max_body_bytes)
         self._connections.add(connection)
         return connection
 
@@ -121,12 +141,14 @@ class Server:
             frameworks.disconnected(self.cluster, self._loop.time(), stream)
             self.settle_soon()
 
-    def _handle(self, connection: Connection, head: Head, body: bytes) -> bytes:
+    def _handle(self, master_number: int, connection: Connection, head: Head, body: bytes) -> bytes:
         self.settle_soon()
         if len(self._connections) > self.options.max_connections:
             connection.close_after_answer()
             return response(503, b"too many connections", close=True)
         path = head.path.removeprefix("/master")
+        if path in _LED and master_number != self.cluster.leading:
+            return self._not_leading(head.path)
         if path == "/api/v1/scheduler":
             return self._scheduler(connection, head, body)
         if path == "/api/v1":
@@ -139,6 +161,12 @@ class Server:
         if path == "/version":
             return response(200, msgspec.json.encode({"version": events.VERSION}), _JSON)
         return response(200 if path == "/health" else 404)
+
+    def _not_leading(self, path: str) -> bytes:
+        if self.cluster.leading is None:
+            return response(503, b"No leader elected")
+        location = f"//{self.cluster.host}:{self.cluster.port}{path}"
+        return response(307, headers=f"Location: {location}\r\n")
 
     def _scheduler(self, connection: Connection, head: Head, body: bytes) -> bytes:
         refusal = self._outage() or _head_error(head)

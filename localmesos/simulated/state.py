@@ -200,6 +200,9 @@ class Cluster:
     def __init__(self, options: Options, address: tuple[str, int], wall_offset: float) -> None:
         """`wall_offset` added to any given time is the time since 1970."""
         self.options = options
+        self.masters: tuple[tuple[str, int], ...] = (address,)
+        """All masters of this Mesos; they share this state, and only the leading one answers."""
+        self.leading: int | None = 0
         self.host, self.port = address
         self.wall_offset = wall_offset
         self._uuid_start = _version_4(os.urandom(9))
@@ -222,6 +225,12 @@ class Cluster:
         self.agents_made = 0
         self.frameworks_made = 0
         self._numbers = 0
+
+    def lead(self, master: int | None) -> None:
+        """Let this master lead, or none."""
+        self.leading = master
+        if master is not None:
+            self.host, self.port = self.masters[master]
 
     def number(self) -> int:
         """Count up: for ids that are unique in this run."""
