@@ -50,6 +50,11 @@ class Process:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def was_started(self) -> bool:
+        """Whether it was ever started."""
+        return self._process is not None
+
+    @property
     def pid(self) -> int:
         """Of the process that was started last."""
         assert self._process is not None, "start it first"

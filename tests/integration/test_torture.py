@@ -1,0 +1,83 @@
+"""Everything is killed, stopped and cut off again and again, while clients write: no write that
+was acknowledged is lost, no task is doubled, and none is killed that nobody wanted killed.
+
+The length is STAYER_TORTURE_SECONDS (`make torture`); the seed of a run is told at its beginning
+and repeats its faults by `make torture SEED=...`.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import ApacheCluster
+from tests.torture.faults import Kind
+from tests.torture.run import Outcome, torture
+from tests.torture.stayers import Stayers, stayers
+from tests.zookeeper.ensemble import Ensemble
+
+pytestmark = pytest.mark.mesos
+
+_SECONDS = float(os.environ.get("STAYER_TORTURE_SECONDS", "90"))
+_LONGER_SECONDS = 400  # to start, converge and look
+StartStayers = Callable[[int, Callable[[int], Sequence[str]]], Stayers]
+
+
+@pytest.fixture
+def start_stayers(tmp_path: Path) -> Iterator[StartStayers]:
+    """So many Stayers with these arguments, in the hands of the test; they end with it."""
+    made: list[Stayers] = []
+
+    def make(count: int, arguments: Callable[[int], Sequence[str]]) -> Stayers:
+        made.append(stayers(tmp_path, count, arguments))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+        for member in each.members:
+            print(f"---- {member.url}\n{member.process.output()}")  # noqa: T201 - when it failed
+
+
+def _assert_good(outcome: Outcome, least: dict[Kind, int]) -> None:
+    assert not outcome.findings, "\n".join(outcome.findings)
+    done = {kind: outcome.faults.get(kind, 0) for kind in least}
+    assert all(done[kind] >= least[kind] for kind in least), done
+    assert outcome.acknowledged >= _SECONDS, "hardly anything was written"
+    assert outcome.looks >= _SECONDS / 2, "Mesos was hardly ever seen"
+
+
+@pytest.mark.timeout(_SECONDS + _LONGER_SECONDS)
+def test_three_stayers_on_three_zookeepers(
+    apache_cluster: ApacheCluster,
+    ensemble: Ensemble,
+    start_stayers: StartStayers,
+    request: pytest.FixtureRequest,
+) -> None:
+    mesos = apache_cluster(2)
+    address = mesos.url.removeprefix("http://")
+    zk = ["--zk", ensemble.url("/stayer"), "--zk_session_timeout", "2000"]
+    three = start_stayers(3, lambda _index: ["--master", address, *zk])
+    seed = request.config.getoption("randomly_seed")
+    outcome = torture(stayers=three, ensemble=ensemble, mesos=mesos, seed=seed, seconds=_SECONDS)
+    share = _SECONDS / 90
+    least = {Kind.KILL_STAYER: int(10 * share), Kind.KILL_ZOOKEEPER: int(5 * share)}
+    _assert_good(outcome, {**least, Kind.KILL_MASTER: int(share), Kind.KILL_AGENT: int(share)})
+
+
+@pytest.mark.long
+@pytest.mark.timeout(_SECONDS + _LONGER_SECONDS)
+def test_one_stayer_on_sqlite(
+    apache_cluster: ApacheCluster,
+    start_stayers: StartStayers,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    mesos = apache_cluster(2)
+    store = f"sqlite:{tmp_path / 'stayer.db'}"
+    arguments = ["--master", mesos.url.removeprefix("http://"), "--store", store]
+    one = start_stayers(1, lambda _index: arguments)
+    seed = request.config.getoption("randomly_seed")
+    outcome = torture(stayers=one, ensemble=None, mesos=mesos, seed=seed, seconds=_SECONDS)
+    _assert_good(outcome, {Kind.KILL_STAYER: int(10 * _SECONDS / 90)})
