@@ -76,7 +76,10 @@ class ElectionZnodes:
         """Every process that is registered now."""
         folder = self._session.path("members")
         self._answer(self._client.sync_async(folder))
-        names = self._answer(self._client.get_children_async(folder))[:_MAX_MEMBERS]
+        try:
+            names = self._answer(self._client.get_children_async(folder))[:_MAX_MEMBERS]
+        except NoNodeError:  # nobody was ever there
+            return ()
         asked = [self._client.get_async(f"{folder}/{name}") for name in names]
         found = []
         for one in asked:
