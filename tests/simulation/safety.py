@@ -7,6 +7,7 @@ core's own counts. A broken rule raises Violation, which ends the run.
 from collections.abc import Iterable, Sequence
 from copy import copy
 
+from framework.core.consistency import check_state
 from framework.core.policy import Policy
 from framework.core.turn import Step
 from framework.core.world import World
@@ -63,6 +64,7 @@ class Safety:
         self.steps += 1
         self._same_state(world, decided)
         same_counts(world)
+        _consistent(world.state)
         _offers_answered(world, events, decided.actions)
         _updates_acknowledged(events, decided.actions)
         self._limits(world.state)
@@ -147,6 +149,13 @@ def same_counts(world: World) -> None:
             raise Violation(f"{app_id}: {kept.members} kept, {right.members} is right")
         if kept.on_agent != right.on_agent or kept.on_zone != right.on_zone:
             raise Violation(f"{app_id}: {kept.on_agent} kept, {right.on_agent} is right")
+
+
+def _consistent(state: State) -> None:
+    """What `stayer state check` would find wrong in this state."""
+    for finding in check_state(state):
+        if finding.wrong:
+            raise Violation(f"{finding.kind} {finding.id}: {finding.what}")
 
 
 def _offers_answered(world: World, events: Sequence[Event], actions: Sequence[Action]) -> None:
