@@ -55,10 +55,12 @@ def _option(name: str, one: "Field[Any]", kind: Any) -> Callable[[Any], Any]:
         "show_default": True,
     }
     if kind is bool:
-        on = f"--{name}"
-        if not name.startswith("disable_"):
-            on += f"/--disable_{name}"
-        return click.option(on, name, **shared)
+        if name.startswith("disable_"):
+            return click.option(*names, name, is_flag=True, **shared)
+        switches = [f"--{name}/--disable_{name}"]
+        if hyphens != name:
+            switches.append(f"--{hyphens}/--disable-{hyphens}")
+        return click.option(*switches, name, **shared)
     if typing.get_origin(kind) is tuple:
         shared["default"] = ",".join(default_of(one))
         return click.option(*names, name, callback=_split, metavar="A,B", **shared)

@@ -6,9 +6,10 @@ Nothing is half-applied: all that can refuse a command is asked before the first
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from framework.core import backoff, deployments, orphans, trees
+from framework.core import backoff, crashes, deployments, freezes, orphans, trees
 from framework.core.definitions import check_puts, removed_app, stamp, store_app
-from framework.core.kills import decommission, kill
+from framework.core.freezing import frozen, over, over_task
+from framework.core.kills import FORCED, decommission, kill
 from framework.core.planning import Pair, parts_of, warnings
 from framework.core.turn import Turn
 from framework.domain.actions import RemoveFramework
@@ -18,8 +19,11 @@ from framework.domain.events import (
     CancelDeployment,
     ChangeApps,
     Command,
+    ForgetCrash,
+    FreezeApps,
     KillOrphan,
     KillTasks,
+    LiftFreeze,
     PauseDeployment,
     PutApp,
     ResetDelay,
@@ -29,6 +33,7 @@ from framework.domain.events import (
     SuspendApp,
     TearDown,
 )
+from framework.domain.freezing import Freeze
 from framework.domain.groups import Group
 from framework.domain.instance import Goal, Instance
 from framework.domain.records import replace
@@ -60,11 +65,15 @@ def carry_out(turn: Turn, command: Command) -> Reply:  # noqa: C901 - one line a
         case AdoptOrphan():
             return orphans.adopt_orphan(turn, command)
         case KillOrphan():
-            return orphans.kill_orphan(turn, command)
+            return _kill_orphan(turn, command)
+        case FreezeApps():
+            return freezes.freeze(turn, command)
+        case LiftFreeze():
+            return freezes.lift(turn, command)
+        case ForgetCrash():
+            return crashes.forget(turn, command)
         case TearDown():
-            turn.world.tearing_down = True
-            turn.actions.append(RemoveFramework())
-            return Done()
+            return _tear_down(turn, command)
 
 
 def _answer(outcome: Refused | Deployment) -> Reply:
@@ -217,14 +226,46 @@ def _kill_tasks(turn: Turn, command: KillTasks) -> Reply:
     instances = [known[id_] for id_ in named if id_ in known]
     if not instances and len(named) == 1:
         return Refused(Why.TASK_UNKNOWN, command.instance_ids[0])
+    under = [freeze for one in instances if (freeze := over(turn, one.app_id)) is not None]
+    if under and not command.force:
+        return _refused_by(under[0])
     if command.scale:
         return _kill_and_scale(turn, instances, force=command.force)
     for instance in instances:
         if command.wipe:
-            decommission(turn, instance, "wiped on request")
+            decommission(turn, instance, _on_request(turn, instance, "wiped"))
         else:
-            kill(turn, instance, "killed on request")
+            kill(turn, instance, _on_request(turn, instance, "killed"))
     return Done(instances=tuple(instances))
+
+
+def _on_request(turn: Turn, instance: Instance, what: str) -> str:
+    """The reason of a kill that a person asked for."""
+    return f"{what} on request{FORCED if frozen(turn, instance.app_id) else ''}"
+
+
+def _refused_by(freeze: Freeze) -> Refused:
+    what = f"App '{freeze.app_id}'" if freeze.app_id else "Everything"
+    reason = f" ({freeze.reason})" if freeze.reason else ""
+    message = f"{what} is frozen{reason}: nothing is killed. Override with '?force=true'."
+    return Refused(Why.FROZEN, freeze.app_id, message)
+
+
+def _kill_orphan(turn: Turn, command: KillOrphan) -> Reply:
+    freeze = over_task(turn, command.task_id)
+    if freeze is not None and not command.force and command.task_id in turn.world.state.orphans:
+        return _refused_by(freeze)
+    return orphans.kill_orphan(turn, command)
+
+
+def _tear_down(turn: Turn, command: TearDown) -> Reply:
+    freezes_now = [one for one in turn.world.state.freezes.values() if not one.crash]
+    freeze = over(turn, "") or next(iter(freezes_now), None)
+    if freeze is not None and not command.force:
+        return _refused_by(freeze)
+    turn.world.tearing_down = True
+    turn.actions.append(RemoveFramework())
+    return Done()
 
 
 def _kill_and_scale(turn: Turn, instances: list[Instance], *, force: bool) -> Reply:
@@ -248,7 +289,7 @@ def _kill_and_scale(turn: Turn, instances: list[Instance], *, force: bool) -> Re
     if isinstance(done, Refused):
         return done
     for instance in instances:
-        decommission(turn, instance, "scaled down on request")
+        decommission(turn, instance, _on_request(turn, instance, "scaled down"))
     return replace(done, instances=tuple(instances))
 
 
@@ -293,11 +334,15 @@ def give_up(turn: Turn, deployment_id: str) -> None:
     """A deployment's deadline is due: without progress its change is taken back. What it created
     stays, since there is nothing to go back to."""
     deployment = deployments.without_progress(turn, deployment_id)
-    if deployment is None:
-        return
+    if deployment is None or _any_frozen(turn, deployment):
+        return  # when the freeze ends the deadline begins anew
     before = turn.world.plans[deployment_id].before
     turn.remark("error", f"deployment {deployment_id} made no progress in time; taking it back")
     if all(before.values()):
         revert(turn, deployment)
     else:
         deployments.cancel(turn, deployment, "no progress before the deadline")
+
+
+def _any_frozen(turn: Turn, deployment: Deployment) -> bool:
+    return any(frozen(turn, one) for one in turn.world.plans[deployment.id].affected)

@@ -8,7 +8,7 @@ when nothing is left for it to act on: none outlives its reason.
 
 from collections.abc import Collection, Iterable, Mapping
 
-from framework.core import dependencies, trees
+from framework.core import crashes, dependencies, trees
 from framework.core.deadlines import Due
 from framework.core.index import CURRENT_LIVE, LEAVING, OLD_LIVE, Slot
 from framework.core.planning import Pair, parts_of, planned
@@ -131,7 +131,7 @@ def advance(turn: Turn) -> None:
     ids = {world.deploying[app_id]: None for app_id in turn.dirty if app_id in world.deploying}
     for deployment_id in [*ids, *turn.advancing]:
         deployment = world.state.deployments.get(deployment_id)
-        if deployment is not None:
+        if deployment is not None and crashes.begin(turn, ("deployment", deployment_id)):
             _advance(turn, deployment)
     turn.advancing.clear()
 

@@ -4,7 +4,10 @@ Only three things lead here: somebody asked (scale down, new version, delete, a 
 task did not start in time, or a task returned that a record or tombstone proves to be given up.
 """
 
+from collections.abc import Iterable
+
 from framework.core.deadlines import Due
+from framework.core.freezing import frozen
 from framework.core.turn import Turn
 from framework.domain.actions import Kill
 from framework.domain.app import App
@@ -12,12 +15,15 @@ from framework.domain.ids import parse_task_id
 from framework.domain.instance import WAITING, Condition, Goal, Instance
 from framework.domain.records import replace
 
+FORCED = ", in spite of a freeze"
+"""Ends the reason of a kill that a person asked for in spite of a freeze."""
+
 LOST = frozenset({Condition.UNREACHABLE, Condition.UNREACHABLE_INACTIVE})
 
 
 def kill(turn: Turn, instance: Instance, why: str) -> None:
     """End the instance's task; the instance itself stays wanted and is relaunched."""
-    if instance.condition in WAITING or instance.kill_reason:
+    if instance.condition in WAITING or (instance.kill_reason and not why.endswith(FORCED)):
         return
     turn.put_instance(replace(instance, kill_reason=why))
     send_kill(turn, instance.task_id, instance.agent_id)
@@ -30,8 +36,8 @@ def decommission(turn: Turn, instance: Instance, why: str) -> None:
         turn.remove_instance(instance)
     elif instance.condition in LOST:
         turn.remove_instance(instance, lost=why)
-    elif instance.goal is not Goal.DECOMMISSIONED:
-        asked = bool(instance.kill_reason)
+    elif instance.goal is not Goal.DECOMMISSIONED or why.endswith(FORCED):
+        asked = bool(instance.kill_reason) and not why.endswith(FORCED)
         drained_ms = turn.now_ms + _DRAIN_MS
         leaving = replace(
             instance, goal=Goal.DECOMMISSIONED, kill_reason=why, draining_until_ms=drained_ms
@@ -59,7 +65,7 @@ def send_kill(turn: Turn, task_id: str, agent_id: str) -> None:
 def retry(turn: Turn, task_id: str) -> None:
     """Send a kill again if its task has not ended meanwhile."""
     instance = _to_be_killed(turn, task_id)
-    if instance is None or not turn.world.subscribed:
+    if instance is None or not turn.world.subscribed or held(turn, instance):
         turn.world.kill_sent_ms.pop(task_id, None)
     elif instance.condition not in LOST:
         send_kill(turn, task_id, instance.agent_id)
@@ -67,13 +73,25 @@ def retry(turn: Turn, task_id: str) -> None:
 
 def resend_all(turn: Turn) -> None:
     """After a new subscription: every kill that is still owed."""
-    for instance in list(turn.world.state.instances.values()):
+    resend(turn, list(turn.world.state.instances.values()))
+
+
+def resend(turn: Turn, instances: Iterable[Instance]) -> None:
+    """The kills that are owed to these and that no freeze holds back."""
+    for instance in instances:
         if instance.kill_reason and instance.condition not in WAITING | LOST:
+            if held(turn, instance):
+                continue
             if instance.draining_until_ms > turn.now_ms:
                 due_ms = instance.draining_until_ms
                 turn.world.deadlines.set(due_ms, Due.KILL_RETRY, instance.task_id)
             else:
                 send_kill(turn, instance.task_id, instance.agent_id)
+
+
+def held(turn: Turn, instance: Instance) -> bool:
+    """Whether a freeze holds its kill back; not one that was asked for in spite of it."""
+    return frozen(turn, instance.app_id) and not instance.kill_reason.endswith(FORCED)
 
 
 def _to_be_killed(turn: Turn, task_id: str) -> Instance | None:

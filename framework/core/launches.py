@@ -4,7 +4,10 @@ A launch is stored before it is sent. From then on it is Provisioned until Mesos
 what was surely never sent goes back to waiting at once, what is unsure is asked about.
 """
 
+from collections.abc import Iterable
+
 from framework.core import backoff, kills
+from framework.core.freezing import frozen
 from framework.core.statuses import OVERDUE, remember_failure, starting_since_ms, watch_launch
 from framework.core.turn import Turn
 from framework.domain.actions import Accept, Kill, Reconcile
@@ -57,7 +60,7 @@ def check(turn: Turn, task_id: str) -> None:
         _without_status(turn, instance, waited_ms)
     elif waited_ms < turn.policy.task_launch_timeout:
         watch_launch(turn, instance)
-    else:
+    elif not frozen(turn, instance.app_id):
         seconds = turn.policy.task_launch_timeout / 1000
         state = instance.condition.value.lower()
         kills.kill(turn, instance, f"{OVERDUE}: {state} for more than {seconds:g} s")
@@ -67,7 +70,7 @@ def _without_status(turn: Turn, instance: Instance, waited_ms: int) -> None:
     """Mesos has said nothing of it: ask; after the time-out give it up, keeping the reason. A
     tombstone stays, so that it is killed should it appear."""
     policy = turn.policy
-    if waited_ms < policy.task_launch_confirm_timeout:
+    if waited_ms < policy.task_launch_confirm_timeout or frozen(turn, instance.app_id):
         turn.actions.append(Reconcile(((instance.task_id, instance.agent_id),)))
         watch_launch(turn, instance)
         return
@@ -96,6 +99,10 @@ def _without_status(turn: Turn, instance: Instance, waited_ms: int) -> None:
 
 def watch_all(turn: Turn) -> None:
     """With a new subscription: every launch that is under way."""
-    for instance in turn.world.state.instances.values():
-        if instance.condition in STAGED:
-            watch_launch(turn, instance)
+    watch(turn, [one for one in turn.world.state.instances.values() if one.condition in STAGED])
+
+
+def watch(turn: Turn, starting: Iterable[Instance]) -> None:
+    """Look at these again when their time to start is up."""
+    for instance in starting:
+        watch_launch(turn, instance)

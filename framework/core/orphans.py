@@ -6,6 +6,7 @@ the one that is wrong): it is listed, and an operator adopts or kills it.
 """
 
 from framework.core.deadlines import Due
+from framework.core.freezing import over_task
 from framework.core.kills import send_kill
 from framework.core.transitions import ALIVE, condition_of, is_last_word
 from framework.core.turn import Turn
@@ -39,6 +40,8 @@ def given_up(turn: Turn, status: TaskStatus) -> None:
 
 def kill_given_up(turn: Turn, status: TaskStatus) -> None:
     """A task returned that we had given up; asked again each time Mesos shows it to us."""
+    if over_task(turn, status.task_id) is not None:
+        return
     sent_ms = turn.world.kill_sent_ms.get(status.task_id)
     if sent_ms is None or turn.now_ms - sent_ms >= turn.policy.kill_retry_timeout:
         turn.remark("info", f"killing {status.task_id}: it was given up and has returned")

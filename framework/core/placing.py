@@ -11,7 +11,8 @@ from collections import deque
 from collections.abc import Iterable
 
 from constraints import Operator
-from framework.core import backoff, waiting
+from framework.core import backoff, crashes, waiting
+from framework.core.freezing import frozen
 from framework.core.index import Slot
 from framework.core.matching import (
     NOTHING_COUNTED,
@@ -29,6 +30,7 @@ from framework.domain.actions import Accept, Decline, Launch
 from framework.domain.app import App
 from framework.domain.ids import instance_id
 from framework.domain.instance import Instance
+from framework.domain.mesos import Offer
 from framework.domain.notices import InstanceChanged
 
 _Key = tuple[int, int, int]
@@ -43,11 +45,12 @@ def place(turn: Turn) -> None:
     world = turn.world
     if not world.offers:
         return
-    pool = [remainder_of(turn, offer) for offer in world.offers.values()]
+    pool = [remainder_of(turn, offer) for offer in _usable(turn)]
     world.offers.clear()
     fitting: dict[tuple[object, ...], Fitting] = {}
     asking = []
     for key in ready_to_launch(turn):
+        world.subject = ("app", world.demand[key].app.id)
         request = request_of(turn, world.demand[key].app)
         if request.need not in fitting:
             fitting[request.need] = Fitting(turn, request, pool)
@@ -55,15 +58,26 @@ def place(turn: Turn) -> None:
     _take_turns(turn, asking)
     _answer(turn, pool)
     for chooser in asking:
+        world.subject = chooser.subject
         waiting.looked_at(turn, chooser.key, chooser.request, pool)
 
 
+def _usable(turn: Turn) -> Iterable[Offer]:
+    """The offers that may be looked at; others are declined."""
+    for offer in turn.world.offers.values():
+        if crashes.begin(turn, ("offers of agent", offer.agent.id)):
+            yield offer
+        else:
+            seconds = turn.policy.decline_offer_duration / 1000
+            turn.actions.append(Decline((offer.id,), seconds))
+
+
 def ready_to_launch(turn: Turn) -> list[str]:
-    """Demands whose app is not in back-off, by key, the longest waiting first."""
+    """Demands whose app is neither frozen nor in back-off, by key, the longest waiting first."""
     ready = [
         (demand.since_ms, key)
         for key, demand in turn.world.demand.items()
-        if backoff.remaining_ms(turn, demand.app) == 0
+        if not frozen(turn, demand.app.id) and backoff.remaining_ms(turn, demand.app) == 0
     ]
     return [key for _, key in sorted(ready)]
 
@@ -72,6 +86,7 @@ def _take_turns(turn: Turn, choosers: Iterable["Chooser"]) -> None:
     queue = deque(choosers)
     while queue:
         chooser = queue.popleft()
+        turn.world.subject = chooser.subject
         rest = chooser.choose()
         if rest is None:
             continue
@@ -126,6 +141,7 @@ class Chooser:
 
     def __init__(self, turn: Turn, key: str, request: Request, fitting: Fitting) -> None:
         self.key = key
+        self.subject = ("app", request.app.id)  # what a crash would be about
         self.request = request
         self._turn = turn
         self._index = turn.world.apps[request.app.id]

@@ -61,6 +61,12 @@ class Policy:
     draining_seconds: int = _option(
         0, "agents are avoided from this many seconds before their maintenance begins"
     )
+    safe_mode: bool = field(
+        default=False,
+        metadata={
+            "help": "launch and kill nothing as long as this process lives; its API is served"
+        },
+    )
     gpu_scheduling_behavior: str = field(
         default="restricted",
         metadata={"help": "restricted: only apps with gpus use agents with GPUs; or unrestricted"},

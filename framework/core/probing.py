@@ -5,7 +5,8 @@ it says yes. A verdict is stored with the instance, so that it outlives this pro
 behind it are not. (behaviour.md, section 5; app-definition.md, section 4.)
 """
 
-from framework.core import kills
+from framework.core import crashes, kills
+from framework.core.freezing import frozen
 from framework.core.statuses import remember_failure
 from framework.core.turn import Turn
 from framework.domain.app import App, HealthCheck, ReadinessCheck
@@ -33,6 +34,8 @@ def watch_touched(turn: Turn) -> None:
     """Bring what is watched in line with the instances that changed in this turn."""
     instances = turn.world.state.instances
     for instance_id in turn.touched:
+        if not crashes.begin(turn, ("instance", instance_id)):
+            continue
         instance = instances.get(instance_id)
         _watch(turn, instance_id, {} if instance is None else targets(turn, instance))
         known = turn.world.state.health.get(instance_id)
@@ -149,7 +152,7 @@ def reported(turn: Turn, results: tuple[ProbeResult, ...]) -> None:
     """Take in what probes found; of tasks that are gone or replaced meanwhile it means nothing."""
     for result in results:
         parsed = parse_key(result.key)
-        if parsed is None:
+        if parsed is None or not crashes.begin(turn, ("probe", result.key)):
             continue
         instance_id, task_id, index = parsed
         instance = turn.world.state.instances.get(instance_id)
@@ -251,6 +254,7 @@ def _failed(
     most = check.max_consecutive_failures
     too_often = 0 < most <= after.consecutive_failures
     kill = too_often and not instance.kill_reason and instance.goal is Goal.RUNNING
+    kill = kill and not frozen(turn, instance.app_id)
     turn.notices.append(HealthCheckFailed(instance, index, after.cause, killed=kill))
     if kill:
         message = f"Task was killed since health check failed. Reason: {after.cause}"

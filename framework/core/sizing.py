@@ -10,10 +10,12 @@ import math
 from dataclasses import dataclass
 
 from constraints import balanced_victims
+from framework.core import waiting
+from framework.core.freezing import frozen
 from framework.core.index import CURRENT_LIVE, OLD_LIVE, AppIndex, Slot
 from framework.core.kills import decommission, youngest_or_oldest_first
 from framework.core.turn import Turn
-from framework.core.world import Demand, old_key
+from framework.core.world import old_key
 from framework.domain.app import App
 from framework.domain.instance import Condition, Instance
 
@@ -101,18 +103,20 @@ def resize(turn: Turn, app_id: str) -> None:
     index = world.apps.get(app_id)
     app = world.effective(app_id)
     if index is None or app is None:
-        _remove_all(turn, app_id)
+        if not frozen(turn, app_id):
+            _remove_all(turn, app_id)
         _set_demand(turn, app_id, None, 0)
         _set_demand(turn, old_key(app_id), None, 0)
         return
     share = share_of(turn, app, index)
     plan = size(app, have(index), share)
-    _stop_old(turn, app, index, plan)
-    if plan.surplus:
-        _stop_surplus(turn, app, index, plan.surplus)
-    _drop_waiting(turn, app, index, share)
-    # What was out of reach left at once and made room, and nothing else will bring us back here.
-    plan = size(app, have(index), share)
+    if not frozen(turn, app_id):
+        _stop_old(turn, app, index, plan)
+        if plan.surplus:
+            _stop_surplus(turn, app, index, plan.surplus)
+        _drop_waiting(turn, app, index, share)
+        # What was out of reach left at once and made room: nothing else brings us back here.
+        plan = size(app, have(index), share)
     _set_demand(turn, app_id, app, plan.launch)
     _set_demand(turn, old_key(app_id), _old_definition(turn, app), plan.launch_old)
 
@@ -223,7 +227,7 @@ def _set_demand(turn: Turn, key: str, app: App | None, launches: int) -> None:
         demands.pop(key, None)
         return
     if demand is None:
-        demand = demands[key] = Demand(app, since_ms=turn.now_ms)
+        demand = demands[key] = waiting.begin(turn, key, app)
     if launches > demand.wanted or demand.app is not app:
         turn.revive.add(app.role)
     demand.app = app

@@ -6,6 +6,7 @@ know goes to ``orphans``; everything else moves an instance along the tables of 
 
 from framework.core import backoff, kills, orphans
 from framework.core.deadlines import Due
+from framework.core.freezing import frozen
 from framework.core.transitions import (
     condition_of,
     is_failure,
@@ -81,7 +82,7 @@ def _alive(turn: Turn, instance: Instance, condition: Condition, status: TaskSta
     turn.put_instance(new)
     turn.put(Kind.TOMBSTONE, new.task_id, None)  # one given up too soon
     _tell(turn, instance, new, status)
-    if new.kill_reason and instance.condition in kills.LOST:
+    if new.kill_reason and instance.condition in kills.LOST and not kills.held(turn, new):
         kills.send_kill(turn, new.task_id, new.agent_id)  # the one before can not have arrived
     if condition in STAGED:
         watch_launch(turn, new)
@@ -125,7 +126,7 @@ def unreachable_for(turn: Turn, instance: Instance) -> None:
     given up by Mesos there is no proof of anything, hence the tombstone."""
     app = turn.world.effective(instance.app_id)
     strategy = None if app is None else app.unreachable_strategy
-    if strategy is None or strategy.disabled:
+    if strategy is None or strategy.disabled or frozen(turn, instance.app_id):
         return
     inactive_ms = instance.since_ms + strategy.inactive_after_seconds * 1000
     expunge_ms = instance.since_ms + strategy.expunge_after_seconds * 1000

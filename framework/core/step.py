@@ -10,7 +10,9 @@ from framework.core import (
     asking,
     backoff,
     commands,
+    crashes,
     deployments,
+    identity,
     kills,
     launches,
     placing,
@@ -43,7 +45,6 @@ from framework.domain.events import (
     TaskStatusReceived,
     TimerFired,
 )
-from framework.domain.exits import ExitCode
 from framework.domain.health import ProbesReported
 from framework.domain.instance import Condition
 from framework.domain.records import replace
@@ -55,12 +56,15 @@ def step(world: World, events: Iterable[Event], context: Context) -> Step:
     """Decide what follows from these events, moving the world's state."""
     turn = Turn(world, context)
     for event in events:
-        _take(turn, event)
+        if crashes.begin(turn, event):
+            _take(turn, event)
     for due, key in list(world.deadlines.pop_until(context.now_ms)):
-        _WHEN_DUE[due](turn, key)
+        if crashes.begin(turn, (due, key)):
+            _WHEN_DUE[due](turn, key)
     _size_and_advance(turn)
     placing.place(turn)
     probing.watch_touched(turn)
+    world.subject = None
     asking.settle(turn)
     reconciling.finish_if_done(turn)
     waiting.refresh(turn)
@@ -74,8 +78,9 @@ def _size_and_advance(turn: Turn) -> None:
         pending = [app_id for app_id in turn.dirty if app_id not in turn.resized]
         for app_id in pending:
             turn.resized[app_id] = None
-            sizing.resize(turn, app_id)
-            proving.watch(turn, app_id)
+            if crashes.begin(turn, ("app", app_id)):
+                sizing.resize(turn, app_id)
+                proving.watch(turn, app_id)
         deployments.advance(turn)
         if all(app_id in turn.resized for app_id in turn.dirty):
             return
@@ -123,12 +128,17 @@ _WHEN_DUE: dict[Due, Callable[[Turn, str], None]] = {
     Due.RECONCILE_ROUND: lambda turn, _key: reconciling.round_due(turn),
     Due.REVIVE: asking.revive_due,
     Due.UNREACHABLE: statuses.unreachable_due,
+    Due.WAIT: waiting.lasts,
 }
 
 
 def _started(turn: Turn) -> None:
     """The state is loaded: everything is looked at once, every deadline set anew."""
     state = turn.world.state
+    halt = identity.missing(state)
+    if halt is not None:
+        turn.actions.append(halt)
+        return
     if state.framework is None:
         framework = Framework(state_id=turn.context.new_id(), created_at_ms=turn.now_ms)
         turn.put(Kind.FRAMEWORK, "framework", framework)
@@ -136,6 +146,7 @@ def _started(turn: Turn) -> None:
     probing.watch_all(turn)
     for instance in list(state.instances.values()):
         if instance.condition in {Condition.UNREACHABLE, Condition.UNREACHABLE_INACTIVE}:
+            turn.world.subject = ("app", instance.app_id)
             statuses.unreachable_for(turn, instance)
     backoff.watch_all(turn)
     turn.dirty.update(dict.fromkeys([*state.apps, *state.instances_of]))
@@ -144,14 +155,11 @@ def _started(turn: Turn) -> None:
 def _subscribed(turn: Turn, event: Subscribed) -> None:
     world = turn.world
     framework = world.state.framework
-    assert framework is not None, "Started comes before Subscribed"
-    if framework.framework_id not in {"", event.framework_id}:
-        message = (
-            f"Mesos registered us as {event.framework_id}, the state belongs to "
-            f"{framework.framework_id}: give Stayer the store that belongs to this framework"
-        )
-        turn.actions.append(Halt(ExitCode.FRAMEWORK_ID_MISMATCH, message))
+    halt = identity.differs(world.state, event.framework_id)
+    if halt is not None:
+        turn.actions.append(halt)
         return
+    assert framework is not None, "Started comes before Subscribed"
     if not framework.framework_id:
         known = replace(framework, framework_id=event.framework_id)
         turn.put(Kind.FRAMEWORK, "framework", known)
@@ -205,21 +213,7 @@ def _not_sent(turn: Turn, action: Action, why: str) -> None:
 
 def _refused(turn: Turn, message: str) -> None:
     turn.world.subscribed = False
-    lower = message.lower()
-    removed = "removed" in lower or "completed" in lower
-    if removed and turn.world.tearing_down:
+    if identity.is_removed(message) and turn.world.tearing_down:
         _torn_down(turn)
-        return
-    if "failed over" in lower:
-        code = ExitCode.LEADERSHIP_LOST
-        text = f"another scheduler took over this framework ({message}); stopping"
-    elif removed:
-        code = ExitCode.FRAMEWORK_REMOVED
-        text = (
-            f"Mesos has removed this framework ({message}). Its tasks are gone. The state is "
-            "kept. To start anew, move the store aside and start again"
-        )
     else:
-        code = ExitCode.MESOS_ERROR
-        text = f"Mesos refuses this framework: {message}"
-    turn.actions.append(Halt(code, text))
+        turn.actions.append(identity.refused(message))

@@ -1,23 +1,73 @@
 """Why something waits: what was offered to an app, and what each offer lacked.
 
 Kept only while an app wants instances, published with each look at offers (``/v2/queue`` and
-``/v3/apps/<id>/waiting``), never stored.
+``/v3/apps/<id>/waiting``). Since when it waits and its counts are stored now and then, so that the
+next process goes on counting; the offers themselves and what they lacked come again by themselves.
 """
 
 from collections import Counter
 
 from framework.core import backoff
 from framework.core.deadlines import Due
+from framework.core.freezing import over
 from framework.core.matching import Remainder, Request, explain, starting_too_many
 from framework.core.turn import Turn
 from framework.core.world import Demand, old_key
+from framework.domain.app import App
 from framework.domain.clock import iso
-from framework.domain.rollout import LaunchStats, UnusedOffer
+from framework.domain.rollout import LaunchStats, UnusedOffer, Wait
 from framework.domain.state import Kind
 
 _OFFERS_SHOWN = 100
 _SENTENCES_SHOWN = 10
 _CROWDED_PAUSE_MS = 1_000
+# A wait that is over before this leaves no record: most launches of a working cluster.
+_FIRST_STORED_MS = 10_000
+_STORED_EVERY_MS = 30_000
+
+
+def begin(turn: Turn, key: str, app: App) -> Demand:
+    """An app begins to want launches, or goes on with what an earlier process has stored."""
+    known = turn.world.state.waits.get(key)
+    turn.world.deadlines.set(turn.now_ms + _FIRST_STORED_MS, Due.WAIT, key)
+    if known is None:
+        return Demand(app, since_ms=turn.now_ms)
+    return Demand(
+        app,
+        since_ms=min(known.since_ms, turn.now_ms),
+        processed=known.processed,
+        unused=known.unused,
+        last_used_at_ms=known.last_used_at_ms,
+        last_unused_at_ms=known.last_unused_at_ms,
+        stored_at_ms=turn.now_ms,
+        refused=Counter(known.refused),
+    )
+
+
+def lasts(turn: Turn, key: str) -> None:
+    """If it still waits, that is worth a record."""
+    demand = turn.world.demand.get(key)
+    if demand is None:
+        return
+    worth_it_ms = demand.since_ms + _FIRST_STORED_MS
+    if turn.now_ms < worth_it_ms:  # a later wait than the one this was set for
+        turn.world.deadlines.set(worth_it_ms, Due.WAIT, key)
+    elif not demand.stored_at_ms:
+        _store(turn, key, demand)
+
+
+def _store(turn: Turn, key: str, demand: Demand) -> None:
+    demand.stored_at_ms = turn.now_ms
+    wait = Wait(
+        demand.app.id,
+        demand.since_ms,
+        demand.processed,
+        demand.unused,
+        demand.last_used_at_ms,
+        demand.last_unused_at_ms,
+        dict(demand.refused),
+    )
+    turn.put(Kind.WAIT, key, wait)
 
 
 def looked_at(turn: Turn, key: str, request: Request, pool: list[Remainder]) -> None:
@@ -48,6 +98,8 @@ def looked_at(turn: Turn, key: str, request: Request, pool: list[Remainder]) -> 
         for sentence, count in sentences.most_common(_SENTENCES_SHOWN)
     )
     publish(turn, key, demand)
+    if demand.stored_at_ms and turn.now_ms - demand.stored_at_ms >= _STORED_EVERY_MS:
+        _store(turn, key, demand)
 
 
 def publish(turn: Turn, key: str, demand: Demand) -> None:
@@ -73,6 +125,9 @@ def publish(turn: Turn, key: str, demand: Demand) -> None:
 
 
 def _explanation(turn: Turn, demand: Demand) -> tuple[str, ...]:
+    freeze = over(turn, demand.app.id)
+    if freeze is not None:  # what offers lacked before says nothing of why it waits now
+        return (f"frozen: {freeze.reason}" if freeze.reason else "frozen",)
     if not turn.world.subscribed:
         return ("not connected to Mesos", *demand.sentences)
     delay_ms = backoff.remaining_ms(turn, demand.app)
@@ -84,12 +139,15 @@ def _explanation(turn: Turn, demand: Demand) -> tuple[str, ...]:
 
 def refresh(turn: Turn) -> None:
     """Publish the waits of apps that changed in this turn, and end those that are over."""
-    shown = turn.world.state.launch_stats
+    shown, waits = turn.world.state.launch_stats, turn.world.state.waits
     for app_id in turn.dirty:
+        turn.world.subject = ("app", app_id)
         for key in (app_id, old_key(app_id)):
             demand = turn.world.demand.get(key)
             if demand is None:
                 if key in shown:
                     turn.put(Kind.LAUNCH_STATS, key, None)
+                if key in waits:
+                    turn.put(Kind.WAIT, key, None)
             elif key not in shown or shown[key].waiting != demand.wanted:
                 publish(turn, key, demand)

@@ -12,12 +12,16 @@ from constraints import CompilePattern as CompilePattern
 from framework.core.deadlines import Deadlines
 from framework.core.index import AppIndex, Known, Paths, decrease, service_ports, values_of
 from framework.domain.app import App
+from framework.domain.events import Event
 from framework.domain.health import ProbeTarget
 from framework.domain.ids import top_level_group
 from framework.domain.instance import STAGED, Instance
 from framework.domain.mesos import Agent, Offer
 from framework.domain.rollout import Deployment, Plan, UnusedOffer
 from framework.domain.state import State
+
+Subject = Event | tuple[str, str] | None
+"""What is being handled: an event, or (what, id) of anything else; see ``crashes``."""
 
 _COMPILED_KEPT = 10_000
 _NOTHING = compile_constraints((), lambda pattern: pattern.__eq__)
@@ -26,7 +30,7 @@ _NOTHING = compile_constraints((), lambda pattern: pattern.__eq__)
 @dataclass(slots=True)
 class Demand:
     """Launches wanted at the moment of one definition, and what was said about them (see
-    LaunchStats)."""
+    LaunchStats). ``stored_at_ms``: when its Wait was written last (0: not yet)."""
 
     app: App
     wanted: int = 0
@@ -35,6 +39,7 @@ class Demand:
     unused: int = 0
     last_used_at_ms: int | None = None
     last_unused_at_ms: int | None = None
+    stored_at_ms: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     last_offers: dict[str, UnusedOffer] = field(default_factory=dict)
     sentences: tuple[str, ...] = ()
@@ -98,6 +103,7 @@ class World:
         self.home_region: str | None = None
         self.kill_sent_ms: dict[str, int] = {}
         self.last_version_ms = 0
+        self.subject: Subject = None
         self._compiled: dict[tuple[tuple[str, ...], ...], Compiled] = {}
         self._values: dict[str, tuple[Agent, dict[str, str]]] = {}
         self.rebuild()

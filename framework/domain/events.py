@@ -46,7 +46,8 @@ class RestartApp(Struct, frozen=True, gc=False):
 
 class KillTasks(Struct, frozen=True, gc=False):
     """Kill these instances (by instance id). ``scale``: the apps' counts go down with them;
-    ``wipe``: they are forgotten and replaced by new instances; neither: relaunched in place."""
+    ``wipe``: they are forgotten and replaced by new instances; neither: relaunched in place.
+    ``force``: even if a deployment holds their apps, or they are frozen."""
 
     instance_ids: tuple[str, ...]
     scale: bool = False
@@ -101,13 +102,38 @@ class AdoptOrphan(Struct, frozen=True, gc=False):
 
 
 class KillOrphan(Struct, frozen=True, gc=False):
-    """Kill a task that Mesos calls ours and we have no record of."""
+    """Kill a task that Mesos calls ours and we have no record of. ``force``: even while everything
+    is frozen."""
 
     task_id: str
+    force: bool = False
 
 
 class TearDown(Struct, frozen=True, gc=False):
-    """Remove the framework from Mesos: every task dies and the framework id with them."""
+    """Remove the framework from Mesos: every task dies and the framework id with them.
+    ``force``: even while something is frozen."""
+
+    force: bool = False
+
+
+class FreezeApps(Struct, frozen=True, gc=False):
+    """Launch and kill nothing of these apps from now on; no apps: of any app."""
+
+    app_ids: tuple[str, ...] = ()
+    reason: str = ""
+
+
+class LiftFreeze(Struct, frozen=True, gc=False):
+    """End the freeze of these apps; no apps: that of everything. Each is ended by itself: what
+    is frozen by another stays so."""
+
+    app_ids: tuple[str, ...] = ()
+
+
+class ForgetCrash(Struct, frozen=True, gc=False):
+    """Handle again what was set aside after crashes, and end the freeze that it led to."""
+
+    crash_id: str
 
 
 Command = (
@@ -123,6 +149,9 @@ Command = (
     | AdoptOrphan
     | KillOrphan
     | TearDown
+    | FreezeApps
+    | LiftFreeze
+    | ForgetCrash
 )
 
 

@@ -25,6 +25,9 @@ class Why(StrEnum):
     TOO_MANY_DEPLOYMENTS = "too many deployments"
     PORTS_EXHAUSTED = "ports exhausted"
     ORPHAN_UNKNOWN = "orphan unknown"
+    CRASH_UNKNOWN = "crash unknown"
+    FROZEN = "frozen"
+    SET_ASIDE = "set aside"
 
 
 class Done(Struct, frozen=True, gc=False):

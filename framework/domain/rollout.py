@@ -126,6 +126,19 @@ class LaunchStats(Struct, frozen=True, gc=False, omit_defaults=True):
     explanation: tuple[str, ...] = ()
 
 
+class Wait(Struct, frozen=True, gc=False, omit_defaults=True):
+    """What is kept of an app's wait, so that another process can go on counting; fields as in
+    LaunchStats. Written now and then, and only of waits that last."""
+
+    app_id: str
+    since_ms: int
+    processed: int = 0
+    unused: int = 0
+    last_used_at_ms: int | None = None
+    last_unused_at_ms: int | None = None
+    refused: dict[str, int] = {}
+
+
 class Framework(Struct, frozen=True, gc=False, omit_defaults=True):
     """Our registration with Mesos. ``state_id`` names this state for ever; ``mesos_role`` and
     ``principal`` are as first subscribed."""

@@ -10,6 +10,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from framework.domain.app import App
+from framework.domain.crashes import Crash
+from framework.domain.freezing import Freeze
 from framework.domain.groups import Group, TreeChange
 from framework.domain.health import InstanceHealth
 from framework.domain.instance import Instance, Orphan, TaskFailure, Tombstone
@@ -22,6 +24,7 @@ from framework.domain.rollout import (
     Framework,
     LaunchStats,
     Plan,
+    Wait,
     part_key,
     plan_from,
 )
@@ -42,6 +45,9 @@ Record = (
     | Framework
     | LaunchStats
     | Connection
+    | Freeze
+    | Crash
+    | Wait
 )
 
 
@@ -61,6 +67,9 @@ class Kind(StrEnum):
     TOMBSTONE = "tombstone"  # id: task id
     ORPHAN = "orphan"  # id: task id
     FRAMEWORK = "framework"  # id: "framework"
+    FREEZE = "freeze"  # id: app id, or EVERYTHING
+    CRASH = "crash"  # id: its own
+    WAIT = "wait"  # id: app id, or <app id>@ for the configuration that it leaves
     LAUNCH_STATS = "launch-stats"  # id: app id; never stored
     CONNECTION = "connection"  # id: "connection"; never stored
     HEALTH = "health"  # id: instance id; never stored
@@ -80,6 +89,9 @@ RECORD_TYPES: dict[Kind, type] = {
     Kind.TOMBSTONE: Tombstone,
     Kind.ORPHAN: Orphan,
     Kind.FRAMEWORK: Framework,
+    Kind.FREEZE: Freeze,
+    Kind.CRASH: Crash,
+    Kind.WAIT: Wait,
     Kind.LAUNCH_STATS: LaunchStats,
     Kind.CONNECTION: Connection,
     Kind.HEALTH: InstanceHealth,
@@ -218,6 +230,18 @@ class State:
     @property
     def launch_stats(self) -> dict[str, LaunchStats]:
         return self.tables[Kind.LAUNCH_STATS]  # type: ignore[return-value]  # see above
+
+    @property
+    def freezes(self) -> dict[str, Freeze]:
+        return self.tables[Kind.FREEZE]  # type: ignore[return-value]  # see above
+
+    @property
+    def crashes(self) -> dict[str, Crash]:
+        return self.tables[Kind.CRASH]  # type: ignore[return-value]  # see above
+
+    @property
+    def waits(self) -> dict[str, Wait]:
+        return self.tables[Kind.WAIT]  # type: ignore[return-value]  # see above
 
     @property
     def framework(self) -> Framework | None:

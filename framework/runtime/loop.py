@@ -4,6 +4,7 @@ Foreign threads only ``submit``. Commands come first, then as many facts as abou
 milliseconds of deciding take, so that an API call is answered while thousands of offers arrive.
 """
 
+import logging
 import random
 import threading
 import time
@@ -18,8 +19,10 @@ from framework.core.turn import Step
 from framework.core.world import World
 from framework.domain.events import Asked, Event, TimerFired
 from framework.interfaces import OverloadedError
+from framework.runtime.crashing import crash_step
 from framework.runtime.journal import Journal
 
+_log = logging.getLogger("stayer")
 _SLICE_SECONDS = 0.005
 _FACTS_MIN, _FACTS_MAX = 20, 2_000
 COMMANDS_LIMIT = 1_000
@@ -38,7 +41,8 @@ class LoopCounts:
 
 class Loop:
     """Decides in a thread of its own; each Step goes to ``emit`` in order. An exception goes to
-    ``fatal`` and ends the loop."""
+    ``fatal`` and ends the loop; before, one that a step raised is counted in a last Step, and
+    ``finish`` waits until that is stored."""
 
     def __init__(
         self,
@@ -50,6 +54,7 @@ class Loop:
         new_id: Callable[[], str],
         emit: Callable[[Step], None],
         fatal: Callable[[BaseException], None],
+        finish: Callable[[], None] = lambda: None,
     ) -> None:
         self.counts = LoopCounts()
         self.journal = Journal()
@@ -60,6 +65,7 @@ class Loop:
         self._new_id = new_id
         self._emit = emit
         self._fatal = fatal
+        self._finish = finish
         self._chance = random.Random()  # noqa: S311 - spreads ports; keeps no secret
         self._condition = threading.Condition()
         self._commands: deque[Asked] = deque()
@@ -151,12 +157,27 @@ class Loop:
         )
         self.journal.write(context.now_ms, seed, events)
         started, cpu_started = time.perf_counter(), time.thread_time()
-        decided = step(self._world, events, context)
+        try:
+            decided = step(self._world, events, context)
+        except Exception as error:
+            self._count_crash(error, context.now_ms)
+            raise
         seconds = time.thread_time() - cpu_started
         self._measure(time.perf_counter() - started, len(events))
         self._fit_slice(seconds, len(events))
         self._wake_at_ms = decided.wake_at_ms
         return decided
+
+    def _count_crash(self, error: Exception, now_ms: int) -> None:
+        """What crashes the decisions again and again is set aside (core/crashes); but want of
+        memory says nothing of what was handled."""
+        if isinstance(error, MemoryError):
+            return
+        try:
+            self._emit(crash_step(self._world, error, now_ms))
+            self._finish()
+        except Exception:  # noqa: BLE001 - the crash must be told, whatever counting it meets
+            _log.exception("the crash was not counted")
 
     def _measure(self, seconds: float, events: int) -> None:
         counts = self.counts

@@ -68,6 +68,12 @@ class Metrics(Collector):
                 "tasks that Mesos calls ours and no record knows",
                 len(view.orphans),
             ),
+            ("stayer_frozen", "freezes: of everything, or of apps", len(view.freezes)),
+            (
+                "stayer_crashes_set_aside",
+                "events and apps that are not handled any more after crashes",
+                sum(bool(crash.set_aside_ms) for crash in list(view.crashes.values())),
+            ),
             ("stayer_mesos_subscribed", "1 while Mesos is connected", view.connection.subscribed),
             ("stayer_mesos_synced", "1 once all tasks are reconciled", view.connection.synced),
         ):

@@ -103,6 +103,7 @@ class RunningScheduler:
             new_id=fresh_ids(),
             emit=self.pipeline.put,
             fatal=self._end,
+            finish=self.pipeline.stop,
         )
         self.pipeline.on_start = self.loop.never_wait_here
         self.exported = Metrics(self.view, self.loop, self.pipeline)

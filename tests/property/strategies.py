@@ -27,6 +27,8 @@ from framework.domain.app import (
     UpgradeStrategy,
 )
 from framework.domain.clock import iso
+from framework.domain.crashes import Crash
+from framework.domain.freezing import EVERYTHING, Freeze
 from framework.domain.groups import Group, TreeChange
 from framework.domain.ids import instance_id, task_id
 from framework.domain.instance import Condition, Goal, Instance, Orphan, TaskFailure, Tombstone
@@ -38,6 +40,7 @@ from framework.domain.rollout import (
     DeploymentPart,
     Framework,
     PlannedAction,
+    Wait,
 )
 from framework.domain.state import VOLATILE, Change, Kind, Record, version_key
 
@@ -251,6 +254,29 @@ orphans = st.builds(
     kill_requested=st.booleans(),
 )
 frameworks = st.builds(Framework, names, names, moments_ms)
+freezes = st.builds(Freeze, st.just("") | app_ids, texts, moments_ms, st.just("") | names)
+crashes = st.builds(
+    Crash,
+    id=names,
+    kind=names,
+    subject=texts,
+    crashes=st.integers(1, 9),
+    first_ms=moments_ms,
+    last_ms=moments_ms,
+    app_id=st.just("") | app_ids,
+    error=texts,
+    set_aside_ms=st.just(0) | moments_ms,
+)
+waits = st.builds(
+    Wait,
+    app_id=app_ids,
+    since_ms=moments_ms,
+    processed=st.integers(0, 10**9),
+    unused=st.integers(0, 10**9),
+    last_used_at_ms=st.none() | moments_ms,
+    last_unused_at_ms=st.none() | moments_ms,
+    refused=st.dictionaries(names, st.integers(1, 10**9), max_size=3),
+)
 
 
 def _version_id(app: App) -> str:
@@ -272,6 +298,9 @@ _KINDS: dict[Kind, tuple[st.SearchStrategy[Record], Callable[..., str]]] = {
     Kind.TOMBSTONE: (tombstones, lambda tombstone: str(tombstone.task_id)),
     Kind.ORPHAN: (orphans, lambda orphan: str(orphan.task_id)),
     Kind.FRAMEWORK: (frameworks, lambda _: "framework"),
+    Kind.FREEZE: (freezes, lambda freeze: str(freeze.app_id) or EVERYTHING),
+    Kind.CRASH: (crashes, lambda crash: str(crash.id)),
+    Kind.WAIT: (waits, lambda wait: str(wait.app_id)),
 }
 assert set(_KINDS) == set(Kind) - VOLATILE
 

@@ -101,4 +101,4 @@ class JustifiedKills:
         patience_ms = min(self.policy.task_launch_confirm_timeout, self.policy.task_launch_timeout)
         if self._subscribed_ms is None or not starting(before):
             return False
-        return now_ms - max(before.staged_at_ms, self._subscribed_ms) >= patience_ms
+        return now_ms - max(before.since_ms, self._subscribed_ms) >= patience_ms

@@ -110,6 +110,12 @@ class Session:
         answers = dict(self.step(Asked(token, command)).replies)
         return answers[token]
 
+    def ask_step(self, command: Command) -> Step:
+        """Carry out a command that must be accepted; what was decided."""
+        answer = self.ask(command)
+        assert isinstance(answer, Done), answer
+        return self.last
+
     def put(self, *apps: App, force: bool = False) -> Done:
         """Store definitions, which must be accepted."""
         answer = self.ask(ChangeApps(tuple(PutApp(app) for app in apps), force=force))

@@ -22,7 +22,7 @@ from framework.domain.events import (
     ResetDelay,
     Subscribed,
 )
-from framework.domain.state import State
+from framework.domain.state import Kind, State
 from framework.interfaces import OverloadedError
 from framework.runtime import loop as loop_module
 from framework.runtime.loop import COMMANDS_LIMIT, Loop
@@ -170,7 +170,9 @@ def test_a_bug_ends_it_and_is_told() -> None:
     stand.loop.start()
     eventually(lambda: stand.ends, "the end")
     assert "Started comes before Subscribed" in str(stand.ends[0])
-    assert stand.steps == []
+    (last,) = stand.steps
+    assert [change.kind for change in last.changes] == [Kind.CRASH], "only that it crashed"
+    assert (last.actions, last.replies) == ((), ())
     submit(stand, FACT)
     stand.loop.stop()
     assert stand.loop.depth() == 1, "nothing is decided any more"
