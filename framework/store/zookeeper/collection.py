@@ -24,21 +24,22 @@ class Collection:
         self._writes = writes
 
     def collect(self, pointer: Pointer) -> None:
-        """Leave only this checkpoint, and the segments that it needs. For errors see
-        FencedWrites."""
+        """Leave only this checkpoint, the segments that it needs, and the one before them: that
+        may still be the last one, which the next append and the next leader look for. For errors
+        see FencedWrites."""
         for id_ in self._reads.children(self._layout.checkpoints):
             if id_ != pointer.id:
                 self._remove_checkpoint(self._layout.checkpoint(id_))
         for bucket in sorted(self._reads.children(self._layout.log)):
-            if not self._remove_segments(bucket, pointer.first_segment):
+            if not self._remove_segments(bucket, pointer.first_segment - 1):
                 return
 
     def _remove_checkpoint(self, path: str) -> None:
         for bucket in sorted(self._reads.children(path)):
             bucket_path = f"{path}/{bucket}"
             self._remove(lambda at=bucket_path: self._below(at, self._reads.children(at)))  # type: ignore[misc]  # mypy can not infer a default
-            self._writes.delete([bucket_path])
-        self._writes.delete([path])
+            self._remove_node(bucket_path)
+        self._remove_node(path)
 
     def _remove_segments(self, bucket: str, first_kept: int) -> bool:
         """Of one bucket; the bucket too, if all of it is old. False: there is no more to do."""
@@ -51,8 +52,11 @@ class Collection:
         self._remove(old)
         all_old = (int(bucket) + 1) * BUCKET_NODES <= first_kept
         if all_old:
-            self._writes.delete([path])
+            self._remove_node(path)
         return all_old
+
+    def _remove_node(self, path: str) -> None:
+        self._remove(lambda: [] if self._reads.get(path) is None else [path])
 
     def _remove(self, list_paths: Callable[[], Sequence[str]]) -> None:
         """Whatever is listed, again until nothing is."""

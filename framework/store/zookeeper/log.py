@@ -1,7 +1,7 @@
 """The writer's end of the log: an append becomes segments, each created once and in order.
 
 Each creation also demands that the segment before it exists, so the log has no holes whatever
-is lost on the way. The last segment is never collected.
+is lost on the way. The last segment is never collected (collection.py).
 """
 
 from collections.abc import Iterator, Sequence

@@ -39,10 +39,9 @@ from framework.interfaces import (
     LeadershipLostError,
     StoreError,
     StoreReadOnlyError,
-    StoreUnusableError,
 )
 from framework.zookeeper.fence import Fence
-from framework.zookeeper.session import Session
+from framework.zookeeper.session import NoPermissionError, Session
 
 READS_IN_FLIGHT = 64
 _WRITES_IN_FLIGHT = 8
@@ -137,7 +136,7 @@ class Reads:
         name, advice = type(error).__name__, _ADVICE.get(type(error))
         if advice is None:
             return StoreError(f"can not read {self._session.url}: {name}")
-        return StoreUnusableError(f"can not read {self._session.url}: {advice} ({name})")
+        return NoPermissionError(f"can not read {self._session.url}: {advice} ({name})")
 
 
 class Creation(NamedTuple):

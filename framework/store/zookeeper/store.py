@@ -56,6 +56,10 @@ class ZooKeeperStore:
         self._made = False
         self._check_mark()
 
+    def exists(self) -> bool:
+        """Whether anything was ever written. StateTooNewError; StoreError."""
+        return self._check_mark()
+
     def load(self) -> Iterator[Change]:
         """See Store.load."""
         self._check_open()
@@ -179,10 +183,12 @@ class ZooKeeperStore:
         writer.writes.make(layout.log)
         self._made = True
 
-    def _check_mark(self) -> None:
+    def _check_mark(self) -> bool:
+        """StateTooNewError. False: there is no mark yet."""
         mark = self._reads.get(self._layout.mark)
         if mark is not None:
             self.codec.check_mark(mark)
+        return mark is not None
 
     def _check_open(self) -> None:
         if self._closed.is_set():

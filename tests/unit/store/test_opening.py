@@ -8,6 +8,7 @@ from framework.interfaces import StoreUnusableError
 from framework.store.memory import MemoryStore
 from framework.store.opening import open_store
 from framework.store.sqlite import SqliteStore
+from framework.zookeeper.options import ZooKeeperOptions
 
 
 def test_a_file(tmp_path: Path) -> None:
@@ -35,7 +36,6 @@ def test_memory() -> None:
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("zk://ann:secret@host/stayer", "comes with the ZooKeeper store"),
         ("etcd://ann:secret@host", "no store for 'etcd:'"),
         ("sqlite:", "no store for 'sqlite:'"),
         ("memory", "no store for 'memory'"),
@@ -48,3 +48,28 @@ def test_a_url_that_names_none(url: str, message: str) -> None:
         open_store(url)
     assert "sqlite:PATH" in str(refusal.value)
     assert "secret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("zk://ann:secret@host:2181", "needs a path"),
+        ("zk://ann:secret@host:0/stayer", "no usable port"),
+        ("zk:/ann:secret@host/stayer", "has the form zk://"),
+    ],
+)
+def test_a_url_of_zookeeper_that_is_none(url: str, message: str) -> None:
+    with pytest.raises(StoreUnusableError, match=message) as refusal:
+        open_store(url, follow_only=True)
+    assert "secret" not in str(refusal.value)
+
+
+def test_a_store_in_zookeeper_is_for_leaders_to_write() -> None:
+    with pytest.raises(StoreUnusableError, match="whoever leads"):
+        open_store("zk://host/stayer")
+
+
+def test_credentials_that_can_not_be_read(tmp_path: Path) -> None:
+    options = ZooKeeperOptions(zk_credentials_file=str(tmp_path / "none"))
+    with pytest.raises(StoreUnusableError, match="none can not be read"):
+        open_store("zk://host/stayer", follow_only=True, zookeeper=options)
