@@ -1,7 +1,5 @@
 """The line of a change: round trips, older and newer releases, damage, what is refused."""
 
-from typing import Any
-
 import msgspec
 import pytest
 from hypothesis import given
@@ -16,10 +14,10 @@ from framework.store.codec import (
     RECORD_MAX_BYTES,
     SCHEMAS,
     Codec,
-    InexpressibleError,
     excess_bytes,
 )
 from tests.property.strategies import changes
+from tests.unit.store.releases import later, seconds_to_ms
 
 STONE = Change(Kind.TOMBSTONE, "web.1", Tombstone("web.1", 7, "expunged"))
 
@@ -74,35 +72,6 @@ def test_the_limit_on_size_is_exact() -> None:
     assert excess_bytes(exceeds) == 3
     with pytest.raises(StoreError, match=f"{RECORD_MAX_BYTES + 3} bytes"):
         Codec().encode(exceeds)
-
-
-def reason_from_why(document: dict[str, Any]) -> dict[str, Any]:
-    return {"task_id": document["task_id"], "at_ms": document["at_ms"], "why": document["reason"]}
-
-
-def seconds_to_ms(document: dict[str, Any]) -> dict[str, Any]:
-    return {**document, "at_ms": document["at_ms"] * 1000}
-
-
-def why_to_reason(document: dict[str, Any]) -> dict[str, Any]:
-    return {"task_id": document["task_id"], "at_ms": document["at_ms"], "reason": document["why"]}
-
-
-def ms_to_seconds(document: dict[str, Any]) -> dict[str, Any]:
-    seconds, rest = divmod(document["at_ms"], 1000)
-    if rest:
-        raise InexpressibleError("a time between two seconds")
-    return {**document, "at_ms": seconds}
-
-
-def later() -> Codec:
-    """The codec of a release to come."""
-    return Codec(
-        schemas={**SCHEMAS, Kind.TOMBSTONE: 3},
-        upgrades={(Kind.TOMBSTONE, 1): seconds_to_ms, (Kind.TOMBSTONE, 2): reason_from_why},
-        downgrades={(Kind.TOMBSTONE, 1): ms_to_seconds, (Kind.TOMBSTONE, 2): why_to_reason},
-        release="9.1.0",
-    )
 
 
 LATER = later()

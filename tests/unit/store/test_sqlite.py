@@ -19,8 +19,8 @@ from framework.domain.instance import Tombstone
 from framework.domain.state import Change, Kind, State
 from framework.interfaces import StateTooNewError, StoreError, StoreUnusableError
 from framework.store import sqlite
-from framework.store.codec import SCHEMAS, Codec
 from framework.store.sqlite import SqliteStore
+from tests.unit.store.releases import next_release
 
 ROOT = Path(__file__).parents[3]
 BATCH = 20
@@ -224,32 +224,22 @@ def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def later() -> Codec:
-    """The codec of a release to come."""
-    return Codec(
-        schemas={**SCHEMAS, Kind.TOMBSTONE: 2},
-        upgrades={(Kind.TOMBSTONE, 1): lambda document: document},
-        downgrades={(Kind.TOMBSTONE, 1): lambda document: document},
-        release="9.1.0",
-    )
-
-
 @pytest.mark.parametrize("follow_only", [False, True])
 def test_a_newer_releases_store_is_left_alone(tmp_path: Path, follow_only: bool) -> None:
     path = tmp_path / "state.db"
     with closing(SqliteStore(path)) as store:
         store.append([stone("a")])
-    with closing(SqliteStore(path, codec=later())) as store:
+    with closing(SqliteStore(path, codec=next_release())) as store:
         store.append([stone("b")])
     assert loaded(path) == [stone("a"), stone("b")]  # writing to it did not make it theirs
-    with closing(SqliteStore(path, codec=later())) as store:
+    with closing(SqliteStore(path, codec=next_release())) as store:
         store.raise_mark()
         store.append([stone("b", 2)])
     before = path.read_bytes()
-    with pytest.raises(StateTooNewError, match=r"release 9\.1\.0"):
+    with pytest.raises(StateTooNewError, match=r"release 9\.0\.0"):
         SqliteStore(path, follow_only=follow_only)
     assert path.read_bytes() == before
-    with closing(SqliteStore(path, codec=later())) as store:
+    with closing(SqliteStore(path, codec=next_release())) as store:
         assert list(store.load()) == [stone("a"), stone("b", 2)]
 
 
@@ -257,7 +247,7 @@ def test_a_follower_learns_from_a_record_that_the_mark_was_raised(tmp_path: Path
     path = tmp_path / "state.db"
     SqliteStore(path).close()
     with (
-        closing(SqliteStore(path, codec=later())) as newer,
+        closing(SqliteStore(path, codec=next_release())) as newer,
         closing(SqliteStore(path, follow_only=True)) as follower,
     ):
         batches = follower.follow()
@@ -273,7 +263,7 @@ def test_a_follower_learns_from_a_record_that_the_mark_was_raised(tmp_path: Path
 def test_only_a_writer_raises_the_mark(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     SqliteStore(path).close()
-    with closing(SqliteStore(path, codec=later(), follow_only=True)) as follower:
+    with closing(SqliteStore(path, codec=next_release(), follow_only=True)) as follower:
         with pytest.raises(StoreError, match="not open for writing"):
             follower.raise_mark()
         assert follower.codec.behind
