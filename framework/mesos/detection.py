@@ -30,7 +30,8 @@ _ANSWER_LOOK_SECONDS = 0.5
 _PACE_SECONDS = 0.1  # between two looks, however often the children change
 _RETRY_SECONDS = 1.0
 _REFRESH_SECONDS = 60.0  # a look that no watch asked for, should one ever be lost
-_STOP_SECONDS = 5.0
+_STOP_SECONDS = 1.0  # the session may take longer to end, which nobody needs to wait for
+_MAX_COMPLAINTS = 100
 _CHILD = re.compile(r"json\.info_(-?\d{1,12})")
 
 log = logging.getLogger(__name__)
@@ -119,7 +120,7 @@ class ZooKeeperMaster:
         self._changed: Callable[[], None] = lambda: None
         self._leader: Leader | None = None
         self._seen = ""  # the child that the leader is from
-        self._bad = ""  # the child last complained of
+        self._complaints: set[str] = set()
         self._look_again = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mesos-detection", daemon=True)
@@ -180,7 +181,7 @@ class ZooKeeperMaster:
         except NoNodeError:  # a child went while we looked
             return 0.0
         except KazooException as error:
-            log.warning("ZooKeeper at %s does not say who leads: %s", self, _kind(error))
+            self._complain(f"ZooKeeper at {self} does not say who leads: {_kind(error)}")
             return _RETRY_SECONDS
         if not self._stopping.is_set() and name != self._seen:
             self._seen, self._leader = name, leader
@@ -202,7 +203,7 @@ class ZooKeeperMaster:
             try:
                 return name, leader_from(data, tls=self._tls)
             except ValueError as error:
-                self._complain(name, error)
+                self._complain(f"{self}/{name} is no Mesos master, the next one is tried: {error}")
         return "", None
 
     def _watched(self, _event: object) -> None:
@@ -218,10 +219,11 @@ class ZooKeeperMaster:
                 if self._stopping.is_set():
                     raise KazooException("stopping") from None
 
-    def _complain(self, name: str, error: ValueError) -> None:
-        if name != self._bad:
-            self._bad = name
-            log.warning("%s/%s is no Mesos master, the next one is tried: %s", self, name, error)
+    def _complain(self, text: str) -> None:
+        """Say each thing once, and only so many things."""
+        if text not in self._complaints and len(self._complaints) < _MAX_COMPLAINTS:
+            self._complaints.add(text)
+            log.warning("%s", text)
 
     def _close(self) -> None:
         try:

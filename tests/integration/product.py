@@ -42,6 +42,7 @@ class Stayer:
         self._command += ["--ready-file", str(self._ready)]
         self._process: subprocess.Popen[bytes] | None = None
         self._client: Client | None = None
+        self._said_before = 0  # characters of output before the present process
 
     def start(self) -> "Stayer":
         """Start it and wait until it is subscribed and serves."""
@@ -61,6 +62,7 @@ class Stayer:
         """Start it and wait for nothing."""
         assert self._process is None or self._process.poll() is not None, "it runs already"
         self._ready.unlink(missing_ok=True)  # a killed process could not
+        self._said_before = len(self.output())
         environment = {
             name: value
             for name, value in os.environ.items()
@@ -78,7 +80,7 @@ class Stayer:
     def wait_for_api(self) -> None:
         """Wait until it serves, with Mesos or without."""
         found = eventually(
-            lambda: re.findall(r"serves its API at (http://\S+)", self.output()), "the API"
+            lambda: re.findall(r"serves its API at (http://\S+)", self.said()), "the API"
         )
         self._connect(found[-1])
 
@@ -112,6 +114,10 @@ class Stayer:
     def output(self) -> str:
         """All that its processes wrote."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    def said(self) -> str:
+        """What the process that was started last wrote."""
+        return self.output()[self._said_before :]
 
     def end(self, number: int) -> int:
         """Send a signal and wait for the end; answers the exit code."""
