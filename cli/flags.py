@@ -16,9 +16,11 @@ from api.options import ApiOptions
 from framework.core.policy import Policy
 from framework.health.options import HealthOptions
 from framework.mesos.options import MesosOptions
+from framework.zookeeper.options import ZooKeeperOptions
 
 OPTIONS: tuple[tuple[str, type], ...] = (
     ("Mesos", MesosOptions),
+    ("ZooKeeper", ZooKeeperOptions),
     ("HTTP and app definitions", ApiOptions),
     ("Decisions", Policy),
     ("Health checks of the scheduler", HealthOptions),

@@ -50,7 +50,7 @@ def local(
     with stop_on_signals(), running_cluster(cluster, console) as engine:
         values["master"] = engine.url
         with _running(values, cluster.state, console) as service:
-            if service.wait_until_subscribed():
+            if service.wait_until_ready():
                 content = {"http": service.api.url, "mesos": engine.url, "pid": os.getpid()}
                 console.print(f"Stayer is ready at {service.api.url}", highlight=False)
                 with ready_file(ready, content):

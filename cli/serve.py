@@ -16,6 +16,8 @@ from cli.service import Service
 from framework.domain.exits import ExitCode
 from framework.interfaces import StoreUnusableError
 
+_STORE = "sqlite:stayer-state/stayer.db"
+
 
 def process_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """What `serve` and `local` have in common beside the settings."""
@@ -30,7 +32,7 @@ def process_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "ready",
             type=click.Path(dir_okay=False, path_type=Path),
             help='Receives {"http": URL, "mesos": URL, "pid": N} when the API serves and Mesos '
-            "has accepted us.",
+            "has accepted us, or another process leads (mesos is empty then).",
         ),
         click.option(
             "--logging_level",
@@ -69,8 +71,9 @@ def open_service(values: dict[str, Any], store_url: str) -> Service:
     try:
         return Service(values, store_url)
     except StoreUnusableError as error:
-        raise _StoreFailure(str(error)) from error
-    except ValueError as error:
+        click.ClickException(str(error)).show()
+        raise click.exceptions.Exit(error.exit_code) from error
+    except (ValueError, OSError) as error:
         raise click.UsageError(str(error)) from error
 
 
@@ -84,10 +87,6 @@ def start_service(service: Service) -> None:
         ) from error
 
 
-class _StoreFailure(click.ClickException):
-    exit_code = ExitCode.STORE_UNUSABLE
-
-
 class _BindFailure(click.ClickException):
     exit_code = ExitCode.HTTP_BIND
 
@@ -96,16 +95,15 @@ class _BindFailure(click.ClickException):
 @click.option(
     "--store",
     "store_url",
-    default="sqlite:stayer-state/stayer.db",
-    show_default=True,
     envvar="STAYER_STORE",
     metavar="URL",
-    help="Where the state is kept: sqlite:PATH, or memory: to forget it at the end.",
+    help="Where the state of a single process is kept: sqlite:PATH, or memory: to forget it at the "
+    f"end.  [default: {_STORE}, unless --zk is given]",
 )
 @process_options
 @with_flags
 def serve(
-    store_url: str,
+    store_url: str | None,
     http: str | None,
     ready: Path | None,
     level: str,
@@ -114,20 +112,25 @@ def serve(
 ) -> None:
     """Run the scheduler against a Mesos that exists, in the foreground.
 
+    With --zk several of them share one state: one leads, the others pass calls on to it and take
+    over when it ends.
+
     Stopping it (Ctrl-C, SIGTERM) leaves all tasks running; it finds them again. Every setting is
     also read from the environment, as STAYER_NAME or MARATHON_NAME.
     """
     logs.set_up(level, log_format)
     set_address(values, http)
-    service = open_service(values, store_url)
+    if store_url and values["zk"]:
+        raise click.UsageError("--zk and --store exclude each other: the state has one place")
+    service = open_service(values, store_url or _STORE)
     with stop_on_signals():
         try:
             start_service(service)
             console = Console(stderr=True)
             console.print(f"Stayer serves its API at {service.api.url}", highlight=False)
-            if service.wait_until_subscribed():
-                master = service.scheduler.view.connection.master
-                content = {"http": service.api.url, "mesos": f"http://{master}", "pid": os.getpid()}
+            if service.wait_until_ready():
+                mesos = f"http://{service.master}" if service.master else ""
+                content = {"http": service.api.url, "mesos": mesos, "pid": os.getpid()}
                 with ready_file(ready, content):
                     service.ended.wait()
         finally:

@@ -1,8 +1,9 @@
-"""One scheduler process, put together: store, driver, decisions and API.
+"""One process of the product: its API, its part in the election, and the scheduler once it leads.
 
-Everything that ends it comes through ``ended``: a signal, a decision to halt, or a bug. After a
-bug nothing is tidied up: the journal is written and the process ends (crash-only), because what
-is stored is right and what is in memory may not be.
+Everything that ends it comes through ``ended``: a signal, a decision to halt, a lost store or
+lead, or a bug. After what can not be mended nothing is tidied up (crash-only), because what is
+stored is right and what is in memory may not be; only the lead is given back, so that another
+process need not wait for it.
 """
 
 import logging
@@ -12,32 +13,34 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
-from api.options import ApiOptions
+from flask import Flask
+
+from api.application import create_app
+from api.front import Front
 from api.server import ApiServer
-from cli.exported import driver_metrics, probe_metrics
-from cli.flags import read
+from cli.keeping import open_keeping
+from cli.leading import lead, read_options
 from cli.patterns import linear_full_match
-from framework.core.policy import Policy
 from framework.domain.actions import Halt
 from framework.domain.events import TearDown
 from framework.domain.exits import ExitCode
-from framework.health.options import HealthOptions
-from framework.health.prober import AsyncProber
-from framework.interfaces import CommandTimeoutError, OverloadedError
-from framework.mesos.driver import HttpDriver
-from framework.mesos.options import MesosOptions
-from framework.runtime.moments import steady_clock
-from framework.runtime.scheduler import Facts, RunningScheduler
-from framework.store.opening import open_store
+from framework.interfaces import (
+    CommandTimeoutError,
+    Leader,
+    LeadershipLostError,
+    OverloadedError,
+    StoreError,
+    StoreUnusableError,
+)
+from framework.runtime.scheduler import RunningScheduler
 
 _log = logging.getLogger("stayer")
 _SWITCH_INTERVAL_SECONDS = 0.0005  # CPU-heavy HTTP threads must not hold the loop up for long
 _TEARDOWN_SECONDS = 15.0
+_STEP_DOWN_SECONDS = 2.0
 _LOOK_SECONDS = 0.05
 
 
@@ -45,62 +48,54 @@ class Service:
     """Construct, ``start``, wait for ``ended``, ``stop``; then look at ``why``."""
 
     def __init__(self, values: Mapping[str, Any], store_url: str) -> None:
+        """StoreUnusableError, ValueError or OSError when the options can not be followed."""
         self.ended = threading.Event()
         self.why: BaseException | Halt | None = None
+        self.scheduler: RunningScheduler | None = None
         sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
-        api_options = read(ApiOptions, values)
-        mesos_options = read(MesosOptions, values)
-        if not mesos_options.webui_url and api_options.http_port:
-            url = f"http://{api_options.http_address}:{api_options.http_port}"
-            mesos_options = replace(mesos_options, webui_url=url)
-        self._options = (mesos_options, api_options, read(Policy, values))
-        driver = HttpDriver(mesos_options)
-        prober = AsyncProber(
-            read(HealthOptions, values), on_failure=self._end, clock=steady_clock()
+        self._options = read_options(values)
+        self._ending = threading.Lock()
+        self._own = Leader("")
+        self._keeping = open_keeping(store_url, self._options.zookeeper)
+        self._application: Flask | None = None
+        front = Front(
+            self._options.api,
+            own=lambda: self._own,
+            leader=self._keeping.leader,
+            inner=lambda: self._application,
         )
-        store = open_store(store_url)
-        self.scheduler = RunningScheduler(
-            store,
-            driver,
-            prober,
-            self._options[2],
-            linear_full_match,
-            on_end=self._end,
-        )
-        self.scheduler.exported.add(lambda: driver_metrics(driver.counts))
-        self.scheduler.exported.add(lambda: probe_metrics(prober.counts))
-        self.api = ApiServer.alone(self.scheduler, api_options, linear_full_match)
+        self.api = ApiServer(front, self._options.api)
 
     def start(self) -> None:
-        """Serve the API, then decide and subscribe. From now on an exception that nobody
-        catches, in whatever thread, ends the process."""
+        """Serve the API and take part in the election; alone, this process leads when it
+        returns. From now on an exception that nobody catches, in whatever thread, ends the
+        process. OSError if the API's address can not be bound."""
         threading.excepthook = self._thread_died
         self.api.start()
-        mesos_options, api_options, policy = self._options
-        host = mesos_options.hostname or api_options.http_address
-        self.scheduler.facts = Facts(
-            leader=f"{host}:{self.api.port}",
-            version=version("stayer"),
-            settings=asdict(policy)
-            | api_options.settings()
-            | asdict(mesos_options)
-            | {"http_port": self.api.port},
-        )
-        self.scheduler.start()
+        self._own = self.api.reached_at(self._host())
+        self._keeping.stand(self._own, self._gained, self._end)
 
-    def wait_until_subscribed(self) -> bool:
-        """Wait until Mesos has accepted us; False if the process ended before."""
-        while not self.scheduler.view.connection.subscribed:
+    def wait_until_ready(self) -> bool:
+        """Wait until Mesos has accepted this process, or another one leads; False if the process
+        ended before."""
+        while not (self._subscribed() or self._stands_by()):
             if self.ended.wait(_LOOK_SECONDS):
                 return False
         return True
 
+    @property
+    def master(self) -> str:
+        """The Mesos master that has accepted this process (host:port); empty: it stands by."""
+        scheduler = self.scheduler
+        return "" if scheduler is None else scheduler.view.connection.master
+
     def tear_down(self) -> None:
         """Remove the framework from Mesos, tasks and all; gives up after a while."""
-        if self.ended.is_set() or not self.scheduler.view.connection.subscribed:
+        scheduler = self.scheduler
+        if self.ended.is_set() or scheduler is None or not self._subscribed():
             return
         try:
-            self.scheduler.ask(TearDown())
+            scheduler.ask(TearDown())
         except (CommandTimeoutError, OverloadedError) as error:
             _log.warning("the framework was not removed from Mesos: %s", error)
             return
@@ -111,34 +106,86 @@ class Service:
                 return
 
     def stop(self) -> None:
-        """Stop serving and deciding; tasks keep running. After a bug: end the process here."""
+        """Stop serving and deciding, and let another process lead; tasks keep running. After
+        what can not be mended: end the process here."""
         if isinstance(self.why, BaseException):
             self._crash(self.why)
         self.api.stop()
-        self.scheduler.stop()
+        if self.scheduler is not None:
+            self.scheduler.stop()
+        self._keeping.close()
 
     def exit_code(self) -> int:
         """What the process should exit with."""
         return self.why.exit_code if isinstance(self.why, Halt) else 0
 
+    def _gained(self) -> None:
+        """This process leads: take the state and decide."""
+        try:
+            scheduler = lead(self._options, self._keeping, self._own, self.api.port, self._end)
+            scheduler.start()
+            self.scheduler = scheduler
+            self._application = create_app(scheduler, self._options.api, linear_full_match)
+            self._keeping.serving()
+        except Exception as error:  # noqa: BLE001 - in the election's thread: it ends the process
+            self._end(error)
+
+    def _subscribed(self) -> bool:
+        scheduler = self.scheduler
+        return scheduler is not None and scheduler.view.connection.subscribed
+
+    def _stands_by(self) -> bool:
+        return self._keeping.leader() not in {None, self._own}
+
+    def _host(self) -> str:
+        """Where other machines reach us."""
+        bound = self._options.api.addresses[0]
+        named = self._options.mesos.hostname or bound in {"", "0.0.0.0", "::"}
+        return self._options.mesos.host if named else bound
+
     def _thread_died(self, died: threading.ExceptHookArgs) -> None:
         self._end(died.exc_value or RuntimeError(f"thread {died.thread} ended"))
 
     def _end(self, why: BaseException | Halt) -> None:
+        """The first reason counts; what follows from it is no news."""
+        if not self._ending.acquire(blocking=False):
+            return
         if isinstance(why, Halt):
             _log.log(logging.ERROR if why.exit_code else logging.INFO, "%s", why.message)
+        elif _foreseen(why):
+            _log.critical("stopping: %s", why)
         else:
             _log.critical("stopping: %s", why, exc_info=why)
         self.why = why
         self.ended.set()
 
     def _crash(self, why: BaseException) -> NoReturn:
-        folder = Path(tempfile.mkdtemp(prefix="stayer-crash-"))
-        path = folder / "journal.jsonl"
         try:
-            self.scheduler.loop.journal.dump(path)
-            _log.critical("the last decisions are in %s (environments left out)", path)
+            if not _foreseen(why) and self.scheduler is not None:
+                folder = Path(tempfile.mkdtemp(prefix="stayer-crash-"))
+                path = folder / "journal.jsonl"
+                self.scheduler.loop.journal.dump(path)
+                _log.critical("the last decisions are in %s (environments left out)", path)
+            self._step_down()
         finally:
             logging.shutdown()
-            os._exit(ExitCode.BUG)
+            os._exit(exit_code_of(why))
         raise AssertionError("unreachable") from why
+
+    def _step_down(self) -> None:
+        """Let another process lead at once: nothing that this one still does can be stored."""
+        closing = threading.Thread(target=self._keeping.close, daemon=True)
+        closing.start()
+        closing.join(_STEP_DOWN_SECONDS)
+
+
+def exit_code_of(why: BaseException) -> ExitCode:
+    """What a process ends with that could not go on for this reason."""
+    if isinstance(why, StoreUnusableError | StoreError | LeadershipLostError):
+        return why.exit_code
+    return ExitCode.BUG
+
+
+def _foreseen(why: BaseException) -> bool:
+    """Whether the text alone says what happened: no fault of this program."""
+    return exit_code_of(why) is not ExitCode.BUG

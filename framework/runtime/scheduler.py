@@ -164,7 +164,12 @@ class RunningScheduler:
         self.on_abdicate()
 
     def _halt_as_asked(self) -> None:
-        self._end(Halt(ExitCode.LEADERSHIP_ABDICATED, "Stopping: asked to abdicate"))
+        self._end(
+            Halt(
+                ExitCode.LEADERSHIP_ABDICATED,
+                "gave the lead up, as asked; started again it stands by",
+            )
+        )
 
     def _reply(self, token: int, reply: Reply) -> None:
         future = self._waiting.get(token)

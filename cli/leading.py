@@ -1,0 +1,84 @@
+"""The parts of a process that leads: driver, prober and decisions, put together."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from typing import Any
+
+from api.options import ApiOptions
+from cli.exported import driver_metrics, probe_metrics
+from cli.flags import read
+from cli.keeping import Keeping
+from cli.patterns import linear_full_match
+from framework.core.policy import Policy
+from framework.domain.actions import Halt
+from framework.health.options import HealthOptions
+from framework.health.prober import AsyncProber
+from framework.interfaces import Leader
+from framework.mesos.driver import HttpDriver
+from framework.mesos.options import MesosOptions
+from framework.runtime.moments import steady_clock
+from framework.runtime.scheduler import Facts, RunningScheduler
+from framework.zookeeper.options import ZooKeeperOptions
+
+End = Callable[[BaseException | Halt], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Every part's settings."""
+
+    mesos: MesosOptions
+    zookeeper: ZooKeeperOptions
+    api: ApiOptions
+    policy: Policy
+    health: HealthOptions
+
+    def settings(self, port: int) -> dict[str, object]:
+        """All by name, as ``/v2/info`` shows them; ``port`` is the one that was bound."""
+        return (
+            asdict(self.policy)
+            | asdict(self.zookeeper)
+            | self.api.settings()
+            | asdict(self.mesos)
+            | {"http_port": port, "ha": bool(self.zookeeper.zk)}
+        )
+
+
+def read_options(values: Mapping[str, Any]) -> Options:
+    """The options from the values of all flags. click.UsageError where they contradict."""
+    api = read(ApiOptions, values)
+    mesos = read(MesosOptions, values)
+    if not mesos.webui_url and api.http_port and not api.disable_http:
+        mesos = replace(mesos, webui_url=f"http://{api.http_address}:{api.http_port}")
+    return Options(
+        mesos,
+        read(ZooKeeperOptions, values),
+        api,
+        read(Policy, values),
+        read(HealthOptions, values),
+    )
+
+
+def lead(
+    options: Options, keeping: Keeping, own: Leader, port: int, on_end: End
+) -> RunningScheduler:
+    """A scheduler on the state that was gained, not started. What Store.load raises."""
+    driver = HttpDriver(options.mesos, confirm=keeping.confirm_now, on_lost=on_end)
+    prober = AsyncProber(options.health, on_failure=on_end, clock=steady_clock())
+    store, state = keeping.take()
+    facts = Facts(leader=own.address, version=version("stayer"), settings=options.settings(port))
+    scheduler = RunningScheduler(
+        store,
+        driver,
+        prober,
+        options.policy,
+        linear_full_match,
+        state=state,
+        confirm=keeping.confirm,
+        facts=facts,
+        on_end=on_end,
+    )
+    scheduler.exported.add(lambda: driver_metrics(driver.counts))
+    scheduler.exported.add(lambda: probe_metrics(prober.counts))
+    return scheduler
