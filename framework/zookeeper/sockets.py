@@ -111,6 +111,8 @@ def _words(error: OSError) -> str:
         return f"its certificate is refused: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
         reason = (error.reason or "handshake broken off").replace("_", " ").lower()
+        if "alert" in reason:
+            return f"TLS failed: the server refuses us ({reason}); it may want --zk_cert_file"
         return f"TLS failed: {reason}"
     if isinstance(error, TimeoutError):
         return "no answer"
