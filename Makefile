@@ -18,7 +18,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install run test test-fast test-integration test-long check bench clean \
+.PHONY: help install run test test-fast test-integration test-long torture check bench clean \
 	lint format types import-rules house-rules system-packages
 
 help: ## list what can be done
@@ -32,18 +32,23 @@ run: install ## boot a genuine Mesos, start Stayer and an example app; Ctrl-C st
 
 test: system-packages test-fast test-integration ## set up what the tests need and run all of them
 
-test-fast: $(VENV)/.installed-dev ## only the tests that start no Mesos
+test-fast: $(VENV)/.installed-dev ## only the tests that start no Mesos and no ZooKeeper
 	@echo "Running the fast tests (again in the same order: make test SEED=$(SEED))"
 	@$(PYTEST) tests --ignore=tests/integration -m "not long" -n $(JOBS) $(ARGS)
 
-test-integration: system-packages $(VENV)/.installed-dev ## only the tests on a real Mesos
+test-integration: system-packages $(VENV)/.installed-dev ## only the tests on a real Mesos and ZooKeeper
 	@echo "Running the integration tests (again in the same order: make test SEED=$(SEED))"
-	@$(PYTEST) tests/integration -m "not long" -n 2 $(ARGS)
+	@$(PYTEST) tests/integration -m "not long" -n 2 --dist worksteal $(ARGS)
 
 test-long: system-packages $(VENV)/.installed-dev ## the longer forms: many seeds, many examples
 	@echo "Running the long tests (the same again: make test-long SEED=$(SEED))"
 	@STAYER_SEED=$(SEED) $(PYTEST) tests -m long --timeout=3600 \
 		--hypothesis-profile=long --hypothesis-seed=$(SEED) -n $(JOBS) $(ARGS)
+
+torture: system-packages $(VENV)/.installed-dev ## kill and cut off everything, for STAYER_TORTURE_SECONDS (600)
+	@echo "Torturing (the same faults again: make torture SEED=$(SEED))"
+	@STAYER_TORTURE_SECONDS=$${STAYER_TORTURE_SECONDS:-600} \
+		$(PYTEST) tests/integration/test_torture.py -k "$${STAYER_TORTURE:-three}" -s $(ARGS)
 
 CHECKS := lint format types import-rules house-rules
 

@@ -16,9 +16,10 @@ import pytest
 
 from localmesos.apache.engine import ApacheEngine
 from localmesos.cluster import agent_specs
+from tests.torture.fixtures import make_stayers
 from tests.zookeeper.fixtures import ensemble, start_zookeeper, zk_root, zk_url, zookeeper
 
-__all__ = ["ensemble", "start_zookeeper", "zk_root", "zk_url", "zookeeper"]  # fixtures
+__all__ = ["ensemble", "make_stayers", "start_zookeeper", "zk_root", "zk_url", "zookeeper"]
 
 _FIRST_PORT, _RANGES, _PORTS_PER_RANGE, _PORTS_PER_AGENT = 16_000, 15, 1_000, 100
 _SHARED_AGENTS = 3

@@ -6,38 +6,20 @@ and repeats its faults by `make torture SEED=...`.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.integration.conftest import ApacheCluster
 from tests.torture.faults import Kind
+from tests.torture.fixtures import MakeStayers
 from tests.torture.run import Outcome, torture
-from tests.torture.stayers import Stayers, stayers
 from tests.zookeeper.ensemble import Ensemble
 
 pytestmark = pytest.mark.mesos
 
 _SECONDS = float(os.environ.get("STAYER_TORTURE_SECONDS", "90"))
 _LONGER_SECONDS = 400  # to start, converge and look
-StartStayers = Callable[[int, Callable[[int], Sequence[str]]], Stayers]
-
-
-@pytest.fixture
-def start_stayers(tmp_path: Path) -> Iterator[StartStayers]:
-    """So many Stayers with these arguments, in the hands of the test; they end with it."""
-    made: list[Stayers] = []
-
-    def make(count: int, arguments: Callable[[int], Sequence[str]]) -> Stayers:
-        made.append(stayers(tmp_path, count, arguments))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.close()
-        for member in each.members:
-            print(f"---- {member.url}\n{member.process.output()}")  # noqa: T201 - when it failed
 
 
 def _assert_good(outcome: Outcome, least: dict[Kind, int]) -> None:
@@ -52,13 +34,13 @@ def _assert_good(outcome: Outcome, least: dict[Kind, int]) -> None:
 def test_three_stayers_on_three_zookeepers(
     apache_cluster: ApacheCluster,
     ensemble: Ensemble,
-    start_stayers: StartStayers,
+    make_stayers: MakeStayers,
     request: pytest.FixtureRequest,
 ) -> None:
     mesos = apache_cluster(2)
     address = mesos.url.removeprefix("http://")
     zk = ["--zk", ensemble.url("/stayer"), "--zk_session_timeout", "2000"]
-    three = start_stayers(3, lambda _index: ["--master", address, *zk])
+    three = make_stayers(3, lambda _index: ["--master", address, *zk])
     seed = request.config.getoption("randomly_seed")
     outcome = torture(stayers=three, ensemble=ensemble, mesos=mesos, seed=seed, seconds=_SECONDS)
     share = _SECONDS / 90
@@ -70,14 +52,14 @@ def test_three_stayers_on_three_zookeepers(
 @pytest.mark.timeout(_SECONDS + _LONGER_SECONDS)
 def test_one_stayer_on_sqlite(
     apache_cluster: ApacheCluster,
-    start_stayers: StartStayers,
+    make_stayers: MakeStayers,
     tmp_path: Path,
     request: pytest.FixtureRequest,
 ) -> None:
     mesos = apache_cluster(2)
     store = f"sqlite:{tmp_path / 'stayer.db'}"
     arguments = ["--master", mesos.url.removeprefix("http://"), "--store", store]
-    one = start_stayers(1, lambda _index: arguments)
+    one = make_stayers(1, lambda _index: arguments)
     seed = request.config.getoption("randomly_seed")
     outcome = torture(stayers=one, ensemble=None, mesos=mesos, seed=seed, seconds=_SECONDS)
     _assert_good(outcome, {Kind.KILL_STAYER: int(10 * _SECONDS / 90)})

@@ -8,10 +8,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
-from localmesos.apache.ports import free_port
 from tests.polling import eventually
 from tests.zookeeper.proxy import Proxy
-from tests.zookeeper.server import Peer, ZooKeeperServer, loopback_address
+from tests.zookeeper.server import Peer, ZooKeeperServer, free_ports, loopback_address
 
 
 class Ensemble:
@@ -23,16 +22,16 @@ class Ensemble:
     ) -> None:
         addresses = [loopback_address() for _ in range(count)]
         peers = [
-            Peer(number, address, free_port(address), free_port(address))
+            Peer(number, address, *free_ports(address, 2))
             for number, address in enumerate(addresses, start=1)
         ]
         self.servers = [
             ZooKeeperServer(
                 folder / f"zookeeper-{peer.number}",
-                address=peer.address,
                 tick_ms=tick_ms,
                 heap_mib=heap_mib,
                 peers=peers,
+                address=peer.address,
                 number=peer.number,
             )
             for peer in peers

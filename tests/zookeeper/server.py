@@ -10,7 +10,7 @@ import hashlib
 import random
 import socket
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -28,13 +28,22 @@ _CLASSES = ":".join(
 _MAIN = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
 _ANSWER_SECONDS = 5.0
 _ANSWER_BYTES = 65536
+_CHANCE = random.SystemRandom()  # the seeded one is the same in every process of a test run
 SUPER_USER = "super"
 
 
 def loopback_address() -> str:
     """An address of this machine that hardly anybody else listens on."""
-    low = [random.randrange(256), random.randrange(1, 255)]
-    return ".".join(map(str, (127, random.randrange(64, 127), *low)))
+    parts = (127, _CHANCE.randrange(64, 127), _CHANCE.randrange(256), _CHANCE.randrange(1, 255))
+    return ".".join(map(str, parts))
+
+
+def free_ports(address: str, count: int, used: Collection[int] = ()) -> list[int]:
+    """So many different ones, none of those that are used already."""
+    ports: set[int] = set()
+    while len(ports) < count:
+        ports |= {free_port(address)} - set(used)
+    return sorted(ports)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +83,10 @@ class ZooKeeperServer:
         ``secure_hosts`` and ``certificates``. With ``peers`` it is the one of this number."""
         self.folder = folder
         self.address = address or loopback_address()
-        self.port = free_port(self.address)
+        used = {port for peer in peers for port in (peer.quorum_port, peer.election_port)}
+        self.port, secure_port = free_ports(self.address, 2, used)
+        self.secure_port = secure_port if tls else 0
         self.certificates: Certificates | None = None
-        self.secure_port = 0
         self._data = folder / "data"
         self._data.mkdir(parents=True, exist_ok=True)
         self._data.joinpath("myid").write_text(f"{number}\n")
@@ -104,7 +114,6 @@ class ZooKeeperServer:
 
     def _tls_lines(self) -> dict[str, str]:
         self.certificates = make_certificates(self.folder / "tls", self.address)
-        self.secure_port = free_port(self.address)
         return {
             "secureClientPort": str(self.secure_port),
             "secureClientPortAddress": self.address,
