@@ -61,6 +61,8 @@ class ZooKeeperOptions:
             raise ValueError("zk_cert_file and zk_key_file belong together")
         if self.zk_cert_file and not self.zk_ca_file:
             raise ValueError("zk_cert_file needs zk_ca_file: TLS without a trusted authority")
+        if not (self.zk_tls_host_check or self.zk_ca_file):
+            raise ValueError("disable_zk_tls_host_check needs zk_ca_file: nothing else uses TLS")
 
     def url(self) -> ZkUrl:
         """Where the state lives. ValueError unless ``zk`` is a URL with a path."""
@@ -76,7 +78,8 @@ class ZooKeeperOptions:
             return (url.user, url.password) if url.user else None
         with Path(self.zk_credentials_file).open("rb") as file:
             data = file.read(_MAX_SECRET_BYTES + 1)
-        user, colon, password = data.decode("utf-8").rstrip("\r\n").partition(":")
-        if len(data) > _MAX_SECRET_BYTES or not (user and colon):
+        text = data.decode("utf-8", "replace").rstrip("\r\n")
+        user, _, password = text.partition(":")
+        if len(data) > _MAX_SECRET_BYTES or "\ufffd" in text or not (user and password):
             raise ValueError(f"{self.zk_credentials_file} must hold user:password")
         return user, password
