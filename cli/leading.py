@@ -15,6 +15,7 @@ from framework.domain.actions import Halt
 from framework.health.options import HealthOptions
 from framework.health.prober import AsyncProber
 from framework.interfaces import Leader
+from framework.mesos.detection import detector_for
 from framework.mesos.driver import HttpDriver
 from framework.mesos.options import MesosOptions
 from framework.runtime.moments import steady_clock
@@ -64,7 +65,9 @@ def lead(
     options: Options, keeping: Keeping, own: Leader, port: int, on_end: End
 ) -> RunningScheduler:
     """A scheduler on the state that was gained, not started. What Store.load raises."""
-    driver = HttpDriver(options.mesos, confirm=keeping.confirm_now, on_lost=on_end)
+    mesos = options.mesos
+    detector = detector_for(mesos.master, options.zookeeper, tls=mesos.mesos_tls)
+    driver = HttpDriver(mesos, detector=detector, confirm=keeping.confirm_now, on_lost=on_end)
     prober = AsyncProber(options.health, on_failure=on_end, clock=steady_clock())
     store, state = keeping.take()
     facts = Facts(leader=own.address, version=version("stayer"), settings=options.settings(port))

@@ -70,13 +70,6 @@ def detector_for(
     return ZooKeeperMaster(master, zookeeper or ZooKeeperOptions(), tls=tls)
 
 
-def without_credentials(master: str) -> str:
-    """The option ``master`` as it may be shown and logged."""
-    scheme, found, rest = master.partition("://")
-    authority, slash, path = rest.partition("/")
-    return f"{scheme}{found}{authority.rpartition('@')[2]}{slash}{path}"
-
-
 def leader_from(data: bytes, *, tls: bool) -> Leader:
     """The master that a MasterInfo in JSON describes. ValueError.
 

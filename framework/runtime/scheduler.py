@@ -12,6 +12,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, field
 
 from constraints import CompilePattern
+from framework.core import identity
 from framework.core.policy import Policy
 from framework.core.world import World
 from framework.domain.actions import Halt
@@ -117,7 +118,8 @@ class RunningScheduler:
         framework = self.view.framework
         framework_id = "" if framework is None else framework.framework_id
         roles = {self._policy.mesos_role, *(app.role for app in self.view.apps.values())}
-        self._mesos.start(self.loop.submit, framework_id, sorted(roles))
+        if identity.missing(self.view) is None:  # else what was submitted ends the process
+            self._mesos.start(self.loop.submit, framework_id, sorted(roles))
 
     def stop(self) -> None:
         """Stop deciding, finish what was decided, leave Mesos; tasks keep running."""

@@ -20,6 +20,7 @@ from framework.domain.mesos import TaskState
 from framework.domain.notices import Notice, StatusUpdated
 from framework.domain.records import replace
 from framework.domain.replies import Done, Refused
+from framework.domain.state import Change, Kind
 from framework.interfaces import CommandTimeoutError, Scheduler, Store, StoreError
 from framework.runtime.scheduler import Facts, RunningScheduler
 from framework.store.memory import MemoryDisk, MemoryStore
@@ -100,6 +101,23 @@ def test_the_next_process_knows_all_that_was_answered() -> None:
     assert second.record.of("mesos start") == [(FRAMEWORK_ID, ("*", "dev"))]
     assert second.scheduler.view.framework == first.scheduler.view.framework
     second.scheduler.stop()
+
+
+def test_instances_without_a_framework_id_end_the_process_before_it_subscribes() -> None:
+    disk = MemoryDisk()
+    session = Session()
+    session.running(WEB, agent(1))
+    store = MemoryStore(disk)
+    store.append([change for decided in session.steps for change in decided.changes])
+    store.append([Change(Kind.FRAMEWORK, "framework", None)])
+    store.close()
+    process = Process(disk)
+    (halt,) = eventually(lambda: process.ends, "the end")
+    assert isinstance(halt, Halt)
+    assert halt.exit_code == 108
+    assert process.record.of("mesos start") == []
+    assert process.performed(object) == []
+    process.scheduler.stop()
 
 
 def test_an_answer_that_takes_too_long_is_given_up() -> None:
