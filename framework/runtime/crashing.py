@@ -3,12 +3,15 @@
 The exception's text stays out: it may hold values of definitions. The log has it in full.
 """
 
+import logging
 import traceback
 
 from framework.core.crashes import counted
 from framework.core.turn import Step
 from framework.core.world import World
+from framework.domain.crashes import Crash
 
+_log = logging.getLogger("stayer")
 _FRAMES = 3
 
 
@@ -16,9 +19,11 @@ def crash_step(world: World, error: Exception, now_ms: int) -> Step:
     """A step that only counts the crash. Nothing else of what was being decided is in it: the
     state of a step that raised is worth nothing."""
     changes = tuple(counted(world, _place(error), now_ms))
-    return Step(
-        changes, actions=(), probes=(), volatile=(), replies=(), notices=(), wake_at_ms=None
-    )
+    crash = changes[-1].record
+    assert isinstance(crash, Crash)
+    about = f"{crash.kind} {crash.subject}".rstrip()
+    _log.error("crash %d on %s (%s): %s", crash.crashes, about, crash.id, crash.error)
+    return Step(changes, (), (), (), (), (), wake_at_ms=None)
 
 
 def _place(error: Exception) -> str:
