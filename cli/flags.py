@@ -43,11 +43,12 @@ def every_field() -> dict[str, tuple[str, Any, type]]:
 def with_flags(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command every setting as an option, under the field's name."""
     for name, (_, one, kind) in reversed(every_field().items()):
-        command = _option(name, one, kind)(command)
+        command = option_of(name, one, kind)(command)
     return command
 
 
-def _option(name: str, one: "Field[Any]", kind: Any) -> Callable[[Any], Any]:
+def option_of(name: str, one: "Field[Any]", kind: Any) -> Callable[[Any], Any]:
+    """One field as an option."""
     hyphens = name.replace("_", "-")
     names = [f"--{name}"] if hyphens == name else [f"--{name}", f"--{hyphens}"]
     shared: dict[str, Any] = {
