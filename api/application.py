@@ -68,7 +68,8 @@ def create_app(
 
 
 class _PlainPaths:
-    """Makes paths plain before they are routed."""
+    """Makes paths plain before they are routed; and says nothing of how the body ends where the
+    server does not know it: a body that was cut off would be taken for a whole one."""
 
     def __init__(self, application: "WSGIApplication") -> None:
         self._application = application
@@ -77,6 +78,8 @@ class _PlainPaths:
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         environ["PATH_INFO"] = plain_path(environ)
+        if not environ.get("wsgi.input_terminated"):
+            environ.pop("wsgi.input_terminated", None)
         return self._application(environ, start_response)
 
 

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 _log = logging.getLogger("stayer.api")
-_STOP_TIMEOUT_SECONDS = 5
+_CLOSE_SECONDS = 1.0
+_LOOK_SECONDS = 0.1  # between two looks for idle connections, and how long a stop takes to begin
 _BODY_SLACK_BYTES = 1024 * 1024
 _HANDSHAKE_SECONDS = 10.0
 _HEADER = re.compile(
@@ -79,11 +80,17 @@ class Listener:
             self._bound.set()
         self._server.serve()
 
-    def stop(self) -> None:
-        """Answer what is under way and close; harmless when not started, or repeated."""
-        if self._thread.is_alive():
-            self._server.stop()
-            self._thread.join(_STOP_TIMEOUT_SECONDS)
+    def stop(self, grace_seconds: float) -> None:
+        """Answer what is under way, but not for longer than this; then close. Harmless when not
+        started, or repeated."""
+        if not self._thread.is_alive():
+            return
+        self._server.shutdown_timeout = grace_seconds
+        # In a thread of its own: after the grace it waits for each worker without end.
+        stopping = threading.Thread(target=self._server.stop, name="api-stop", daemon=True)
+        stopping.start()
+        stopping.join(grace_seconds + _CLOSE_SECONDS)
+        self._thread.join(_CLOSE_SECONDS)
 
 
 class _Headers(HeaderReader):
@@ -204,10 +211,10 @@ def _server(
         server_name="stayer",
         request_queue_size=128,
         timeout=options.http_request_timeout,
-        shutdown_timeout=_STOP_TIMEOUT_SECONDS,
         accepted_queue_size=options.http_max_waiting_connections,
     )
     server.keep_alive_conn_limit = options.http_max_waiting_connections
+    server.expiration_interval = _LOOK_SECONDS
     server.max_request_header_size = options.http_max_header_bytes
     # The application refuses a long body in JSON; beyond the slack cheroot cuts the connection.
     server.max_request_body_size = options.http_max_body_bytes + _BODY_SLACK_BYTES

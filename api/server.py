@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 _log = logging.getLogger("stayer.api")
+STOP_GRACE_SECONDS = 5.0
 _EVERYWHERE = frozenset({"", "0.0.0.0", "::"})
 
 
@@ -91,10 +92,11 @@ class ApiServer:
                 self.stop()
                 raise
 
-    def stop(self) -> None:
-        """Answer what is under way and close; harmless when not started, or repeated."""
+    def stop(self, grace_seconds: float = STOP_GRACE_SECONDS) -> None:
+        """Answer what is under way, but not for longer than this; then close. Harmless when not
+        started, or repeated."""
         for _, listener in self._listeners:
-            listener.stop()
+            listener.stop(grace_seconds)
 
 
 def _host_port(host: str, port: int) -> str:
