@@ -11,10 +11,10 @@ import pytest
 from framework.domain.state import Change, State
 from framework.interfaces import Store
 from framework.store.zookeeper import ZooKeeperStore, collection, layout, segments
-from framework.store.zookeeper.checkpoints import Due
 from framework.zookeeper.session import Session
 from tests.integration.zookeeper_cuts import Cut, CutClient, KilledError, cut_writes
 from tests.integration.zookeeper_stores import (
+    OFTEN,
     SECONDS,
     gone,
     open_writer,
@@ -28,7 +28,6 @@ from tests.zookeeper.server import ZooKeeperServer
 __all__ = ["zookeeper"]  # a fixture
 
 _roots = itertools.count(1)
-OFTEN = Due(log_bytes=6 * 1024, share=0.0)  # segments count 1 KiB at least
 FOREVER = 1_000_000
 PARTS = 4  # of the long tests, so that each has time on a slow machine
 

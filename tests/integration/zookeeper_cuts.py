@@ -15,12 +15,13 @@ from framework.store.zookeeper import ZooKeeperStore
 
 
 class Cut(Enum):
-    """What happens at the transaction in question (KILL: and at each one after it)."""
+    """What happens at the transaction in question (KILL and LOSE_EACH: and all after it)."""
 
     KILL = auto()
     REFUSE = auto()
     LOSE_BEFORE = auto()
     LOSE_AFTER = auto()
+    LOSE_EACH = auto()
 
 
 class KilledError(Exception):
@@ -49,7 +50,8 @@ class CutClient:
     def _commit(self, commit: Callable[[], Any]) -> Any:
         with self._lock:
             self.left -= 1
-            if self.left >= 0 or (self.left < -1 and self._cut is not Cut.KILL):
+            once = self._cut not in {Cut.KILL, Cut.LOSE_EACH}
+            if self.left >= 0 or (self.left < -1 and once):
                 return commit()
             self.happened = True
         if self._cut is Cut.KILL:

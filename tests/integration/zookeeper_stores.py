@@ -20,6 +20,7 @@ from tests.zookeeper.server import ZooKeeperServer
 
 SECONDS = 30.0
 NEVER_DUE = Due(log_bytes=1 << 40)
+OFTEN = Due(log_bytes=6 * 1024, share=0.0)  # segments count 1 KiB at least
 
 
 @pytest.fixture(scope="module")

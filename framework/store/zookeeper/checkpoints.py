@@ -69,9 +69,10 @@ class Checkpoints:
         if self._failure is not None:
             raise self._failure
         if self._thread is None:
-            args = (state,)
-            self._thread = threading.Thread(target=self._run, args=args, name="checkpoints")
-            self._thread.daemon = True
+            self._busy = True  # with what earlier leaders left
+            self._thread = threading.Thread(
+                target=self._run, args=(state,), name="checkpoints", daemon=True
+            )
             self._thread.start()
         with self._condition:
             if not self._busy and self._due.at(position, self.pointer):
@@ -79,7 +80,7 @@ class Checkpoints:
                 self._condition.notify()
 
     def wait_until_idle(self, timeout_seconds: float) -> bool:
-        """Whether no checkpoint is under way any more, in time."""
+        """Whether nothing is written or removed any more, in time."""
         with self._condition:
             return self._condition.wait_for(lambda: not self._busy, timeout_seconds)
 
@@ -94,6 +95,7 @@ class Checkpoints:
     def _run(self, state: State) -> None:
         try:
             self._collection.collect(self.pointer)
+            self._end()
             while (position := self._next()) is not None:
                 self._checkpoint(state, position)
                 self._collection.collect(self.pointer)

@@ -12,12 +12,14 @@ from framework.store.zookeeper.following import Followed, News
 from framework.store.zookeeper.layout import Layout
 from framework.store.zookeeper.loading import load
 from framework.store.zookeeper.log import Log, find_end
+from framework.store.zookeeper.marking import raise_mark
 from framework.store.zookeeper.requests import FencedWrites, Reads
 from framework.store.zookeeper.segments import decode_pointer, encode_pointer
 from framework.zookeeper.fence import Fence
 from framework.zookeeper.session import Session
 
 _PATIENCE_SECONDS = 60.0
+_PAUSE_SECONDS = 0.05
 
 
 class _Writer(NamedTuple):
@@ -131,17 +133,14 @@ class ZooKeeperStore:
                 raise
 
     def raise_mark(self) -> None:
-        """See MarkedStore.raise_mark."""
-        mark = self.codec.raised_mark()
-        with self._lock:
-            writer = self._writing()
-            try:
-                self._make(writer)
-                writer.writes.put(self._layout.mark, mark)
-            except Exception as error:
-                self._failure = error
-                raise
-        self.codec.check_mark(mark)
+        """See MarkedStore.raise_mark. Also of a store that is open for following."""
+        self._check_open()
+        if self._writer is not None:
+            with self._lock:
+                self._make(self._writing())
+        raise_mark(
+            self._session, self._layout.mark, self.codec, lambda: self._closed.wait(_PAUSE_SECONDS)
+        )
 
     def checkpoint_from(self, state: State) -> None:
         """See Store.checkpoint_from."""
