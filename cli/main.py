@@ -7,12 +7,14 @@ import click
 from cli.apps import app
 from cli.deployments import deployment
 from cli.flags import flags
+from cli.freezes import crash, freeze, unfreeze
 from cli.frameworks import framework
 from cli.groups import group
 from cli.local import local
 from cli.mesos import mesos
 from cli.queues import queue
 from cli.serve import serve
+from cli.state import state
 from cli.tasks import task
 
 
@@ -26,5 +28,20 @@ def main() -> None:
     """
 
 
-for command in (app, deployment, flags, framework, group, local, mesos, queue, serve, task):
+for command in (
+    app,
+    crash,
+    deployment,
+    flags,
+    framework,
+    freeze,
+    group,
+    local,
+    mesos,
+    queue,
+    serve,
+    state,
+    task,
+    unfreeze,
+):
     main.add_command(command)

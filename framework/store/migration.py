@@ -9,7 +9,7 @@ release reads all earlier schemas. docs/decisions/0015-schemas-and-migration.md.
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from framework.interfaces import Store
 from framework.store.backup import Backup, write_backup
@@ -28,12 +28,18 @@ class MarkedStore(Store, Protocol):
         ...
 
 
-class Member(NamedTuple):
-    """A process on the store, as it is registered: its release and the schemas it can read."""
+class Member(Protocol):
+    """A process on the store, as it is registered: where, its release, and the schemas it can
+    read."""
 
-    address: str
-    release: str
-    schemas: Mapping[str, int]
+    @property
+    def address(self) -> str: ...
+
+    @property
+    def release(self) -> str: ...
+
+    @property
+    def schemas(self) -> Mapping[str, int]: ...
 
 
 class MigrationRefusedError(Exception):
