@@ -1,9 +1,9 @@
 """How to reach ZooKeeper, under Marathon's names where Marathon has them."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from framework.zookeeper.url import ZkUrl, parse_zk_url
+from framework.zookeeper.url import ZkUrl, parse_zk_url, without_credentials
 
 _MAX_SECRET_BYTES = 4096
 
@@ -63,6 +63,10 @@ class ZooKeeperOptions:
             raise ValueError("zk_cert_file needs zk_ca_file: TLS without a trusted authority")
         if not (self.zk_tls_host_check or self.zk_ca_file):
             raise ValueError("disable_zk_tls_host_check needs zk_ca_file: nothing else uses TLS")
+
+    def settings(self) -> dict[str, object]:
+        """All by name, as they may be shown: without credentials."""
+        return asdict(self) | {"zk": without_credentials(self.zk)}
 
     def url(self) -> ZkUrl:
         """Where the state lives. ValueError unless ``zk`` is a URL with a path."""

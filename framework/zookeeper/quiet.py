@@ -8,6 +8,7 @@ import logging
 
 _NAME = "stayer.zookeeper"
 _SAME_SECONDS = 60.0
+_MAX_SAID = 16
 
 
 def quiet_log() -> logging.Logger:
@@ -25,17 +26,20 @@ class _WithoutRequests(logging.Filter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._last = ("", 0.0)
+        self._said: dict[str, float] = {}  # the last few texts, and when
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno < logging.INFO:
             return False
         if isinstance(record.args, tuple):
             record.args = tuple(map(_shown, record.args))
-        text, when = self._last
-        if record.getMessage() == text and 0 <= record.created - when < _SAME_SECONDS:
+        text = record.getMessage()
+        if 0 <= record.created - self._said.get(text, -_SAME_SECONDS) < _SAME_SECONDS:
             return False
-        self._last = (record.getMessage(), record.created)
+        self._said.pop(text, None)
+        self._said[text] = record.created
+        if len(self._said) > _MAX_SAID:
+            del self._said[next(iter(self._said))]
         return True
 
 

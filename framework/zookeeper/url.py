@@ -29,12 +29,19 @@ def parse_zk_url(text: str) -> ZkUrl:
     scheme, found, rest = text.partition("://")
     if scheme != "zk" or not found:
         raise ValueError(f"a ZooKeeper URL has the form {_FORM}")
-    authority, slash, path = rest.partition("/")
-    credentials, _, hosts = authority.rpartition("@")
+    # No host or path holds an @, a password may: and whatever else.
+    credentials, _, rest = rest.rpartition("@")
+    hosts, slash, path = rest.partition("/")
     user, colon, password = credentials.partition(":")
     if credentials and not (user and colon):
         raise ValueError("credentials in a ZooKeeper URL have the form user:password@")
     return ZkUrl(_checked_hosts(hosts), _checked_path(slash + path), user, password)
+
+
+def without_credentials(text: str) -> str:
+    """A setting that may be a ZooKeeper URL, as it may be shown and logged; others unchanged."""
+    scheme, found, rest = text.partition("://")
+    return f"{scheme}{found}{rest.rpartition('@')[2]}" if found else text
 
 
 def _checked_hosts(text: str) -> tuple[str, ...]:

@@ -58,6 +58,13 @@ def test_no_text_shows_a_password() -> None:
     session.close()
 
 
+def test_settings_are_shown_without_credentials() -> None:
+    shown = ZooKeeperOptions(zk="zk://you:s/e@cret@a,b/x", zk_session_timeout=7).settings()
+    assert shown["zk"] == "zk://a,b/x"
+    assert shown["zk_session_timeout"] == 7
+    assert ZooKeeperOptions(zk="").settings()["zk"] == ""
+
+
 @pytest.mark.parametrize("host", ["a", "a:2182", "[::1]", "[::1]:2182"])
 def test_each_form_of_a_host_reaches_the_client(host: str) -> None:
     options = ZooKeeperOptions(zk=f"zk://{host}/x")

@@ -32,13 +32,16 @@ def test_of_a_request_that_matters_only_its_kind_is_told(loud: pytest.LogCapture
 
 
 def test_the_same_is_said_once_in_a_while(loud: pytest.LogCaptureFixture) -> None:
-    for text in ("refused", "refused", "reset", "refused"):
+    for text in ("again refused", "again refused", "again reset", "again refused"):
         quiet_log().warning("Connection dropped: %s", text)
     assert [record.getMessage() for record in loud.records] == [
-        "Connection dropped: refused",
-        "Connection dropped: reset",
-        "Connection dropped: refused",
+        "Connection dropped: again refused",
+        "Connection dropped: again reset",
     ]
+    many = [f"text {number}" for number in range(100)]
+    for text in [*many, "Connection dropped: again refused"]:
+        quiet_log().warning(text)
+    assert len(loud.records) == 2 + len(many) + 1, "and not kept for ever"
 
 
 def test_it_is_quiet_unless_asked() -> None:
