@@ -78,7 +78,7 @@ def pair(
         arguments += ["--zk_session_timeout", "2000"]
         leader, successor = make_stayers(2, lambda n: [*arguments, "--zk", urls[n]]).members
         leader.start()
-        eventually(lambda: leader.is_ready, "the first leader")
+        eventually(lambda: leader.leads, "the first leader")
         successor.start()
         eventually(lambda: successor.leader() == leader.address, "a standby that knows it")
         with _client(leader) as client:
@@ -105,7 +105,7 @@ def _await_running(member: StayerProcess, count: int) -> None:
 
 def _succeed(pair: Pair) -> None:
     """Wait until the other one leads, has Mesos and has carried out a change."""
-    eventually(lambda: pair.successor.is_ready, "the successor")
+    eventually(lambda: pair.successor.leads, "the successor")
     with _client(pair.successor) as client:
         client.update_app(_APP, {"labels": {LABEL: "second"}}, force=True)
     _await_running(pair.successor, 2)
@@ -205,5 +205,5 @@ def test_a_short_loss_of_zookeeper_ends_nothing(pair: Pair) -> None:
         assert not isinstance(change.answer(), ClientError), change.answer()
         _await_running(pair.leader, 2)
     assert (pair.leader.process.pid, pair.leader.exit_codes) == (pid, [])
-    assert pair.leader.is_ready
+    assert pair.leader.leads
     assert pair.successor.leader() == pair.leader.address

@@ -40,6 +40,14 @@ class Outcome:
     unasked_ends: list[int]
     findings: list[str] = field(default_factory=list)
 
+    def __str__(self) -> str:
+        done = ", ".join(f"{count} x {kind.value}" for kind, count in self.faults.items())
+        return (
+            f"{self.acknowledged} writes acknowledged, {self.looks} looks at Mesos; {done};"
+            f" {len(self.unasked_ends)} Stayers ended by themselves, with"
+            f" {sorted(set(self.unasked_ends))}; {len(self.findings)} findings"
+        )
+
 
 def torture(
     *, stayers: Stayers, ensemble: Ensemble | None, mesos: ApacheEngine, seed: int, seconds: float
@@ -73,13 +81,15 @@ def torture(
 
         apps = converge(stayers, mesos.url, framework_id, ids)
         watch.stop()
-        return Outcome(
+        outcome = Outcome(
             dict(killer.done),
             clients.acknowledged,
             watch.looks,
             stayers.unasked_ends(),
             _findings(stayers, clients, registers, apps, initial, watch, kept),
         )
+        _tell(str(outcome))
+        return outcome
 
 
 def _registers() -> list[Register]:
@@ -110,7 +120,7 @@ def _definitions(registers: Sequence[Register]) -> list[Json]:
 def _put_apps(stayers: Stayers, registers: Sequence[Register]) -> str:
     """Create all, at whoever leads, as soon as somebody does; the framework's id."""
     ready = eventually(
-        lambda: [member for member in stayers.members if member.is_ready],
+        lambda: [member for member in stayers.members if member.leads],
         "a Stayer that leads",
         _START_SECONDS,
     )

@@ -45,8 +45,13 @@ class StayerProcess:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it leads, with Mesos."""
+        """Whether it leads and Mesos has accepted it, or follows somebody who leads."""
         return self.process.is_running and self.ready_file.exists()
+
+    @property
+    def leads(self) -> bool:
+        """Whether it says so itself."""
+        return self.process.is_running and self.leader() == self.address
 
     def leader(self) -> str:
         """The address that it tells as the leader's; empty if it tells none."""

@@ -29,8 +29,10 @@ def converge(
 
     def look() -> dict[str, Json]:
         assert all(member.process.is_running for member in stayers.members), "some are down"
-        leading = [member.address for member in stayers.members if member.is_ready]
-        assert len(leading) == 1, f"ready: {leading}"
+        assert all(member.is_ready for member in stayers.members), "some are not ready"
+        leaders = {member.leader() for member in stayers.members}
+        assert len(leaders) == 1, f"leaders: {leaders}"
+        assert leaders <= {member.address for member in stayers.members}, leaders
         told = [_apps(member.url) for member in stayers.members]
         apps = told[0]
         assert sorted(apps) == sorted(app_ids), sorted(apps)
