@@ -269,8 +269,8 @@ class Transport:
         location = response.headers.get("Location")
         if response.status not in followed or location is None:
             return None
-        elsewhere = urljoin(where, location)
         try:
+            elsewhere = urljoin(where, location)
             origin = _origin(elsewhere)
             known = origin in map(_origin, (where, *self._urls))
         except ValueError as error:

@@ -156,3 +156,21 @@ class TestForeignPages:
         response = client.post("/v2/apps/dev/web/restart", headers=headers)
         assert response.status_code == 200
         assert len(scheduler.asked) == 1
+
+
+def test_abdicating_once_the_answer_is_out(client: FlaskClient, scheduler: Recorder) -> None:
+    with client.delete("/v2/leader", buffered=False) as response:
+        assert not scheduler.abdicated.is_set()
+        assert (response.status_code, response.get_json()) == (
+            200,
+            {"message": "Leadership abdicated"},
+        )
+    assert scheduler.abdicated.is_set()
+
+
+@pytest.mark.parametrize("name", ["backup", "restore"])
+def test_abdication_does_not_back_up(client: FlaskClient, scheduler: Recorder, name: str) -> None:
+    with client.delete(f"/v2/leader?{name}=file:///tmp/x", buffered=False) as response:
+        assert response.status_code == 422
+        assert f"stayer state {name}" in response.get_json()["message"]
+    assert not scheduler.abdicated.is_set()

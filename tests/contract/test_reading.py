@@ -382,9 +382,11 @@ class TestQueue:
 class TestSystem:
     def test_info(self, client: FlaskClient, scheduler: Recorder, framework: Framework) -> None:
         scheduler.facts["settings"] = {
-            "master": "zk://user:secret@z1:2181,z2:2181/mesos",
+            "master": "zk://user:se@cret@z1:2181,z2:2181/mesos",
             "mesos_role": "*",
             "enable_features": ("gpu_resources",),
+            "zk": "zk://user:se@cret@z1:2181/stayer",
+            "http_credentials": "user:se@cret",
             "http_port": 8080,
         }
         answer = client.get("/v2/info").get_json()
@@ -409,6 +411,8 @@ class TestSystem:
         }
         assert len(answer["marathon_config"]) == 41
         assert len(answer["zookeeper_config"]) == 8
+        assert answer["zookeeper_config"]["zk"] == "zk://z1:2181/stayer"
+        assert "cret" not in str(answer)
 
     def test_no_leader(self, client: FlaskClient, scheduler: Recorder) -> None:
         scheduler.facts["leader"] = ""

@@ -83,6 +83,46 @@ def test_credentials_that_are_none(
     assert api.requests == []
 
 
+@pytest.mark.parametrize("by_environment", [False, True])
+def test_a_token_from_a_file(
+    api: ScriptedServer,
+    stayer: Stayer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    by_environment: bool,
+) -> None:
+    api.script["GET /v2/apps"] = Answer({"apps": []})
+    file = tmp_path / "token"
+    file.write_text("s3cret\n")
+    words = [] if by_environment else ["--token-file", str(file)]
+    if by_environment:
+        monkeypatch.setenv("STAYER_TOKEN_FILE", str(file))
+    assert stayer("app", "list", *words).exit_code == 0
+    assert api.requests[0].headers["Authorization"] == "token=s3cret"
+
+
+@pytest.mark.parametrize("content", [b"", b"s3cret x", b"s3cret\nx", b"s3cr\xffet", b"x" * 5000])
+def test_a_file_that_holds_no_usable_token(
+    api: ScriptedServer, stayer: Stayer, tmp_path: Path, content: bytes
+) -> None:
+    file = tmp_path / "token"
+    file.write_bytes(content)
+    result = stayer("app", "list", "--token-file", str(file))
+    assert result.exit_code == 2
+    assert str(file) in result.stderr
+    assert "s3cr" not in result.stderr
+    assert api.requests == []
+
+
+def test_a_token_and_a_password(api: ScriptedServer, stayer: Stayer, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("ann:s3cret")
+    result = stayer("app", "list", "--token-file", str(file), "--credentials-file", str(file))
+    assert result.exit_code == 2
+    assert "not both" in result.stderr
+    assert api.requests == []
+
+
 def test_url_with_a_password_is_not_repeated(stayer: Stayer) -> None:
     result = stayer("app", "list", url="http://ann:s3cret@127.0.0.1:1")
     assert result.exit_code == 2
