@@ -48,7 +48,7 @@ def test_no_text_shows_the_password() -> None:
     for text in (
         "zk://me:secret@a:99999/x",
         "zk://me:/secret@a,/x",
-        "zk://me:secret@a/x/secre@t/y",
+        "zk://secret@a/x",
     ):
         with pytest.raises(ValueError) as refused:  # noqa: PT011 - the text is looked at below
             parse_zk_url(text)
