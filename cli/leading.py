@@ -47,27 +47,39 @@ class Options:
 
 
 def read_options(values: Mapping[str, Any]) -> Options:
-    """The options from the values of all flags. click.UsageError where they contradict."""
+    """The options from the values of all flags. click.UsageError where they contradict;
+    ValueError or OSError for a master or a secret that can not be had, now and not only when
+    this process leads."""
     api = read(ApiOptions, values)
     mesos = read(MesosOptions, values)
     if not mesos.webui_url and api.http_port and not api.disable_http:
         mesos = replace(mesos, webui_url=f"http://{api.http_address}:{api.http_port}")
-    return Options(
+    options = Options(
         mesos,
         read(ZooKeeperOptions, values),
         api,
         read(Policy, values),
         read(HealthOptions, values),
     )
+    _driver(options)
+    return options
+
+
+def _driver(
+    options: Options,
+    confirm: Callable[[], None] = lambda: None,
+    on_lost: End = lambda _lost: None,
+) -> HttpDriver:
+    mesos = options.mesos
+    detector = detector_for(mesos.master, options.zookeeper, tls=mesos.mesos_tls)
+    return HttpDriver(mesos, detector=detector, confirm=confirm, on_lost=on_lost)
 
 
 def lead(
     options: Options, keeping: Keeping, own: Leader, port: int, on_end: End
 ) -> RunningScheduler:
     """A scheduler on the state that was gained, not started. What Store.load raises."""
-    mesos = options.mesos
-    detector = detector_for(mesos.master, options.zookeeper, tls=mesos.mesos_tls)
-    driver = HttpDriver(mesos, detector=detector, confirm=keeping.confirm_now, on_lost=on_end)
+    driver = _driver(options, keeping.confirm_now, on_end)
     prober = AsyncProber(options.health, on_failure=on_end, clock=steady_clock())
     store, state = keeping.take()
     facts = Facts(leader=own.address, version=version("stayer"), settings=options.settings(port))
