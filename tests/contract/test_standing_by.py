@@ -9,6 +9,8 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from framework.domain.app import App
 from framework.domain.events import Command
@@ -134,6 +136,51 @@ def test_the_call_goes_on_as_it_came(script: ScriptedServer, before: Process) ->
         "Content-Length": str(len(APP)),
         "Connection": "close",
     }
+
+
+TOKEN_CHARACTERS = "!#$%&'*+.^`|~0123456789abcXYZ-"
+VALUE_CHARACTERS = [chr(code) for code in (*range(0x20, 0x7F), *range(0x80, 0x100), 0x09)]
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    headers=st.dictionaries(
+        st.text(TOKEN_CHARACTERS, min_size=1, max_size=30).map(lambda name: f"X-{name}".title()),
+        st.text(VALUE_CHARACTERS, max_size=60).map(lambda value: value.strip(" \t")),
+        max_size=8,
+    )
+)
+def test_any_header_goes_on_as_it_came(
+    script: ScriptedServer, before: Process, headers: dict[str, str]
+) -> None:
+    script.requests.clear()
+    content = b"".join(f"{name}: {value}\r\n".encode("latin-1") for name, value in headers.items())
+    with socket.create_connection(("127.0.0.1", before.server.port), timeout=30) as client:
+        client.sendall(b"GET /x HTTP/1.1\r\nHost: h\r\n" + content + b"\r\n")
+        assert client.recv(12) == b"HTTP/1.1 404"
+    (request,) = script.requests
+    added = {"Host", "X-Marathon-Via", "X-Forwarded-For", "Connection"}
+    got = {name: value for name, value in request.headers.items() if name not in added}
+    assert got == headers
+
+
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(noise=st.binary(max_size=200), where=st.sampled_from([b"GET /x", b"X: ", b"Connection: "]))
+def test_no_bytes_get_a_second_call_through(
+    script: ScriptedServer, before: Process, noise: bytes, where: bytes
+) -> None:
+    lines = [b"GET /x", b"X: ", b"Connection: "]
+    first, *rest = [line + noise if line == where else line for line in lines]
+    script.requests.clear()
+    with socket.create_connection(("127.0.0.1", before.server.port), timeout=30) as client:
+        client.sendall(first + b" HTTP/1.1\r\n" + b"\r\n".join(rest) + b"\r\n\r\n")
+        client.shutdown(socket.SHUT_WR)
+        assert client.recv(12)[9:] in {b"", b"404", b"400", b"414", b"505"}
+    assert len(script.requests) <= 1
 
 
 def test_the_answer_comes_back_as_it_was(script: ScriptedServer, before: Process) -> None:
