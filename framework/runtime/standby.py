@@ -22,7 +22,12 @@ class FollowedStore(Store, Protocol):
     """A store that says when there is something new."""
 
     def wait_for_news(self, timeout_seconds: float) -> None:
-        """Return when something may have been appended since the last ``next``, or in time."""
+        """Return when something may have been appended since the last ``next``, when woken, or
+        in time."""
+        ...
+
+    def wake(self) -> None:
+        """End a ``wait_for_news`` under way, or the next one, at once."""
         ...
 
 
@@ -46,6 +51,7 @@ class Standby:
         """Everything that was appended before this call; nothing is followed afterwards. To be
         called when nobody else can append any more. None if it was stopped or had failed."""
         self._taking.set()
+        self._store.wake()
         self._thread.join()
         return self._state
 
@@ -53,6 +59,7 @@ class Standby:
         """End without a result; harmless when repeated."""
         self._stopped.set()
         self._taking.set()
+        self._store.wake()
 
     def _run(self) -> None:
         failures = 0

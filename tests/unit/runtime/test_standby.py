@@ -21,6 +21,7 @@ class Followed(MemoryStore):
         self.follows = 0
         self.failures: list[Exception] = []
         self.news = threading.Event()
+        self.patience_seconds = 0.01
 
     def follow(self) -> Iterator[Sequence[Change]]:
         self.follows += 1
@@ -31,7 +32,10 @@ class Followed(MemoryStore):
 
     def wait_for_news(self, timeout_seconds: float) -> None:
         self.waits += 1
-        self.news.wait(0.01)
+        self.news.wait(self.patience_seconds)
+
+    def wake(self) -> None:
+        self.news.set()
 
 
 def app(number: int) -> Change:
@@ -63,6 +67,16 @@ def test_what_was_appended_before_it_is_taken_is_there() -> None:
     stand.append(2)
     stand.append(3)
     assert stand.taken() == {"/a1", "/a2", "/a3"}
+
+
+def test_it_is_taken_at_once_though_it_waits_for_news() -> None:
+    stand = Stand()
+    stand.store.patience_seconds = 1_000_000.0
+    stand.append(1)
+    stand.standby.start()
+    eventually(lambda: stand.store.waits, "it waits for news")
+    stand.append(2)
+    assert stand.taken() == {"/a1", "/a2"}
 
 
 def test_it_is_taken_before_it_has_read_anything() -> None:
