@@ -15,6 +15,7 @@ from api.options import ApiOptions
 from api.resources.apps import Apps
 from api.resources.cluster import Cluster
 from api.resources.deployments import Deployments
+from api.resources.freezes import Freezes, warn_of_freezes
 from api.resources.groups import Groups
 from api.resources.orphans import Orphans
 from api.resources.queue import Queue
@@ -26,7 +27,7 @@ from framework.interfaces import Scheduler
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-_RESOURCES = (Apps, Groups, Tasks, Queue, Deployments, System, Orphans, Cluster)
+_RESOURCES = (Apps, Groups, Tasks, Queue, Deployments, System, Orphans, Cluster, Freezes)
 _COMPRESS_FROM_BYTES = 2_048
 _COMPRESSION_LEVEL = (
     1  # the first level gains most of what any gains on JSON, at a third of the time
@@ -62,6 +63,7 @@ def create_app(
     app.before_request(read_chunked_body)
     app.before_request(lambda: refuse_foreign_pages(bound_to_loopback=bound_to_loopback))
     app.register_error_handler(Exception, errors.answer)
+    app.after_request(lambda response: warn_of_freezes(response, context))
     app.after_request(lambda response: _finished(response, scheduler, options))
     app.wsgi_app = _PlainPaths(app.wsgi_app)  # type: ignore[method-assign]  # Flask's own idiom
     return app

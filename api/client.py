@@ -263,9 +263,32 @@ class Client:
         """Name, version, framework id, leader and settings."""
         return _object(self.get("/v2/info"))
 
-    def teardown_framework(self) -> None:
-        """Remove the framework from Mesos: every task of every app dies."""
-        self.send("POST", "/v3/framework/teardown", {})
+    def freezes(self) -> JsonObject:
+        """What is frozen: {frozen, reason, since, safeMode, apps: [{id, reason, since}]}."""
+        return _object(self.get("/v3/freeze"))
+
+    def freeze(self, app_ids: Sequence[str] = (), reason: str = "") -> JsonObject:
+        """Launch and kill nothing of these apps, or of any; what is frozen then."""
+        body: JsonObject = {"reason": reason, **({"apps": list(app_ids)} if app_ids else {})}
+        return _object(self.send("PUT", "/v3/freeze", body))
+
+    def unfreeze(self, app_id: str | None = None) -> JsonObject:
+        """End the freeze of an app, or that of everything; what is frozen then."""
+        path = "/v3/freeze" if app_id is None else f"/v3/apps{_id_path(app_id)}/freeze"
+        return _object(self.send("DELETE", path))
+
+    def list_crashes(self) -> list[JsonObject]:
+        """What the decisions crashed on: [{id, kind, subject, crashes, setAside, appId, ...}]."""
+        return _objects(self.get("/v3/crashes"), "crashes")
+
+    def forget_crash(self, crash_id: str) -> None:
+        """Have it handled again. NotFoundError if there is no such crash."""
+        self.send("DELETE", f"/v3/crashes/{quote(crash_id, safe='')}")
+
+    def teardown_framework(self, *, force: bool = False) -> None:
+        """Remove the framework from Mesos: every task of every app dies. ``force``: even while
+        something is frozen, which is a ConflictError otherwise."""
+        self.send("POST", "/v3/framework/teardown", {}, _flags(force=force))
 
     # The way there and back
 

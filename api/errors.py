@@ -102,6 +102,7 @@ _MISSING = {
     Why.ORPHAN_UNKNOWN: "Task '{}' does not exist",
     Why.DEPLOYMENT_UNKNOWN: "DeploymentPlan {} does not exist",
     Why.GROUP_UNKNOWN: "Group '{}' does not exist",
+    Why.CRASH_UNKNOWN: "Crash '{}' does not exist",
     Why.NOT_WAITING: "Application {} not found in tasks queue.",
 }
 _CONFLICTS = {
@@ -118,6 +119,8 @@ def refusal(refused: Refused, settings: Mapping[str, object]) -> ApiError:
         return NotFoundError(_MISSING[why].format(refused.subject))
     if why in _CONFLICTS:
         return ConflictError(_CONFLICTS[why].format(refused.subject))
+    if why is Why.FROZEN:
+        return ConflictError(refused.message)
     if why is Why.LOCKED:
         return _locked(refused.deployment_ids)
     if why is Why.INVALID:

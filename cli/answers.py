@@ -240,6 +240,33 @@ class Agent(Struct, frozen=True):
     address: str | None = None
 
 
+class FrozenApp(Struct, frozen=True):
+    id: str
+    reason: str = ""
+    since: str = ""
+
+
+class Frozen(Struct, frozen=True, rename="camel"):
+    """What nothing is launched or killed of; ``since`` and ``reason`` are those of everything."""
+
+    safe_mode: bool = False
+    since: str = ""
+    reason: str = ""
+    apps: tuple[FrozenApp, ...] = ()
+
+
+class Crash(Struct, frozen=True, rename="camel"):
+    """What the scheduler's decisions crashed on."""
+
+    id: str
+    kind: str = ""
+    subject: str = ""
+    crashes: int = 0
+    last: str = ""
+    error: str = ""
+    set_aside: bool = False
+
+
 class Info(Struct, frozen=True, rename="camel"):
     name: str = ""
     version: str | None = None

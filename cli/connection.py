@@ -145,7 +145,7 @@ def with_client(command: Callable[Concatenate[Client, P], None]) -> Callable[...
                 timeout_seconds=request_timeout,
                 credentials=_credentials(credentials_file, token_file),
                 ca_file=ca_file,
-                on_warning=lambda text: say_aside(f"Warning: {text}"),
+                on_warning=_say_once(),
             )
         except (ValueError, OSError) as error:
             raise click.UsageError(visible(str(error))) from error
@@ -163,6 +163,18 @@ def _credentials(credentials: Path | None, token: Path | None) -> Credentials | 
     if token:
         return read_token(token)
     return read_credentials(credentials) if credentials else None
+
+
+def _say_once() -> Callable[[str], None]:
+    """Tells each warning the first time: a command that watches gets the same ones again."""
+    said: set[str] = set()
+
+    def say(text: str) -> None:
+        if text not in said:
+            said.add(text)
+            say_aside(f"Warning: {text}")
+
+    return say
 
 
 def read_credentials(path: Path) -> Credentials:

@@ -14,13 +14,14 @@ def framework() -> None:
 
 @framework.command()
 @click.option("--yes", is_flag=True, help="Yes, end every task of every app.")
+@click.option("--force", is_flag=True, help="Even while something is frozen.")
 @with_client
-def teardown(client: Client, yes: bool) -> None:
+def teardown(client: Client, yes: bool, force: bool) -> None:
     """Remove the framework from Mesos: every task of every app is killed."""
     if not yes:
         raise click.UsageError(
             "This kills every task of every app and gives up the framework id. If that is "
             "meant: stayer framework teardown --yes"
         )
-    client.teardown_framework()
+    client.teardown_framework(force=force)
     say("The framework is removed from Mesos, and its tasks with it.")

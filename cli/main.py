@@ -7,8 +7,8 @@ import click
 from cli.apps import app
 from cli.deployments import deployment
 from cli.flags import flags
-from cli.freezes import crash, freeze, unfreeze
 from cli.frameworks import framework
+from cli.freezes import crash, freeze, unfreeze
 from cli.groups import group
 from cli.local import local
 from cli.mesos import mesos

@@ -95,7 +95,7 @@ class Service:
         if self.ended.is_set() or scheduler is None or not self._subscribed():
             return
         try:
-            scheduler.ask(TearDown())
+            scheduler.ask(TearDown(force=True))
         except (CommandTimeoutError, OverloadedError) as error:
             _log.warning("the framework was not removed from Mesos: %s", error)
             return

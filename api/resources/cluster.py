@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from flask import Response
 
-from api.context import Context, Route, json_answer
+from api.context import Context, Route, flag, json_answer
 from api.render.cluster import agent_object
 from api.render.json import encode_list
 from framework.domain.events import TearDown
@@ -28,5 +28,5 @@ class Cluster:
 
     def tear_down(self) -> Response:
         """Remove the framework from Mesos, and every task of every app with it."""
-        self._context.ask(TearDown())
+        self._context.ask(TearDown(flag("force")))
         return json_answer({"message": "Framework is being removed; all of its tasks are killed"})

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from flask import Response
 
-from api.context import Context, Route, json_answer, json_body
+from api.context import Context, Route, flag, json_answer, json_body
 from api.definitions import absolute
 from api.errors import invalid
 from api.faults import Invalid
@@ -49,5 +49,5 @@ class Orphans:
 
     def kill(self, task_id: str) -> Response:
         """Have Mesos kill it; it stays in the list until Mesos says that it is dead."""
-        self._context.ask(KillOrphan(task_id))
+        self._context.ask(KillOrphan(task_id, flag("force")))
         return Response(status=202)

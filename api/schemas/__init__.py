@@ -8,7 +8,9 @@ keys. What the fields mean together is judged in ``api.definitions``.
 from api.schemas.app import (
     ADOPTION,
     APP,
+    APP_FREEZE,
     APP_UPDATE,
+    FREEZE,
     GROUP_ROLE,
     GROUP_UPDATE,
     MAX_INSTANCES,
@@ -19,7 +21,9 @@ from api.schemas.structure import read
 __all__ = [
     "ADOPTION",
     "APP",
+    "APP_FREEZE",
     "APP_UPDATE",
+    "FREEZE",
     "GROUP_ROLE",
     "GROUP_UPDATE",
     "MAX_INSTANCES",

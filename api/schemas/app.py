@@ -148,4 +148,8 @@ GROUP_UPDATE = structure(
 )()
 GROUP_ROLE = structure("GroupRole", enforceRole=Flag())()
 TASK_IDS = structure("TaskIds", ids=ListOf(Text(), required=True, longest=10_000))()
+FREEZE = structure(
+    "Freeze", apps=ListOf(_id(required=False), longest=10_000), reason=Text(longest=1_000)
+)()
+APP_FREEZE = structure("AppFreeze", reason=Text(longest=1_000))()
 ADOPTION = structure("Adoption", appId=_id(required=True))()

@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 from cli.apps import app
 from cli.deployments import deployment
 from cli.frameworks import framework
+from cli.freezes import crash, freeze, unfreeze
 from cli.groups import group
 from cli.queues import queue
 from cli.tasks import task
@@ -27,7 +28,9 @@ def api() -> Iterator[ScriptedServer]:
 @pytest.fixture
 def stayer(api: ScriptedServer) -> Stayer:
     """Runs a command line; it finds the scripted scheduler through its environment."""
-    commands = click.Group(commands=[app, deployment, framework, group, queue, task])
+    commands = click.Group(
+        commands=[app, crash, deployment, framework, freeze, group, queue, task, unfreeze]
+    )
 
     def run(*words: str, stdin: str | bytes | None = None, url: str | None = None) -> Result:
         env = {
