@@ -6,32 +6,36 @@ from framework.domain.state import Kind
 from framework.store.codec import SCHEMAS, Codec, InexpressibleError
 
 
-def seconds_to_ms(document: dict[str, Any]) -> dict[str, Any]:
-    return {**document, "at_ms": document["at_ms"] * 1000}
+def to_2(document: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "task_id": document["task_id"],
+        "at_ms": document["at_ms"] * 1000,
+        "reason": document["why"],
+    }
 
 
-def ms_to_seconds(document: dict[str, Any]) -> dict[str, Any]:
+def back_to_1(document: dict[str, Any]) -> dict[str, Any]:
     seconds, rest = divmod(document["at_ms"], 1000)
     if rest:
         raise InexpressibleError("a time between two seconds")
-    return {**document, "at_ms": seconds}
+    return {"task_id": document["task_id"], "at_ms": seconds, "why": document["reason"]}
 
 
-def reason_to_why(document: dict[str, Any]) -> dict[str, Any]:
+def to_3(document: dict[str, Any]) -> dict[str, Any]:
     return {"task_id": document["task_id"], "at_ms": document["at_ms"], "why": document["reason"]}
 
 
-def why_to_reason(document: dict[str, Any]) -> dict[str, Any]:
+def back_to_2(document: dict[str, Any]) -> dict[str, Any]:
     return {"task_id": document["task_id"], "at_ms": document["at_ms"], "reason": document["why"]}
 
 
 def later() -> Codec:
-    """Release 9.1.0: its tombstones have schema 3. In schema 1 they said ``reason`` instead of
-    ``why``, and seconds."""
+    """Release 9.1.0: its tombstones have schema 3. It takes the moments of schema 1, which is
+    today's, for seconds; schema 2 said ``reason`` instead of ``why``."""
     return Codec(
         schemas={**SCHEMAS, Kind.TOMBSTONE: 3},
-        upgrades={(Kind.TOMBSTONE, 1): seconds_to_ms, (Kind.TOMBSTONE, 2): reason_to_why},
-        downgrades={(Kind.TOMBSTONE, 1): ms_to_seconds, (Kind.TOMBSTONE, 2): why_to_reason},
+        upgrades={(Kind.TOMBSTONE, 1): to_2, (Kind.TOMBSTONE, 2): to_3},
+        downgrades={(Kind.TOMBSTONE, 1): back_to_1, (Kind.TOMBSTONE, 2): back_to_2},
         release="9.1.0",
     )
 
