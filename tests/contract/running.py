@@ -7,6 +7,7 @@ offers; the other has two agents of endless room, whose tasks run as soon as the
 import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 
 from flask import Flask
 
@@ -18,8 +19,8 @@ from framework.domain.events import OffersReceived, Subscribed, TaskStatusReceiv
 from framework.domain.mesos import Agent, Offer, OfferResource, TaskState, TaskStatus
 from framework.health.options import HealthOptions
 from framework.health.prober import AsyncProber
-from framework.interfaces import Mesos, SubmitEvent
-from framework.runtime.scheduler import RunningScheduler
+from framework.interfaces import Mesos, Store, SubmitEvent
+from framework.runtime.scheduler import Facts, RunningScheduler
 from framework.store.memory import MemoryStore
 from tests.unit.api.reading import compile_pattern
 
@@ -85,15 +86,19 @@ class LivelyMesos:
 
 
 @contextmanager
-def running_application(mesos: Mesos | None = None) -> Iterator[Flask]:
+def running_application(
+    mesos: Mesos | None = None, policy: Policy | None = None, store: Store | None = None
+) -> Iterator[Flask]:
     """The API of a scheduler that runs meanwhile."""
     ended: list[object] = []
+    policy = policy or Policy()
     scheduler = RunningScheduler(
-        MemoryStore(),
+        store or MemoryStore(),
         mesos or SilentMesos(),
         AsyncProber(HealthOptions(), on_failure=ended.append),
-        Policy(),
+        policy,
         compile_pattern,
+        facts=Facts(settings=asdict(policy)),
         on_end=ended.append,
     )
     scheduler.start()
