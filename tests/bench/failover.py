@@ -202,7 +202,7 @@ def measure(folder: Path, instances: int) -> Iterator[Result]:
     """One failover with so many instances."""
     with (
         simulated_mesos(folder, AGENTS, RESOURCES) as mesos,
-        ZooKeeperServer(folder / "zookeeper") as zookeeper,
+        ZooKeeperServer(folder / "zookeeper", heap_mib=512) as zookeeper,
         pair(folder, zookeeper, mesos) as members,
     ):
         load(members[0].url, instances)
