@@ -2,8 +2,8 @@
 
 One server that syncs to disk; appends of 1, 100 and 1,000 records. The peer: a bare kazoo client
 that creates znodes of the same bytes in the same run, 64 in flight, taking turns. It encodes
-nothing, and an append of ours returns when it is durable, so the rows of one record a time have a
-second peer that waits for each znode as well. The peer of a load is a bare read of the same znodes.
+nothing, and does not wait for one before the next as an append must; so single records have a
+second peer that does. The peer of a load is a bare read of the same znodes.
 """
 
 import os
@@ -12,8 +12,9 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kazoo.client import KazooClient
 
@@ -27,62 +28,70 @@ from tests.bench.report import Options, Result, options, report
 from tests.bench.store import Clock, batches, instances
 from tests.zookeeper.server import ZooKeeperServer
 
-IN_FLIGHT = 64
-ROUNDS = 10
-# Records an append -> appends of a full run.
-SIZES = {1: 2000, 100: 400, 1000: 100}
+APPENDS = {1: 2000, 100: 400, 1000: 100}  # by the records of each
 APPS, EACH = 1000, 100
+LOADS = 3
+_IN_FLIGHT = 64
+_ROUNDS = 10
 _SECONDS = 60.0
+_NEVER, _ALWAYS = Due(log_bytes=1 << 40), Due(log_bytes=0, share=0.0)
 
 
 class Measured(NamedTuple):
-    """One size of appends: records, and the clocks of ours and both peers."""
+    """Appends of one size: how many records, and what each side took for them."""
 
     records: int
     ours: Clock
     pipelined: Clock
-    one_by_one: Clock
+    waiting: Clock
 
 
 class Bare:
-    """Creates znodes of given bytes below one of its own."""
+    """A kazoo client that does the least."""
 
-    def __init__(self, client: KazooClient) -> None:
-        self._client = client
-        self._count = 0
-        client.create("/bare", b"")
+    def __init__(self, hosts: str) -> None:
+        self._client = KazooClient(hosts, timeout=_SECONDS)
+        self._client.start(_SECONDS)
+        self._root = "/bare"
+        self._client.ensure_path(self._root)
+        self._count = self._buckets = 0
 
-    def _path(self) -> str:
-        if self._count % 1000 == 0:
-            self._client.create(f"/bare/{self._count // 1000}", b"")
-        self._count += 1
-        return f"/bare/{(self._count - 1) // 1000}/{self._count}"
+    def close(self) -> None:
+        self._client.stop()
+        self._client.close()
 
-    def one_by_one(self, data: Sequence[bytes]) -> None:
-        for one in data:
-            self._client.create(self._path(), one)
+    def make_bucket(self) -> None:
+        """Where the next znodes go: not too many below one, as in the store."""
+        self._buckets += 1
+        self._client.create(f"{self._root}/{self._buckets}", b"")
 
-    def pipelined(self, data: Sequence[bytes]) -> None:
-        flying: deque[object] = deque()
-        for one in data:
-            flying.append(self._client.create_async(self._path(), one))
-            if len(flying) == IN_FLIGHT:
-                flying.popleft().get()  # type: ignore[attr-defined]  # kazoo has no types
-        while flying:
-            flying.popleft().get()  # type: ignore[attr-defined]  # as above
+    def create(self, data: Sequence[bytes], in_flight: int) -> None:
+        """A znode for each."""
+        self._fly(
+            (partial(self._client.create_async, self._path(), one) for one in data), in_flight
+        )
 
     def read(self, paths: Sequence[str]) -> None:
-        flying: deque[object] = deque()
-        for path in paths:
-            flying.append(self._client.get_async(path))
-            if len(flying) == IN_FLIGHT:
-                flying.popleft().get()  # type: ignore[attr-defined]  # as above
+        """The data of each."""
+        self._fly((partial(self._client.get_async, path) for path in paths), _IN_FLIGHT)
+
+    def _path(self) -> str:
+        self._count += 1
+        return f"{self._root}/{self._buckets}/{self._count}"
+
+    @staticmethod
+    def _fly(requests: Iterator[Callable[[], Any]], in_flight: int) -> None:
+        flying: deque[Any] = deque()
+        for request in requests:
+            flying.append(request())
+            if len(flying) == in_flight:
+                flying.popleft().get()
         while flying:
-            flying.popleft().get()  # type: ignore[attr-defined]  # as above
+            flying.popleft().get()
 
 
 def lead(session: Session, due: Due) -> ZooKeeperStore:
-    """A store that may write."""
+    """A store that may write, as after an election."""
     path = session.path("epoch")
     session.client.ensure_path(path)
     version = session.client.set(path, b"").version
@@ -92,112 +101,92 @@ def lead(session: Session, due: Due) -> ZooKeeperStore:
     return store
 
 
-def segments(session: Session, first: int) -> list[str]:
-    """The paths of the log from this number on."""
+def segments(session: Session) -> list[str]:
+    """The paths of the log."""
     log = session.path("store", "log")
-    found = [
+    return sorted(
         f"{log}/{bucket}/{name}"
         for bucket in session.client.get_children(log)
         for name in session.client.get_children(f"{log}/{bucket}")
-    ]
-    return sorted(found)[first:]
+    )
+
+
+def append_each(store: ZooKeeperStore, appends: Sequence[list[Change]]) -> None:
+    """One after the other."""
+    for changes in appends:
+        store.append(changes)
 
 
 def measure_appends(
-    session: Session, bare: Bare, size: int, appends: Iterator[Sequence[Change]], count: int
+    session: Session, bare: Bare, appends: Iterator[list[Change]], size: int, count: int
 ) -> Measured:
     """So many appends, in rounds: ours, then the same bytes by both peers."""
-    ours, pipelined, one_by_one = Clock(), Clock(), Clock()
-    done = records = 0
-    with closing(lead(session, Due(log_bytes=1 << 40))) as store:
-        store.append([Change(Kind.APP, "/warm", None)])
-        for _ in range(min(ROUNDS, count)):
-            some = [next(appends)[:size] for _ in range(max(1, count // ROUNDS))]
-            before = _end(store)
-            ours.time(_each(store.append, some))
-            paths = segments(session, 0)[-(_end(store) - before) :]
-            data = [session.client.get(path)[0] for path in paths]
-            pipelined.time(_each(bare.pipelined, [data]))
-            one_by_one.time(_each(bare.one_by_one, [data]))
-            done += len(some)
-            records += sum(map(len, some))
-    return Measured(records, ours, pipelined, one_by_one)
-
-
-def _end(store: ZooKeeperStore) -> int:
-    assert store._writer is not None
-    return store._writer.log.position.number
-
-
-def _each(
-    work: Callable[[Sequence[object]], object], all_of_it: Sequence[object]
-) -> Callable[[], None]:
-    def run() -> None:
-        for one in all_of_it:
-            work(one)  # type: ignore[arg-type]  # either appends or lists of data
-
-    return run
+    measured = Measured(0, Clock(), Clock(), Clock())
+    a_round = max(1, count // _ROUNDS)
+    with closing(lead(session, _NEVER)) as store:
+        store.append([Change(Kind.APP, "/gone", None)])  # makes what each store has once
+        for _ in range(count // a_round):
+            some = [next(appends)[:size] for _ in range(a_round)]
+            before = len(segments(session))
+            measured.ours.time(partial(append_each, store, some))
+            data = [session.client.get(path)[0] for path in segments(session)[before:]]
+            bare.make_bucket()
+            measured.pipelined.time(partial(bare.create, data, _IN_FLIGHT))
+            bare.make_bucket()
+            measured.waiting.time(partial(bare.create, data, 1))
+            measured = measured._replace(records=measured.records + sum(map(len, some)))
+    return measured
 
 
 def append_rows(size: int, measured: Measured) -> Iterator[Result]:
-    """Rate and processor time; for single records also against a peer that waits for each."""
-    records, ours, pipelined, one_by_one = measured
-    cpu = ours.cpu_seconds
-    name = f"zookeeper append, {size:,} a time"
-    yield Result(
-        name,
-        records / ours.wall_seconds,
-        "records/s",
-        cpu,
-        records / pipelined.wall_seconds,
-    )
+    """Rate and processor time; of single records also beside a peer that waits for each."""
+    records, ours, pipelined, waiting = measured
+    name, cpu = f"zookeeper append, {size:,} a time", ours.cpu_seconds
+    rate = records / ours.wall_seconds
+    yield Result(name, rate, "records/s", cpu, records / pipelined.wall_seconds)
     if size == 1:
-        rate, peer = records / ours.wall_seconds, records / one_by_one.wall_seconds
+        peer = records / waiting.wall_seconds
         yield Result(f"{name}, peer waits too", rate, "records/s", cpu, peer)
-    yield Result(
-        f"{name}, processor",
-        1e6 * cpu / records,
-        "us/record",
-        cpu,
-        1e6 * pipelined.cpu_seconds / records,
-    )
+    micros = 1e6 / records
+    yield Result(f"{name}, cpu", cpu * micros, "us/record", cpu, pipelined.cpu_seconds * micros)
 
 
-def measure_loads(session: Session, bare: Bare, everything: Sequence[Change]) -> Iterator[Result]:
+def measure_loads(session: Session, bare: Bare, everything: list[Change]) -> Iterator[Result]:
     """All records out of a log of appends of 1,000, then out of a checkpoint."""
-    view = State()
-    with closing(lead(session, Due(log_bytes=1 << 40))) as store:
+    with closing(lead(session, _NEVER)) as store:
         for first in range(0, len(everything), 1000):
             store.append(everything[first : first + 1000])
-        yield _load(store, bare, segments(session, 0), f"log, {len(everything):,}")
-    with closing(lead(session, Due(log_bytes=0, share=0.0))) as store:
+        yield load_row("log", store, bare, segments(session))
+    view = State()
+    with closing(lead(session, _ALWAYS)) as store:
         view.apply(store.load())
         store.checkpoint_from(view)
-        checkpoints = _checkpoints_of(store)
+        assert store._writer is not None
+        checkpoints = store._writer.checkpoints
         for _ in range(2):  # the first append begins with what earlier leaders left
             store.append([everything[0]])
             assert checkpoints.wait_until_idle(_SECONDS)
-        layout, pointer = store._layout, checkpoints.pointer
-        pieces = [layout.piece(pointer.id, number) for number in range(pointer.pieces)]
-        yield _load(store, bare, pieces, f"checkpoint, {len(everything):,}")
+        id_, pieces = checkpoints.pointer.id, checkpoints.pointer.pieces
+        paths = [store._layout.piece(id_, number) for number in range(pieces)]
+        yield load_row("checkpoint", store, bare, paths)
 
 
-def _checkpoints_of(store: ZooKeeperStore) -> "object":
-    assert store._writer is not None
-    return store._writer.checkpoints
-
-
-def _load(store: ZooKeeperStore, bare: Bare, paths: Sequence[str], name: str) -> Result:
+def load_row(name: str, store: ZooKeeperStore, bare: Bare, paths: list[str]) -> Result:
+    """Milliseconds for everything."""
     ours, peer = Clock(), Clock()
-    for _ in range(3):
-        ours.time(lambda: list(store.load()))
-        peer.time(lambda: bare.read(paths))
+    count = 0
+    for _ in range(LOADS):
+        peer.time(partial(bare.read, paths))
+        found: list[Change] = []
+        ours.time(lambda found=found: found.extend(store.load()))  # type: ignore[misc]  # mypy can not infer a default
+        count = len(found)
+    millis = 1000 / LOADS
     return Result(
-        f"zookeeper load of a {name}",
-        1000 * ours.wall_seconds / 3,
+        f"zookeeper load, {count:,} in a {name}",
+        ours.wall_seconds * millis,
         "ms",
-        ours.cpu_seconds / 3,
-        1000 * peer.wall_seconds / 3,
+        ours.cpu_seconds / LOADS,
+        peer.wall_seconds * millis,
     )
 
 
@@ -205,19 +194,35 @@ def measure(server: ZooKeeperServer, wanted: Options) -> Iterator[Result]:
     """Each size of appends, then the loads."""
     chance = random.Random(1)
     everything = instances(wanted.scaled(APPS), EACH, chance)
-    for size, full in SIZES.items():
-        count = wanted.scaled(full)
-        with _session(server, f"/append-{size}") as session:
-            bare = Bare(KazooClientAt(session, f"/bare-{size}"))
-            appends = batches(everything, count + ROUNDS, chance)
-            yield from append_rows(size, measure_appends(session, bare, size, appends, count))
+    with closing(Bare(server.hosts)) as bare:
+        for size, full in APPENDS.items():
+            count = wanted.scaled(full)
+            appends = batches(everything, count, chance)
+            with closing(start(server, f"/append-{size}")) as session:
+                measured = measure_appends(session, bare, appends, size, count)
+            yield from append_rows(size, measured)
+        changes = [Change(Kind.INSTANCE, one.id, one) for one in everything]
+        with closing(start(server, "/load")) as session:
+            yield from measure_loads(session, bare, changes)
+
+
+def start(server: ZooKeeperServer, path: str) -> Session:
+    """A session below ``path``."""
+    wanted = ZooKeeperOptions(zk=server.url(path))
+    session = Session(wanted.url(), wanted)
+    session.start()
+    return session
 
 
 def main() -> None:
     """Measure beside the working directory's disk unless TMPDIR says otherwise."""
     wanted = options(__doc__)
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", ".")) as folder:
-        settings = {"forceSync": "yes", "preAllocSize": "65536", "commitLogCount": "50"}
+        settings = {"forceSync": "yes", "preAllocSize": "65536"}
         with ZooKeeperServer(Path(folder), heap_mib=1024, settings=settings) as server:
             for result in measure(server, wanted):
                 report(result, wanted.json)
+
+
+if __name__ == "__main__":
+    main()

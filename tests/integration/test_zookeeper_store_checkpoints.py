@@ -76,6 +76,7 @@ def test_one_is_made_when_the_log_is_long_enough(session: Session) -> None:
     pointer = pointer_of(store)
     assert (pointer.first_segment, pointer.pieces) == (7, 1)
     assert state_of(store).tables == view.tables
+    assert store.counts == (1024, 1, pointer.bytes, 1, 0)
     store.close()
     again = open_writer(session, OFTEN)
     assert again._writer is not None

@@ -34,6 +34,7 @@ from tests.integration.zookeeper_stores import (
     zookeeper,
 )
 from tests.polling import eventually
+from tests.zookeeper.ensemble import Ensemble
 from tests.zookeeper.proxy import Proxy
 from tests.zookeeper.server import ZooKeeperServer
 
@@ -81,8 +82,7 @@ def test_an_append_outlives_lost_answers(
         assert not appended.done()
         proxy.heal()
         appended.result(SECONDS)
-        assert store._writer is not None
-        assert store._writer.writes.repeated > 0
+        assert store.counts.repeated_writes > 0
         store.append([stone(10)])
         assert state_of(store).tables == state_of(ZooKeeperStore(session)).tables
         assert len(list(store.load())) == 7
@@ -250,6 +250,42 @@ def test_a_follower_waits_while_zookeeper_is_away(
         assert not read.done()
         proxy.heal()
         assert list(read.result(SECONDS)) == [stone(1)]
+
+
+def test_a_follower_outlives_its_session(
+    zookeeper: ZooKeeperServer, session: Session, proxy: Proxy, proxied: str
+) -> None:
+    with (
+        session_at(proxied, zk_session_timeout=1000) as shaky,
+        closing(open_writer(session)) as store,
+    ):
+        batches = ZooKeeperStore(shaky).follow()
+        assert list(next(batches)) == []
+        name = f"{shaky.client.client_id[0]:#x}"
+        proxy.cut()
+        eventually(lambda: name not in zookeeper.ask("dump"), "the end of the session")
+        store.append([stone(1)])
+        proxy.heal()
+        assert list(next(batches)) == [stone(1)]
+
+
+def test_an_ensemble_loses_one_server_after_the_other(
+    ensemble: Ensemble, zk_root: str, threads: ThreadPoolExecutor
+) -> None:
+    url = ensemble.url(zk_root)
+    with session_at(url) as session, session_at(url) as other:
+        store = open_writer(session)
+        for number, server in enumerate(ensemble.servers):
+            appended = threads.submit(store.append, [stone(3 * number), stone(3 * number + 1)])
+            server.kill()
+            appended.result(SECONDS)
+            store.append([stone(3 * number + 2)])
+            server.start()
+        second = open_writer(other)
+        assert len(list(second.load())) == 9
+        with pytest.raises(LeadershipLostError):
+            store.append([stone(10)])
+        second.close()
 
 
 def test_a_follower_that_waits_ends_when_it_is_closed(

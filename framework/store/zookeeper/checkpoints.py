@@ -18,6 +18,7 @@ from framework.store.zookeeper.requests import Creation, FencedWrites, Reads
 from framework.store.zookeeper.segments import Pointer, Position, encode_pointer, pieces_of
 
 _STOP_SECONDS = 5.0
+_IN_FLIGHT = 2  # an append waits behind them on the same connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ class Checkpoints:
     def _checkpoint(self, state: State, position: Position) -> None:
         id_ = f"{self._epoch}-{position.number}"
         sizes: list[int] = []
-        self._writes.create_all(self._creations(state, id_, sizes))
+        self._writes.create_all(self._creations(state, id_, sizes), _IN_FLIGHT)
         pointer = Pointer(
             id=id_,
             pieces=len(sizes),

@@ -30,7 +30,7 @@ class Collection:
         for id_ in self._reads.children(self._layout.checkpoints):
             if id_ != pointer.id:
                 self._remove_checkpoint(self._layout.checkpoint(id_))
-        for bucket in sorted(self._reads.children(self._layout.log)):
+        for bucket in numbers(self._reads.children(self._layout.log)):
             if not self._remove_segments(bucket, pointer.first_segment - 1):
                 return
 
@@ -41,16 +41,16 @@ class Collection:
             self._remove_node(bucket_path)
         self._remove_node(path)
 
-    def _remove_segments(self, bucket: str, first_kept: int) -> bool:
+    def _remove_segments(self, bucket: int, first_kept: int) -> bool:
         """Of one bucket; the bucket too, if all of it is old. False: there is no more to do."""
-        path = f"{self._layout.log}/{bucket}"
+        path = self._layout.log_bucket(bucket * BUCKET_NODES)
 
         def old() -> list[str]:
             found = numbers(self._reads.children(path))
             return [self._layout.segment(number) for number in found if number < first_kept]
 
         self._remove(old)
-        all_old = (int(bucket) + 1) * BUCKET_NODES <= first_kept
+        all_old = (bucket + 1) * BUCKET_NODES <= first_kept
         if all_old:
             self._remove_node(path)
         return all_old

@@ -170,12 +170,12 @@ class FencedWrites:
         """Look at the session no more."""
         self._client.remove_listener(self._on_state)
 
-    def create_all(self, creations: Iterable[Creation]) -> None:
-        """In this order, several in flight; returns when all are durable."""
+    def create_all(self, creations: Iterable[Creation], in_flight: int = _WRITES_IN_FLIGHT) -> None:
+        """In this order, so many in flight; returns when all are durable."""
         flying: deque[tuple[Creation, Pending]] = deque()
         for creation in creations:
             flying.append((creation, self._begin_creation(creation)))
-            if len(flying) == _WRITES_IN_FLIGHT:
+            if len(flying) == in_flight:
                 self._land_first(flying)
         while flying:
             self._land_first(flying)

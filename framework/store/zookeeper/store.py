@@ -22,6 +22,17 @@ _PATIENCE_SECONDS = 60.0
 _PAUSE_SECONDS = 0.05
 
 
+class Counts(NamedTuple):
+    """Of the writer, for the metrics; all 0 while it only follows. ``log_bytes`` is what the
+    log on top of the last checkpoint counts, ``repeated_writes`` what lost connections cost."""
+
+    log_bytes: int = 0
+    log_segments: int = 0
+    checkpoint_bytes: int = 0
+    checkpoints: int = 0
+    repeated_writes: int = 0
+
+
 class _Writer(NamedTuple):
     writes: FencedWrites
     log: Log
@@ -140,6 +151,21 @@ class ZooKeeperStore:
                 self._make(self._writing())
         raise_mark(
             self._session, self._layout.mark, self.codec, lambda: self._closed.wait(_PAUSE_SECONDS)
+        )
+
+    @property
+    def counts(self) -> Counts:
+        """How much there is, and what was done."""
+        if self._writer is None:
+            return Counts()
+        writes, log, checkpoints = self._writer
+        position, pointer = log.position, checkpoints.pointer
+        return Counts(
+            position.weight - pointer.weight_before,
+            position.number - pointer.first_segment,
+            pointer.bytes,
+            checkpoints.written,
+            writes.repeated,
         )
 
     def checkpoint_from(self, state: State) -> None:
