@@ -87,12 +87,14 @@ def test_the_lowest_sequence_leads_and_other_children_are_none() -> None:
         "json.info_0000000009",
         "json.info_",
         "json.info_10000000000",
+        "json.info_9999999999",
         "xjson.info_0000000000",
         "json.info_0000000002x",
     ]
     assert candidates(children) == [
         "json.info_0000000009",
         "json.info_0000000012",
+        "json.info_9999999999",
         "json.info_10000000000",
     ]
     assert candidates([]) == []

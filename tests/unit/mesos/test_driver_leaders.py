@@ -1,6 +1,7 @@
 """Whom the driver subscribes at, and whether it may: leaders that change, and who leads us."""
 
 import logging
+import queue
 import threading
 from collections.abc import Callable
 
@@ -10,6 +11,7 @@ from framework.domain.actions import Kill
 from framework.domain.events import CallNotSent, Disconnected, OffersReceived, Subscribed
 from framework.interfaces import LeadershipLostError
 from framework.mesos.backoff import Backoff
+from framework.mesos.driver import HttpDriver
 from framework.mesos.master import Endpoint, parse_endpoint
 from tests.polling import eventually
 from tests.unit.mesos.conftest import Start, connected, stream_thread
@@ -24,6 +26,7 @@ class Appointed:
     def __init__(self, address: str | None) -> None:
         self._leader = None if address is None else parse_endpoint(address)
         self._changed: Callable[[], None] = lambda: None
+        self.after_answer: Callable[[], None] = lambda: None
         self.stopped = False
 
     def __str__(self) -> str:
@@ -37,7 +40,10 @@ class Appointed:
         self._changed()
 
     def leader(self) -> Endpoint | None:
-        return self._leader
+        known, act = self._leader, self.after_answer
+        self.after_answer = lambda: None
+        act()  # what happens before the driver has used the answer
+        return known
 
     def leads(self, endpoint: Endpoint) -> bool:
         return self._leader is None or endpoint == self._leader
@@ -129,6 +135,34 @@ def test_another_leader_is_followed_at_once(master: FakeMaster, start: Start) ->
         detector.appoint(other.address)
         again.event({"type": "OFFERS", "offers": {"offers": []}})
         assert log.next() == OffersReceived(()), "the same address, or nobody, is no reason"
+
+
+def test_a_leader_that_changes_while_we_connect_is_not_subscribed_at(
+    master: FakeMaster, start: Start
+) -> None:
+    detector = Appointed(master.address)
+    with FakeMaster() as other:
+        detector.after_answer = lambda: detector.appoint(other.address)
+        _, log = start(more={"detector": detector, "backoff": Backoff(60.0, 60.0)})
+        assert master.accept().read_to_end() == b""
+        connected(other, log)
+
+
+def test_stopping_while_we_connect_subscribes_nowhere(master: FakeMaster, start: Start) -> None:
+    detector = Appointed(master.address)
+    drivers: queue.Queue[HttpDriver] = queue.Queue()
+
+    def stop() -> None:
+        driver = drivers.get(timeout=30)
+        threading.Thread(target=driver.stop).start()
+        eventually(driver._stopping.is_set, "it stops")
+
+    detector.after_answer = stop
+    driver, log = start(more={"detector": detector})
+    drivers.put(driver)
+    assert master.accept().read_to_end() == b""
+    eventually(lambda: detector.stopped, "the end")
+    assert log.drain() == []
 
 
 def test_a_master_that_answers_too_late_to_lead_is_not_waited_for(
