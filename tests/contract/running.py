@@ -40,10 +40,11 @@ class SilentMesos:
 
 class LivelyMesos:
     """Offers when asked to, runs what is launched and ends what is killed, at once. Agents are
-    this machine; every task gets the port ``port``."""
+    this machine; every task gets the port ``port`` and comes to the ``outcome``."""
 
-    def __init__(self, port: int = 31_000) -> None:
+    def __init__(self, port: int = 31_000, outcome: TaskState = TaskState.RUNNING) -> None:
         self._port = port
+        self._outcome = outcome
         self._numbers = itertools.count(1)
         self._submit: SubmitEvent | None = None
 
@@ -57,7 +58,7 @@ class LivelyMesos:
                 self._offer()
             elif isinstance(action, Accept):
                 for launch in action.launches:
-                    self._tell(launch.task_id, launch.agent.id, TaskState.RUNNING)
+                    self._tell(launch.task_id, launch.agent.id, self._outcome)
                 self._offer()
             elif isinstance(action, Kill):
                 self._tell(action.task_id, action.agent_id, TaskState.KILLED)
