@@ -166,14 +166,32 @@ def test_a_leader_that_slept_through_its_succession(pair: Pair) -> None:
         awake.callback(pair.leader.process.resume)
         _succeed(pair)
         tasks, subscriptions = pair.tasks(), pair.subscriptions()
-        stale_read = Question(pair.leader, lambda client: client.get_app(_APP))
+        reads = [Question(pair.leader, lambda client: client.get_app(_APP)) for _ in range(20)]
         changes = _stale_changes(pair.leader)
     assert pair.leader.process.wait(_END_SECONDS) == ExitCode.LEADERSHIP_LOST
     for change in changes:
         assert isinstance(change.answer(), ClientError), change.answer()
-    read = stale_read.answer()
-    assert isinstance(read, ClientError) or read["labels"][LABEL] == "second", read  # type: ignore[index]  # an app
+    for read in (each.answer() for each in reads):
+        assert isinstance(read, ClientError) or read["labels"][LABEL] == "second", read  # type: ignore[index]  # an app
     _assert_only_the_successor_counts(pair, tasks, subscriptions)
+
+
+def test_a_leader_that_is_cut_off_from_zookeeper_and_mesos(pair: Pair) -> None:
+    """Nobody tells it that another leads: it has to know by itself that it may not know."""
+    pair.network.half_open()
+    pair.mesos.stop_master()
+    eventually(lambda: pair.successor.leads, "the successor")
+    with _client(pair.successor) as client:
+        client.update_app(_APP, {"labels": {LABEL: "second"}}, force=True)
+    with _client(pair.leader) as client, pytest.raises(ClientError):
+        client.get_app(_APP)
+    for change in _stale_changes(pair.leader):
+        assert isinstance(change.answer(), ClientError), change.answer()
+    pair.network.heal()
+    assert pair.leader.process.wait(_END_SECONDS) == ExitCode.LEADERSHIP_LOST
+    pair.mesos.start_master()
+    _await_running(pair.successor, 2)
+    _assert_only_the_successor_counts(pair, pair.tasks(), pair.subscriptions())
 
 
 def test_a_leader_that_is_cut_off_from_zookeeper(pair: Pair) -> None:
