@@ -165,7 +165,7 @@ class ZooKeeperMaster:
                 patience = self._look() if self._session.client.connected else _REFRESH_SECONDS
                 self._stopping.wait(_PACE_SECONDS)
         finally:
-            self._close()
+            self._session.close()
 
     def _look(self) -> float:
         """Look who leads; how many seconds later at most to look again."""
@@ -217,12 +217,6 @@ class ZooKeeperMaster:
         if text not in self._complaints and len(self._complaints) < _MAX_COMPLAINTS:
             self._complaints.add(text)
             log.warning("%s", text)
-
-    def _close(self) -> None:
-        try:
-            self._session.close()
-        except KazooException:  # still connecting: its thread ends with the process
-            log.debug("the session with ZooKeeper could not be closed in time")
 
 
 def _kind(error: Exception) -> str:
