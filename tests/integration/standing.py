@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from kazoo.client import KazooClient
 from kazoo.exceptions import NoNodeError
 
-from framework.interfaces import LeadershipLostError
+from framework.interfaces import Leadership, LeadershipLostError
 from framework.leadership.member import Member
 from framework.leadership.zookeeper import ZooKeeperLeadership
 from framework.zookeeper.options import ZooKeeperOptions
@@ -32,13 +32,14 @@ class Stander:
         self.session = Session(options.url(), options)
         self.member = Member(f"{name}:80", release="1", schemas={"app": 1}, stands=stands)
         self.leadership = ZooKeeperLeadership(self.session, self.member)
+        self.protocol: Leadership = self.leadership
         self.gained = threading.Event()
         self.times_gained = 0
         self.lost: list[Exception] = []
 
     def start(self) -> "Stander":
         self.session.start()
-        self.leadership.start(self._gained, self.lost.append)
+        self.protocol.start(self._gained, self.lost.append)
         return self
 
     def _gained(self) -> None:
@@ -66,7 +67,7 @@ class Stander:
         twin.close()
 
     def close(self) -> None:
-        self.leadership.stop()
+        self.protocol.stop()
         self.session.close()
 
 

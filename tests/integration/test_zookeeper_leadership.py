@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
+from kazoo.client import KazooClient
 from kazoo.exceptions import KazooException
 from kazoo.protocol.states import KazooState
 
 from framework.interfaces import Leader, LeadershipLostError
 from framework.leadership.member import UNREADABLE, Candidate, Member
 from framework.leadership.znodes import ElectionZnodes
+from framework.zookeeper.fence import Fence
 from tests.integration.standing import (
     LONG_MS,
     SHORT_MS,
@@ -115,6 +117,21 @@ def test_each_epoch_is_above_the_last(stand: Standers) -> None:
     told = json.loads(data)
     assert (told["epoch"], told["leader"]) == (fences[-1].epoch, "d:80")
     assert stat.version == fences[-1].version
+
+
+@pytest.mark.parametrize(
+    ("last", "epoch"),
+    [(b'{"epoch":41,"leader":"x:80"}', 42), (b'{"epoch":0}', 1), (b"nonsense", 1), (b"", 1)],
+)
+def test_epochs_go_on_from_what_is_there(
+    zookeeper: ZooKeeperServer, stand: Standers, zk_root: str, last: bytes, epoch: int
+) -> None:
+    client = KazooClient(zookeeper.hosts)
+    client.start()
+    client.create(f"{zk_root}/epoch", last, makepath=True)
+    client.stop()
+    client.close()
+    assert stand("a").serve().leadership.fence == Fence(f"{zk_root}/epoch", 1, epoch)
 
 
 def test_the_next_leads_when_the_leaders_process_is_killed(stand: Standers, zk_url: str) -> None:
