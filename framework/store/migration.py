@@ -7,13 +7,17 @@ that. Records are rewritten when they change next (and by ZooKeeper's next check
 release reads all earlier schemas. docs/decisions/0015-schemas-and-migration.md.
 """
 
+import logging
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
 from framework.interfaces import Store
 from framework.store.backup import Backup, write_backup
 from framework.store.codec import Codec
+
+_log = logging.getLogger("stayer")
 
 
 class MarkedStore(Store, Protocol):
@@ -69,14 +73,24 @@ def migrate(store: MarkedStore, backup: Path) -> Backup:
 
 
 def migrate_if_supported(
-    store: MarkedStore, members: Iterable[Member], backup: Path
-) -> Backup | None:
+    store: MarkedStore, members: Iterable[Member], folder: Path
+) -> Path | None:
     """What a leader does before it decides anything: migrate if there is something to migrate
-    and every registered member supports it; None if not."""
+    and every registered member supports it. The backup in ``folder``, made if missing; None if
+    nothing was done, because it can wait: the log says for what."""
     if not store.codec.behind:
         return None
+    at = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    path = folder / f"before-{store.codec.release}-{at}.jsonl.gz"
     try:
         check_members(store.codec, members)
-    except MigrationRefusedError:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        migrate(store, path)
+    except MigrationRefusedError as error:
+        _log.info("the state stays in its older schemas: %s", error)
         return None
-    return migrate(store, backup)
+    except OSError as error:
+        _log.warning("the state is not migrated, for its backup can not be written: %s", error)
+        return None
+    _log.info("the state is written as of release %s now; as it was: %s", store.codec.release, path)
+    return path

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from framework.domain.instance import Tombstone
@@ -44,6 +44,7 @@ def written(folder: Path, name: str = "state.backup", some: Sequence[Change] = S
     return path
 
 
+@settings(max_examples=40)  # each syncs files
 @given(some=st.lists(changes, max_size=20), suffix=st.sampled_from([".jsonl", ".jsonl.gz"]))
 def test_any_state_comes_back(some: list[Change], suffix: str) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from framework.domain.instance import Tombstone
@@ -94,17 +94,28 @@ def test_members_that_could_not_follow_are_named() -> None:
 
 
 def test_a_leader_migrates_when_every_member_can_read_it(tmp_path: Path) -> None:
-    disk = old_disk()
+    disk, folder = old_disk(), tmp_path / "backups"
     ours, old = member("a", next_release()), member("b", Codec())
     with closing(MemoryStore(disk, codec=next_release())) as store:
-        assert migrate_if_supported(store, [ours, old], tmp_path / "b") is None
+        assert migrate_if_supported(store, [ours, old], folder) is None
         assert store.codec.behind == {"tombstone": (1, 2)}
-        assert not (tmp_path / "b").exists()
-        done = migrate_if_supported(store, [ours, ours], tmp_path / "b")
-        assert done is not None
-        assert done.records == 1
+        assert not folder.exists()
+        path = migrate_if_supported(store, [ours, ours], folder)
+        assert path is not None
+        assert path.parent == folder
+        assert read_backup(path, Codec())[1] == [STONE]
         assert not store.codec.behind
-        assert migrate_if_supported(store, [ours, ours], tmp_path / "b") is None
+        assert migrate_if_supported(store, [ours, ours], folder) is None
+
+
+def test_a_leader_leads_on_where_the_backup_can_not_be_written(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    with closing(MemoryStore(old_disk(), codec=next_release())) as store:
+        assert migrate_if_supported(store, [], tmp_path / "file") is None
+        assert store.codec.behind
+    assert "its backup can not be written" in caplog.text
 
 
 def test_no_migration_without_its_backup(tmp_path: Path) -> None:
@@ -127,6 +138,7 @@ def test_restoring_where_there_is_a_state_takes_a_backup_of_it(tmp_path: Path) -
         assert read_backup(tmp_path / "b", Codec()) == (done.previous, [STONE])
 
 
+@settings(max_examples=30)  # each syncs a file
 @given(there=st.lists(changes, max_size=8), restored=st.lists(changes, max_size=8))
 def test_exactly_what_is_restored_is_there_afterwards(
     there: list[Change], restored: list[Change]
