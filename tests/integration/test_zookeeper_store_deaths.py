@@ -149,7 +149,8 @@ def die(leader: Leader, client: CutClient) -> None:
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_a_death_at_any_transaction(new_sessions: Sessions, part: int) -> None:
+@pytest.mark.parametrize("cut", [Cut.KILL, Cut.LOSE_AND_DIE])
+def test_a_death_at_any_transaction(new_sessions: Sessions, cut: Cut, part: int) -> None:
     with new_sessions() as sessions:
         count = transactions(sessions)
     assert count > 40
@@ -158,7 +159,7 @@ def test_a_death_at_any_transaction(new_sessions: Sessions, part: int) -> None:
             follower = Follower(ZooKeeperStore(next(sessions)))
             follower.read()
             first = Leader(next(sessions))
-            die(first, cut_writes(first.store, Cut.KILL, k))
+            die(first, cut_writes(first.store, cut, k))
             follower.read()
             second = Leader(next(sessions))
             found = second.view.tables

@@ -15,13 +15,15 @@ from framework.store.zookeeper import ZooKeeperStore
 
 
 class Cut(Enum):
-    """What happens at the transaction in question (KILL and LOSE_EACH: and all after it)."""
+    """What happens at the transaction in question (KILL and LOSE_EACH: and all after it;
+    LOSE_AND_DIE: it is lost, two that are under way pass, then the process dies)."""
 
     KILL = auto()
     REFUSE = auto()
     LOSE_BEFORE = auto()
     LOSE_AFTER = auto()
     LOSE_EACH = auto()
+    LOSE_AND_DIE = auto()
 
 
 class KilledError(Exception):
@@ -50,18 +52,25 @@ class CutClient:
     def _commit(self, commit: Callable[[], Any]) -> Any:
         with self._lock:
             self.left -= 1
-            once = self._cut not in {Cut.KILL, Cut.LOSE_EACH}
-            if self.left >= 0 or (self.left < -1 and once):
-                return commit()
-            self.happened = True
-        if self._cut is Cut.KILL:
+            cut = self._at(-self.left)
+            self.happened = self.happened or cut is not None
+        if cut is None:
+            return commit()
+        if cut is Cut.KILL:
             raise KilledError
-        if self._cut is Cut.LOSE_AFTER:
+        if cut is Cut.LOSE_AFTER:
             commit().wait()
         answer = self._client.handler.async_result()
-        lost = QuotaExceededError() if self._cut is Cut.REFUSE else ConnectionLoss()
-        answer.set_exception(lost)
+        answer.set_exception(QuotaExceededError() if cut is Cut.REFUSE else ConnectionLoss())
         return answer
+
+    def _at(self, number: int) -> Cut | None:
+        """What happens to a transaction; 1 is the one in question."""
+        if number < 1:
+            return None
+        if self._cut is Cut.LOSE_AND_DIE:
+            return {1: Cut.LOSE_BEFORE, 2: None, 3: None}.get(number, Cut.KILL)
+        return self._cut if number == 1 or self._cut in {Cut.KILL, Cut.LOSE_EACH} else None
 
 
 def cut_writes(store: ZooKeeperStore, cut: Cut, left: int) -> CutClient:
