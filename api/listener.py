@@ -11,6 +11,7 @@ import re
 import socket
 import ssl
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from cheroot import wsgi
@@ -137,18 +138,25 @@ class _Request(HTTPRequest):
 class _Connection(HTTPConnection):
     RequestHandlerClass = _Request
 
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._handshake_until = time.monotonic() + _HANDSHAKE_SECONDS
+
     def communicate(self) -> bool:
-        """True to keep the connection. A new one is only a handshake, then it waits like all."""
+        """True to keep the connection. A new one first shakes hands, and waits like all."""
         if isinstance(self.socket, ssl.SSLSocket) and self.socket.version() is None:
             return self._shake_hands(self.socket)
         kept: bool = super().communicate()  # type: ignore[no-untyped-call]  # cheroot's stub
         return kept
 
     def _shake_hands(self, sock: ssl.SSLSocket) -> bool:
+        """As far as it goes with what has arrived; the rest when more does."""
         timeout = sock.gettimeout()
-        sock.settimeout(_HANDSHAKE_SECONDS)
+        sock.settimeout(0)
         try:
             sock.do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return time.monotonic() < self._handshake_until
         except ssl.SSLError as error:
             _log.debug("no TLS with %s: %s", self.remote_addr, error.reason)
             if error.reason == "HTTP_REQUEST":
@@ -157,7 +165,8 @@ class _Connection(HTTPConnection):
         except (OSError, ValueError) as error:
             _log.debug("no TLS with %s: %s", self.remote_addr, error)
             return False
-        sock.settimeout(timeout)
+        finally:
+            sock.settimeout(timeout)
         return True
 
 

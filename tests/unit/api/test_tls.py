@@ -1,13 +1,14 @@
 """The API over TLS: real handshakes, good and bad, with certificates made for the test."""
 
 import http.client
+import io
 import json
 import logging
 import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from tests.unit.api.reading import compile_pattern
 from tests.unit.api.recorder import Recorder
 from tests.zookeeper.certificates import Certificates, make_certificates
 
+THREADS = 2
+
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
@@ -28,7 +31,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 @contextmanager
 def serving(cert_file: Path, **options: Any) -> Iterator[ApiServer]:
     settings = ApiOptions(
-        **{"http_port": 0, "https_port": 0, "http_threads": 2, **options},
+        **{"http_port": 0, "https_port": 0, "http_threads": THREADS, **options},
         https_cert_file=str(cert_file),
     )
     server = ApiServer.alone(Recorder(), settings, compile_pattern)
@@ -103,7 +106,9 @@ def test_requests_sent_ahead_are_all_answered(certificates: Certificates) -> Non
         socket.create_connection(("127.0.0.1", server.https_port or 0), timeout=30) as sock,
         trusting(certificates).wrap_socket(sock, server_hostname="127.0.0.1") as client,
     ):
-        client.sendall(b"GET /ping HTTP/1.1\r\nHost: h\r\nX: %s\r\n\r\n" % (b"x" * 5_000) * 3)
+        first = b"GET /ping HTTP/1.1\r\nHost: h\r\nX: %s\r\n\r\n" % (b"x" * 8_156)
+        assert len(first) == io.DEFAULT_BUFFER_SIZE  # what the server reads of a record at once
+        client.sendall(first + b"GET /ping HTTP/1.1\r\nHost: h\r\n\r\n" * 2)
         answer = b""
         while answer.count(b"pong") < 3:
             piece = client.recv(65_536)
@@ -134,15 +139,17 @@ def test_old_versions_are_refused(certificates: Certificates) -> None:
 
 
 def test_slow_handshakes_keep_nobody_waiting(certificates: Certificates) -> None:
-    with serving(certificates.server) as server:
-        silent = [socket.create_connection(("127.0.0.1", server.https_port or 0)) for _ in range(5)]
-        silent[0].sendall(b"\x16\x03\x01")  # begins like a handshake
+    with (
+        serving(certificates.server, http_request_timeout=600) as server,
+        ExitStack() as connections,
+    ):
+        for beginning in (b"", b"\x16\x03\x01") * (THREADS + 1):
+            address = ("127.0.0.1", server.https_port or 0)
+            silent = connections.enter_context(socket.create_connection(address))
+            silent.sendall(beginning)
+        for _ in range(THREADS + 1):
+            connections.enter_context(connected(server, trusting(certificates))).connect()
         assert pong(server, trusting(certificates)) == b"pong"
-        with connected(server, trusting(certificates)) as idle:
-            idle.connect()
-            assert pong(server, trusting(certificates)) == b"pong"
-        for one in silent:
-            one.close()
 
 
 def test_those_who_do_not_speak_it(
