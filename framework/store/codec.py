@@ -285,11 +285,3 @@ def this_release() -> str:
         return metadata.version("stayer")
     except metadata.PackageNotFoundError:
         return "0 (not installed)"
-
-
-def excess_bytes(change: Change) -> int:
-    """By how many bytes the change exceeds what a store takes; 0 if it fits. For whoever
-    accepts a definition and must refuse it before it is too late."""
-    kind, id_, record = change
-    line = msgspec.json.encode(_Line(kind, SCHEMAS[kind], id_, Raw(msgspec.json.encode(record))))
-    return max(0, len(line) - RECORD_MAX_BYTES)

@@ -14,7 +14,6 @@ from framework.store.codec import (
     RECORD_MAX_BYTES,
     SCHEMAS,
     Codec,
-    excess_bytes,
 )
 from tests.property.strategies import changes
 from tests.unit.store.releases import later, to_2
@@ -68,8 +67,8 @@ def test_what_could_not_be_read_back_is_refused(record: App) -> None:
 def test_the_limit_on_size_is_exact() -> None:
     fits, exceeds = tombstone_of(RECORD_MAX_BYTES), tombstone_of(RECORD_MAX_BYTES + 3)
     assert len(Codec().encode(fits)) == RECORD_MAX_BYTES
-    assert excess_bytes(fits) == 0
-    assert excess_bytes(exceeds) == 3
+    assert Codec().refusal(fits) == ""
+    assert f"{RECORD_MAX_BYTES} are allowed" in Codec().refusal(exceeds)
     with pytest.raises(StoreError, match=f"{RECORD_MAX_BYTES + 3} bytes"):
         Codec().encode(exceeds)
 
