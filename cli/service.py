@@ -62,7 +62,7 @@ class Service:
             self._options.api,
             own=lambda: self._own,
             leader=self._keeping.leader,
-            inner=lambda: self._application,
+            inner=self._leading_application,
         )
         self.api = ApiServer(front, self._options.api)
 
@@ -129,6 +129,10 @@ class Service:
             self._keeping.serving()
         except Exception as error:  # noqa: BLE001 - in the election's thread: it ends the process
             self._end(error)
+
+    def _leading_application(self) -> Flask | None:
+        """Only while it is certain that nobody else leads: what this process knows may be old."""
+        return self._application if self._keeping.leader() == self._own else None
 
     def _subscribed(self) -> bool:
         scheduler = self.scheduler

@@ -158,13 +158,13 @@ class ElectionZnodes:
             raise _cause(results)
         return Fence(self.epoch_path, written.version, epoch.epoch)
 
-    def epoch_version(self) -> int:
-        """The version of the epoch's znode as the whole ensemble has it now; -1: it is gone."""
-        synced = self._client.sync_async(self.epoch_path)
-        looked = self._client.exists_async(self.epoch_path)
-        self._answer(synced)
-        stat = self._answer(looked)
-        return -1 if stat is None else int(stat.version)
+    def holds(self, fence: Fence) -> bool:
+        """Whether no later epoch had begun when a majority of the servers looked. A transaction,
+        though it writes nothing: a read, even after a sync, may be answered by a server that has
+        been deposed and does not know."""
+        look = self._client.transaction()
+        look.check(fence.path, fence.version)
+        return bool(self._answer(look.commit_async()) == [True])
 
     def _is_of_this_session(self, path: str) -> bool:
         stat = self._answer(self._client.exists_async(path))

@@ -35,6 +35,8 @@ from framework.zookeeper.session import NoPermissionError, Session
 _log = logging.getLogger("stayer")
 _FIRST_PAUSE_SECONDS = 0.05
 _MAX_PAUSE_SECONDS = 2.0
+_CERTAIN_SHARE = 0.8  # of a session: clocks do not run at quite the same pace
+_RENEWAL_SHARE = 0.2
 _LEAVE_SECONDS = 1.0
 _STOP_SECONDS = 5.0
 _CLOSED = (KeeperState.CLOSED, KeeperState.AUTH_FAILED)
@@ -97,12 +99,13 @@ class ZooKeeperLeadership:
 
     def leader(self) -> Leader | None:
         """See ``Leadership``; None also while an elected one prepares, and when nothing was
-        heard for so long that another may lead."""
+        heard for so long that another may lead: whoever is told that it leads itself, did so at
+        that moment, even if it was halted for hours just before."""
         with self._changed:
             if self._end is not None or self._stopping or self._is_silent():
                 return None
             if self._fence is not None:
-                return self._self if self._serving else None
+                return self._self if self._serving and self._is_certain() else None
             return self._seen
 
     def members(self) -> tuple[Member, ...]:
@@ -132,15 +135,12 @@ class ZooKeeperLeadership:
             self._wait_for_connection(_pause_seconds(failures))
             began = time.monotonic()
             try:
-                version = self._znodes.epoch_version()
+                self._look_at_fence(fence)
             except KazooException:
                 failures += 1
                 continue
-            if version != fence.version:
-                self._end_with(LeadershipLostError("another process has begun to lead"))
-            elif time.monotonic() - began <= fresh_seconds:
-                self._led()
-                self._confirmed = began
+            self._led()
+            if time.monotonic() - began <= fresh_seconds:
                 return
 
     def stop(self) -> None:
@@ -177,6 +177,12 @@ class ZooKeeperLeadership:
     def _is_silent(self) -> bool:
         since = self._silent_since
         return since is not None and time.monotonic() - since > self._session.session_seconds
+
+    def _is_certain(self) -> bool:
+        """Whether our session can not have ended yet, so that nobody else can have been elected:
+        it was alive a moment ago, as a majority of the servers saw."""
+        age_seconds = time.monotonic() - self._confirmed
+        return age_seconds < self._session.session_seconds * _CERTAIN_SHARE
 
     def _is_over(self) -> bool:
         return self._stopping or self._end is not None
@@ -233,10 +239,13 @@ class ZooKeeperLeadership:
 
     def _wait(self, pause_seconds: float) -> bool:
         """Until there is something to look at, but not before the pause is over; False at the
-        end. Once in a session's time there is, even when nothing was heard."""
+        end. Once in a session's time there is, even when nothing was heard; for one that leads
+        more often."""
         with self._changed:
             self._changed.wait_for(self._is_over, pause_seconds)
-            due = time.monotonic() + self._session.session_seconds
+            share = 1.0 if self._fence is None else _RENEWAL_SHARE
+            wait_seconds = self._session.session_seconds * share
+            due = time.monotonic() + wait_seconds
             while True:
                 self._notice_end()
                 if self._is_over():
@@ -244,7 +253,9 @@ class ZooKeeperLeadership:
                 if self._silent_since is None and (self._news or time.monotonic() >= due):
                     self._news = False
                     return True
-                self._changed.wait(self._session.session_seconds)
+                self._changed.wait(
+                    max(0.0, due - time.monotonic()) or self._session.session_seconds
+                )
 
     def _look_again(self, error: KazooException) -> None:
         """After a failure; what lasts is told once."""
@@ -269,6 +280,7 @@ class ZooKeeperLeadership:
         if self._fence is not None:
             if not own or own != order[0]:
                 raise LeadershipLostError("our place in the election is gone")
+            self._look_at_fence(self._fence)
         elif stands and not own:
             self._znodes.stand(self._candidate(serving=False))
             order = self._znodes.order()
@@ -279,6 +291,15 @@ class ZooKeeperLeadership:
         self._see_first(order, own)
         if stands and own and own == order[0]:
             self._lead(own, session)
+
+    def _look_at_fence(self, fence: Fence) -> None:
+        """Know anew that we lead, or that we do not. KazooException if it can not be known."""
+        began = time.monotonic()
+        if self._znodes.holds(fence):
+            with self._changed:
+                self._confirmed = max(self._confirmed, began)
+        else:
+            self._end_with(LeadershipLostError("another process has begun to lead"))
 
     def _see_first(self, order: list[str], own: str) -> None:
         """Learn who leads, and be woken when that changes."""
