@@ -21,6 +21,7 @@ from framework.mesos.options import MesosOptions
 from framework.runtime.moments import steady_clock
 from framework.runtime.scheduler import Facts, RunningScheduler
 from framework.zookeeper.options import ZooKeeperOptions
+from framework.zookeeper.url import without_credentials
 
 End = Callable[[BaseException | Halt], None]
 
@@ -39,9 +40,10 @@ class Options:
         """All by name, as ``/v2/info`` shows them; ``port`` is the one that was bound."""
         return (
             asdict(self.policy)
-            | asdict(self.zookeeper)
+            | self.zookeeper.settings()
             | self.api.settings()
             | asdict(self.mesos)
+            | {"master": without_credentials(self.mesos.master)}
             | {"http_port": port, "ha": bool(self.zookeeper.zk)}
         )
 
