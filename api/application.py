@@ -10,11 +10,13 @@ from flask import Flask, Response, request
 from api import errors
 from api.answers import COMMON_HEADERS, plain_path
 from api.context import Context, read_chunked_body
+from api.events.hub import EventHub
 from api.guard import on_loopback_only, refuse_foreign_pages
 from api.options import ApiOptions
 from api.resources.apps import Apps
 from api.resources.cluster import Cluster
 from api.resources.deployments import Deployments
+from api.resources.events import Events
 from api.resources.freezes import Freezes, warn_of_freezes
 from api.resources.groups import Groups
 from api.resources.orphans import Orphans
@@ -27,7 +29,18 @@ from framework.interfaces import Scheduler
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-_RESOURCES = (Apps, Groups, Tasks, Queue, Deployments, System, Orphans, Cluster, Freezes)
+_RESOURCES = (
+    Apps,
+    Groups,
+    Tasks,
+    Queue,
+    Deployments,
+    Events,
+    System,
+    Orphans,
+    Cluster,
+    Freezes,
+)
 _COMPRESS_FROM_BYTES = 2_048
 _COMPRESSION_LEVEL = (
     1  # the first level gains most of what any gains on JSON, at a third of the time
@@ -43,13 +56,16 @@ def create_app(
     options: ApiOptions,
     compile_pattern: CompilePattern,
     now_ms: Callable[[], int] = _wall_clock_ms,
+    events: EventHub | None = None,
 ) -> Flask:
-    """The API over a scheduler."""
+    """The API over a scheduler. ``events`` tells what happens to the readers of its streams;
+    whoever gives one starts and stops it, and lets it hear the scheduler's notices."""
     app = Flask("stayer", static_folder=None)
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.config["MAX_CONTENT_LENGTH"] = options.http_max_body_bytes
-    context = Context(scheduler, options, compile_pattern, now_ms)
+    events = events or EventHub(scheduler.view, options, now_ms=now_ms)
+    context = Context(scheduler, options, compile_pattern, now_ms, events)
     for resource in _RESOURCES:
         for route in resource(context).routes():
             app.add_url_rule(

@@ -11,12 +11,15 @@ from flask import Response, request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from api.body import decode
+from api.definitions import absolute
 from api.errors import UnsupportedMediaTypeError, refusal
+from api.events.hub import EventHub
 from api.options import ApiOptions
+from api.render.app import app_object
 from api.render.deployment import steps
 from api.render.json import encode
 from constraints import CompilePattern
-from framework.domain.events import Command
+from framework.domain.events import ChangeApps, Command
 from framework.domain.replies import Done, Refused, Reply
 from framework.domain.state import State
 from framework.interfaces import Scheduler
@@ -42,6 +45,7 @@ class Context:
     options: ApiOptions
     compile_pattern: CompilePattern
     now_ms: Callable[[], int]
+    events: EventHub
 
     @property
     def view(self) -> State:
@@ -61,7 +65,19 @@ class Context:
 
     def reply_to(self, command: Command) -> Reply:
         """Ask, and wait until it is durable. CommandTimeoutError, OverloadedError."""
-        return self.scheduler.ask(command, self.options.command_timeout_seconds)
+        reply = self.scheduler.ask(command, self.options.command_timeout_seconds)
+        if isinstance(reply, Done) and isinstance(command, ChangeApps) and not command.dry_run:
+            self._tell_of_change(reply)
+        return reply
+
+    def _tell_of_change(self, done: Done) -> None:
+        """The events of which only the API knows who caused them (rest-api.md, 9.1)."""
+        request_fields = {"clientIp": request.remote_addr, "uri": request.path}
+        for app in done.apps:
+            fields = request_fields | {"appDefinition": app_object(app)}
+            self.events.tell_of_request("api_post_event", app.id, fields)
+        changed = {"groupId": _changed_id(done), "version": done.version}
+        self.events.tell_of_request("group_change_success", "", changed)
 
     def ask(self, command: Command) -> Done:
         """Ask; what was refused becomes the error of its kind."""
@@ -69,6 +85,15 @@ class Context:
         if isinstance(reply, Refused):
             raise refusal(reply, self.settings)
         return reply
+
+
+def _changed_id(done: Done) -> str:
+    """The app or group that a change was asked for; the root for many at once."""
+    arguments = request.view_args or {}
+    named = arguments.get("app_id") or arguments.get("group_id")
+    if named:
+        return absolute(named)
+    return done.apps[0].id if len(done.apps) == 1 else "/"
 
 
 def json_body() -> Any:

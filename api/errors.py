@@ -67,6 +67,10 @@ class UnprocessableError(ApiError):
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
+class MethodNotAllowedError(ApiError):
+    status = HTTPStatus.METHOD_NOT_ALLOWED
+
+
 class UnavailableError(ApiError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
 

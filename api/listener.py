@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from cheroot import wsgi
 from cheroot.server import HeaderReader, HTTPConnection, HTTPRequest
 
+from api.events.handover import HandoverGateway
 from api.options import ApiOptions
 from api.tls import Tls
 
@@ -222,6 +223,7 @@ def _server(
         timeout=options.http_request_timeout,
         accepted_queue_size=options.http_max_waiting_connections,
     )
+    server.gateway = HandoverGateway
     server.keep_alive_conn_limit = options.http_max_waiting_connections
     server.expiration_interval = _LOOK_SECONDS
     server.max_request_header_size = options.http_max_header_bytes

@@ -89,6 +89,13 @@ class ApiOptions:
     http_max_body_bytes: int = field(
         default=8 * 1024 * 1024, metadata={"help": "bytes of a request body"}
     )
+    event_stream_max_outstanding_messages: int = field(
+        default=1024,
+        metadata={"help": "events that a reader of a stream may be behind before it is closed"},
+    )
+    event_stream_max_readers: int = field(
+        default=2_000, metadata={"help": "event streams open at the same time; others get 503"}
+    )
     group_manager_request_timeout: int = field(
         default=10_000,
         metadata={"help": "milliseconds a change may take to become durable before 503"},
@@ -143,6 +150,8 @@ class ApiOptions:
             raise ValueError(f"http_realm takes at most {_MAX_REALM_CHARACTERS} characters")
         for name in (
             "http_threads",
+            "event_stream_max_outstanding_messages",
+            "event_stream_max_readers",
             "leader_proxy_connection_timeout",
             "leader_proxy_read_timeout",
             "leader_proxy_max_open_connections",

@@ -12,6 +12,7 @@ from prometheus_client.core import (
     UnknownMetricFamily,
 )
 
+from api.events.writer import EventCounts
 from framework.health.counts import ProbeCounts
 from framework.mesos.counts import DriverCounts
 
@@ -61,3 +62,14 @@ def probe_metrics(counts: ProbeCounts) -> Iterator[Metric]:
         yield CounterMetricFamily(name, text, value=value)
     yield GaugeMetricFamily("stayer_probe_targets", "checks that are watched", value=counts.targets)
     yield GaugeMetricFamily("stayer_probe_queued", "checks that are due", value=counts.queued)
+
+
+def event_metrics(counts: EventCounts) -> Iterator[Metric]:
+    """Event streams and what went out on them."""
+    yield GaugeMetricFamily("stayer_event_streams", "open event streams", value=counts.readers)
+    yield CounterMetricFamily("stayer_events", "events told", value=counts.events)
+    yield CounterMetricFamily(
+        "stayer_event_streams_too_slow",
+        "event streams closed because they were read too slowly",
+        value=counts.too_slow,
+    )

@@ -19,8 +19,10 @@ from typing import Any, NoReturn
 from flask import Flask
 
 from api.application import create_app
+from api.events.hub import EventHub
 from api.front import Front
 from api.server import ApiServer
+from cli.exported import event_metrics
 from cli.keeping import open_keeping
 from cli.leading import lead, read_options
 from cli.patterns import linear_full_match
@@ -58,6 +60,7 @@ class Service:
         self._own = Leader("")
         self._keeping = open_keeping(store_url, self._options.zookeeper)
         self._application: Flask | None = None
+        self._events: EventHub | None = None
         front = Front(
             self._options.api,
             own=lambda: self._own,
@@ -110,6 +113,8 @@ class Service:
         what can not be mended: end the process here."""
         if isinstance(self.why, BaseException):
             self._crash(self.why)
+        if self._events is not None:
+            self._events.stop()
         self.api.stop()
         if self.scheduler is not None:
             self.scheduler.stop()
@@ -123,9 +128,15 @@ class Service:
         """This process leads: take the state and decide."""
         try:
             scheduler = lead(self._options, self._keeping, self._own, self.api.port, self._end)
+            events = EventHub(scheduler.view, self._options.api)
+            scheduler.listen(events.tell)
+            scheduler.exported.add(lambda: event_metrics(events.counts))
             scheduler.start()
-            self.scheduler = scheduler
-            self._application = create_app(scheduler, self._options.api, linear_full_match)
+            events.start()
+            self.scheduler, self._events = scheduler, events
+            self._application = create_app(
+                scheduler, self._options.api, linear_full_match, events=events
+            )
             self._keeping.serving()
         except Exception as error:  # noqa: BLE001 - in the election's thread: it ends the process
             self._end(error)

@@ -87,10 +87,10 @@ class LivelyMesos:
 
 
 @contextmanager
-def running_application(
+def running_scheduler(
     mesos: Mesos | None = None, policy: Policy | None = None, store: Store | None = None
-) -> Iterator[Flask]:
-    """The API of a scheduler that runs meanwhile."""
+) -> Iterator[RunningScheduler]:
+    """A scheduler that runs meanwhile; nothing may have ended it."""
     ended: list[object] = []
     policy = policy or Policy()
     scheduler = RunningScheduler(
@@ -104,7 +104,16 @@ def running_application(
     )
     scheduler.start()
     try:
-        yield create_app(scheduler, ApiOptions(), compile_pattern)
+        yield scheduler
     finally:
         scheduler.stop()
     assert ended == []
+
+
+@contextmanager
+def running_application(
+    mesos: Mesos | None = None, policy: Policy | None = None, store: Store | None = None
+) -> Iterator[Flask]:
+    """The API of a scheduler that runs meanwhile."""
+    with running_scheduler(mesos, policy, store) as scheduler:
+        yield create_app(scheduler, ApiOptions(), compile_pattern)

@@ -1,0 +1,202 @@
+"""Notices as Marathon's events (rest-api.md, section 9.1): type, app, and fields.
+
+Names and fields are Marathon's. What Marathon has no event for is one of OURS: streams of /v2
+carry it only for readers that name it, because old clients raise on types they don't know.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from api.render.deployment import steps
+from api.render.instance import shown_condition
+from framework.domain.instance import Condition, Instance
+from framework.domain.notices import (
+    DeploymentEnded,
+    DeploymentStarted,
+    DeploymentStepped,
+    HealthChanged,
+    HealthCheckFailed,
+    InstanceChanged,
+    Notice,
+    Remarked,
+    StatusUpdated,
+)
+from framework.domain.rollout import Deployment, Plan
+
+Fields = dict[str, Any]
+
+REMARK = "scheduler_remark"
+OURS = frozenset({REMARK})
+
+
+class Happening(NamedTuple):
+    """One event before it is rendered: ``apps`` are the ids it is about (none: all)."""
+
+    kind: str
+    apps: tuple[str, ...]
+    fields: Callable[[], Fields]
+
+
+def happenings(notice: Notice) -> Iterator[Happening]:
+    """The events of a notice, in order; rendering waits until somebody wants to read them."""
+    match notice:
+        case InstanceChanged():
+            yield _instance_changed(notice)
+        case StatusUpdated():
+            app = (notice.instance.app_id,)
+            yield Happening("status_update_event", app, lambda: _status(notice))
+        case HealthChanged():
+            yield from _health_changed(notice.instance)
+        case HealthCheckFailed():
+            yield from _check_failed(notice)
+        case DeploymentStarted():
+            yield from _started(notice)
+        case DeploymentStepped():
+            yield from _stepped(notice)
+        case DeploymentEnded():
+            yield from _ended(notice)
+        case Remarked():
+            fields = {"level": notice.level, "message": notice.message}
+            yield Happening(REMARK, (), lambda: fields)
+
+
+def _instance_changed(notice: InstanceChanged) -> Happening:
+    instance = notice.instance
+    return Happening(
+        "instance_changed_event",
+        (instance.app_id,),
+        lambda: {
+            "instanceId": instance.id,
+            "condition": shown_condition(instance).value,
+            "runSpecId": instance.app_id,
+            "agentId": instance.agent_id or None,
+            "host": notice.host or None,
+            "runSpecVersion": instance.version,
+        },
+    )
+
+
+def _status(notice: StatusUpdated) -> Fields:
+    instance = notice.instance
+    condition = shown_condition(instance)
+    killing = condition is Condition.KILLING and instance.condition is not Condition.KILLING
+    return {
+        "slaveId": notice.status.agent_id,
+        "taskId": notice.status.task_id,
+        "taskStatus": "TASK_KILLING" if killing else notice.status.state.value,
+        "message": notice.status.message,
+        "appId": instance.app_id,
+        "host": notice.host,
+        "ipAddresses": [
+            {"ipAddress": text, "protocol": "IPv6" if ":" in text else "IPv4"}
+            for text in instance.addresses
+        ],
+        "ports": list(instance.ports),
+        "version": instance.version,
+    }
+
+
+def _health_changed(instance: Instance) -> Iterator[Happening]:
+    app = (instance.app_id,)
+    yield Happening(
+        "health_status_changed_event",
+        app,
+        lambda: {
+            "appId": instance.app_id,
+            "instanceId": instance.id,
+            "version": instance.version,
+            "alive": instance.healthy is True,
+        },
+    )
+    yield Happening(
+        "instance_health_changed_event",
+        app,
+        lambda: {
+            "instanceId": instance.id,
+            "runSpecId": instance.app_id,
+            "healthy": instance.healthy,
+            "runSpecVersion": instance.version,
+        },
+    )
+
+
+def _check_failed(notice: HealthCheckFailed) -> Iterator[Happening]:
+    instance = notice.instance
+    app = (instance.app_id,)
+    yield Happening(
+        "failed_health_check_event",
+        app,
+        # Marathon's taskId is the instance's id here.
+        lambda: {
+            "appId": instance.app_id,
+            "taskId": instance.id,
+            "instanceId": instance.id,
+            "healthCheck": {"index": notice.check_index, "cause": notice.cause},
+        },
+    )
+    if notice.killed:
+        yield Happening(
+            "unhealthy_instance_kill_event",
+            app,
+            lambda: {
+                "appId": instance.app_id,
+                "taskId": instance.task_id,
+                "instanceId": instance.id,
+                "version": instance.version,
+                "reason": notice.cause,
+                "host": "",
+                "slaveId": instance.agent_id or None,
+            },
+        )
+
+
+def _plan(deployment: Deployment, plan: Plan) -> Fields:
+    return {"id": deployment.id, "steps": steps(plan.steps), "version": deployment.version}
+
+
+def _step(plan: Plan, number: int) -> Fields:
+    """The actions of a step, counted from 1."""
+    there = 0 < number <= len(plan.steps)
+    return steps([plan.steps[number - 1]])[0] if there else {"actions": []}
+
+
+def _of_step(kind: str, deployment: Deployment, plan: Plan, number: int) -> Happening:
+    return Happening(
+        kind,
+        plan.affected,
+        lambda: {"plan": _plan(deployment, plan), "currentStep": _step(plan, number)},
+    )
+
+
+def _started(notice: DeploymentStarted) -> Iterator[Happening]:
+    deployment, plan = notice.deployment, notice.plan
+    if plan.steps:
+        yield _of_step("deployment_info", deployment, plan, max(1, deployment.current_step))
+
+
+def _stepped(notice: DeploymentStepped) -> Iterator[Happening]:
+    deployment, plan = notice.deployment, notice.plan
+    yield _of_step("deployment_step_success", deployment, plan, deployment.current_step - 1)
+    yield _of_step("deployment_info", deployment, plan, deployment.current_step)
+
+
+def _ended(notice: DeploymentEnded) -> Iterator[Happening]:
+    deployment, plan = notice.deployment, notice.plan
+    if notice.failure:
+        yield Happening(
+            "deployment_failed",
+            plan.affected,
+            lambda: {
+                "id": deployment.id,
+                "plan": _plan(deployment, plan),
+                "reason": notice.failure,
+            },
+        )
+        return
+    if plan.steps:
+        yield _of_step("deployment_step_success", deployment, plan, len(plan.steps))
+    yield Happening(
+        "deployment_success",
+        plan.affected,
+        lambda: {"id": deployment.id, "plan": _plan(deployment, plan)},
+    )

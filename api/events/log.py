@@ -1,0 +1,78 @@
+"""The numbered log of what happened lately, so that a reader that was away for a moment misses
+nothing.
+
+Numbers begin with each leader anew, so a position names the run it belongs to.
+"""
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from api.events.catalogue import Happening
+from api.render.json import encode
+from framework.domain.clock import iso
+
+Labels = Callable[[str], dict[str, str]]
+
+
+class Event:
+    """One event: ``body`` is its JSON line, made when first asked for and kept."""
+
+    __slots__ = ("_body", "_happening", "_moment_ms", "number")
+
+    def __init__(self, number: int, moment_ms: int, happening: Happening) -> None:
+        self.number = number
+        self._moment_ms = moment_ms
+        self._happening: Happening = happening
+        self._body = b""
+
+    @property
+    def kind(self) -> str:
+        """Marathon's eventType."""
+        return self._happening.kind
+
+    @property
+    def apps(self) -> tuple[str, ...]:
+        """The ids of the apps it is about; none: not about apps."""
+        return self._happening.apps
+
+    @property
+    def body(self) -> bytes:
+        """Its fields, as one line of JSON."""
+        if not self._body:
+            told = {"eventType": self.kind, "timestamp": iso(self._moment_ms)}
+            self._body = encode(self._happening.fields() | told)
+        return self._body
+
+
+class EventLog:
+    """The latest ``limit`` events of a run; for one thread."""
+
+    def __init__(self, run: str, limit: int) -> None:
+        self.run = run
+        self._numbers = itertools.count(1)
+        self._events: deque[Event] = deque(maxlen=limit)
+        self.latest = 0
+
+    def add(self, moment_ms: int, happening: Happening) -> Event:
+        """Number an event and keep it."""
+        event = Event(next(self._numbers), moment_ms, happening)
+        self.latest = event.number
+        self._events.append(event)
+        return event
+
+    def position(self, number: int) -> str:
+        """An event's id, as readers give it back."""
+        return f"{self.run}-{number}"
+
+    def after(self, position: str) -> Iterator[Event] | None:
+        """What came after the event of this id; None if that is not known any more (another
+        leader's, too old, or never given out)."""
+        run, _, text = position.rpartition("-")
+        if run != self.run or not text.isascii() or not text.isdecimal() or len(text) > 18:
+            return None
+        number = int(text)
+        oldest = self._events[0].number if self._events else self.latest + 1
+        if number > self.latest or number + 1 < oldest:
+            return None
+        return itertools.islice(self._events, number + 1 - oldest, None)

@@ -1,0 +1,80 @@
+"""``/v2/events``, as Marathon's clients know it, and ``/v3/events``, which can be read on."""
+
+import socket
+from collections.abc import Iterable
+from http import HTTPStatus
+
+from flask import Response, request
+
+from api.context import Context, Route, values
+from api.errors import BadRequestError, MethodNotAllowedError, UnavailableError
+from api.events.handover import HANDOVER, TakeConnection
+from api.events.reader import Reader, Wants
+from api.selectors import SelectorError, parse_selector
+
+_MAX_FILTERS = 1_000
+_MAX_POSITION = 100
+
+
+class Events:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def routes(self) -> Iterable[Route]:
+        """Marathon's, and ours."""
+        return (
+            Route("GET", "/v2/events", self.as_marathon),
+            Route("GET", "/v3/events", self.numbered),
+        )
+
+    def as_marathon(self) -> Response:
+        """Marathon's events; ours only to those who name them."""
+        if "text/event-stream" not in request.headers.get("Accept", ""):
+            raise MethodNotAllowedError("ask for events with Accept: text/event-stream")
+        return self._stream(Wants(frozenset(_bounded(request.args.getlist("event_type")))), None)
+
+    def numbered(self) -> Response:
+        """All events with their ids, from the one after ``Last-Event-ID`` on if that is given.
+        ``event_type``, ``app`` (an id, or one with /* for all below) and ``label`` (a selector)
+        choose."""
+        label = request.args.get("label", "")
+        try:
+            selected = parse_selector(label) if label else None
+        except SelectorError as error:
+            raise BadRequestError(str(error)) from error
+        wants = Wants(
+            frozenset(_bounded(values("event_type"))),
+            tuple(_bounded(values("app"))),
+            selected,
+            numbered=True,
+        )
+        after = request.headers.get("Last-Event-ID") or request.args.get("after")
+        return self._stream(wants, None if after is None else after[:_MAX_POSITION])
+
+    def _stream(self, wants: Wants, after: str | None) -> Response:
+        """Headers now; the rest comes from the thread that writes to all readers."""
+        hub = self._context.events
+        if hub.full:
+            raise UnavailableError("too many clients read events already")
+        if request.method == "GET":  # not for HEAD
+            request.environ[HANDOVER] = self._taker(wants, after)
+        return Response(
+            iter(()),
+            status=HTTPStatus.OK,
+            content_type="text/event-stream;charset=utf-8",
+            headers={"Connection": "close", "X-Accel-Buffering": "no"},
+        )
+
+    def _taker(self, wants: Wants, after: str | None) -> TakeConnection:
+        hub, address = self._context.events, request.remote_addr or ""
+
+        def take(connection: socket.socket, chunked: bool) -> None:
+            hub.join(Reader(connection, address, wants, chunked=chunked, after=after))
+
+        return take
+
+
+def _bounded(filters: list[str]) -> list[str]:
+    if len(filters) > _MAX_FILTERS:
+        raise BadRequestError(f"more than {_MAX_FILTERS} filters")
+    return filters
