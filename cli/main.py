@@ -7,6 +7,7 @@ import click
 from cli.apps import app
 from cli.deployments import deployment
 from cli.flags import flags
+from cli.forgetting import forget_framework
 from cli.frameworks import framework
 from cli.freezes import crash, freeze, unfreeze
 from cli.groups import group
@@ -45,3 +46,4 @@ for command in (
     unfreeze,
 ):
     main.add_command(command)
+state.add_command(forget_framework)

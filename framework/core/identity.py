@@ -7,7 +7,8 @@ the process, and the texts say what an operator can do.
 
 from framework.domain.actions import Halt
 from framework.domain.exits import ExitCode
-from framework.domain.state import State
+from framework.domain.records import replace
+from framework.domain.state import Change, Kind, State
 
 _MISSING = (
     "the state holds {count} instances but no framework id, so Mesos can not tell us of their"
@@ -22,8 +23,7 @@ _DISPLACED = "another scheduler took over this framework ({message}); stopping"
 _REMOVED = (
     "Mesos has removed this framework ({message}) and ended its tasks: its failover_timeout passed"
     " while we were away, or somebody tore it down. The state is kept, and each start with it ends"
-    " here. To go on with the same apps, save their definitions (GET /v2/groups), give Stayer an"
-    " empty store, and put them again"
+    " here. To start the same apps again under a new id: stayer state forget-framework {id}"
 )
 
 
@@ -50,10 +50,27 @@ def is_removed(message: str) -> bool:
     return "removed" in lower or "completed" in lower
 
 
-def refused(message: str) -> Halt:
+def refused(state: State, message: str) -> Halt:
     """What Mesos' refusal of the framework means to us."""
     if "failed over" in message.lower():
         return Halt(ExitCode.LEADERSHIP_LOST, _DISPLACED.format(message=message))
     if is_removed(message):
-        return Halt(ExitCode.FRAMEWORK_REMOVED, _REMOVED.format(message=message))
+        framework_id = "" if state.framework is None else state.framework.framework_id
+        text = _REMOVED.format(message=message, id=framework_id)
+        return Halt(ExitCode.FRAMEWORK_REMOVED, text)
     return Halt(ExitCode.MESOS_ERROR, f"Mesos refuses this framework: {message}")
+
+
+def forgotten(state: State) -> list[Change]:
+    """What makes a state start anew in Mesos: everything about tasks goes, the framework id with
+    it; apps, their histories and deployments stay. Only right when Mesos runs none of the tasks
+    any more, or it will run them twice."""
+    framework = state.framework
+    gone = [
+        Change(kind, key, None)
+        for kind in (Kind.INSTANCE, Kind.AGENT, Kind.TOMBSTONE, Kind.ORPHAN)
+        for key in state.tables[kind]
+    ]
+    if framework is not None:
+        gone.append(Change(Kind.FRAMEWORK, "framework", replace(framework, framework_id="")))
+    return gone

@@ -216,4 +216,4 @@ def _refused(turn: Turn, message: str) -> None:
     if identity.is_removed(message) and turn.world.tearing_down:
         _torn_down(turn)
     else:
-        turn.actions.append(identity.refused(message))
+        turn.actions.append(identity.refused(turn.world.state, message))

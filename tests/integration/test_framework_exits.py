@@ -1,6 +1,8 @@
 """What ends the product because of its framework: the exit codes and what the texts say to do."""
 
+import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from framework.domain.state import Change, Kind
 from framework.store.opening import open_store
 from localmesos.cluster import agent_specs
 from localmesos.simulated import SimulatedEngine
-from tests.integration.product import Json, Stayer, mesos_tasks, operator
+from tests.integration.product import STAYER, Json, Stayer, mesos_tasks, operator
 from tests.polling import eventually
 
 _END_SECONDS = 30.0
@@ -59,14 +61,24 @@ def test_removed_by_mesos_it_keeps_its_state_and_says_what_to_do(
 ) -> None:
     stayer = stayers[0].start()
     stayer.run("/kept", instances=2)
+    framework_id = stayer.framework_id
     stayer.crash()
     eventually(lambda: _known(engine, "completed_frameworks"), "the end of its failover_timeout")
     for _ in range(2):
         stayer.start_unready()
         assert _ended(stayer) == 110
         assert "The state is kept" in stayer.said()
-        assert "give Stayer an empty store" in stayer.said()
-    assert _instances(tmp_path / "first" / "stayer.db") == 2
+    path = tmp_path / "first" / "stayer.db"
+    assert _instances(path) == 2
+    (advised,) = re.findall(r"stayer state forget-framework \S+", stayer.said())
+    backup = tmp_path / "before.jsonl"
+    arguments = [*advised.split()[1:], "--store", f"sqlite:{path}", "--backup", str(backup)]
+    done = subprocess.run([STAYER, *arguments], check=False, timeout=60)
+    assert done.returncode == 0
+    assert backup.exists()
+    stayer.start()
+    stayer.await_running("/kept", 2)
+    assert stayer.framework_id != framework_id
 
 
 def test_displaced_in_mesos_it_ends_and_displaces_nobody(

@@ -3,6 +3,7 @@
 import pytest
 
 from framework.core import identity
+from framework.core.consistency import check_state
 from framework.domain.actions import Accept, Halt, Kill
 from framework.domain.events import OffersReceived, Started, Subscribed
 from framework.domain.records import replace
@@ -62,10 +63,22 @@ def test_a_state_that_never_launched_needs_no_framework_id() -> None:
     assert framework.framework_id == FRAMEWORK_ID
 
 
+def test_a_forgotten_framework_leaves_the_apps_and_nothing_of_their_tasks() -> None:
+    session = Session()
+    session.running(WEB, agent(1))
+    changes = identity.forgotten(session.state)
+    session.state.apply(changes)
+    assert not list(check_state(session.state))
+    assert not session.state.instances
+    assert not session.state.agents
+    assert set(session.state.apps) == {"/web"}
+    assert identity.missing(session.state) is None
+
+
 def test_what_to_do_is_said() -> None:
-    removed = identity.refused("Framework has been removed")
+    removed = identity.refused(Session().state, "Framework has been removed")
     assert "state is kept" in removed.message
-    assert "/v2/groups" in removed.message
+    assert f"stayer state forget-framework {FRAMEWORK_ID}" in removed.message
     another = identity.differs(_damaged(record=True).state, "framework-2")
     assert another is not None
     assert "nothing was changed" in another.message
