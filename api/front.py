@@ -103,25 +103,21 @@ class Front:
         repeated."""
         call = self._call(environ)
         target = self._look(None) or self._wait(None)
+        if target is None:
+            message = NO_LEADER if self._leader() is None else PREPARING
+            raise _RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, message, RETRY_AFTER)
         try:
             return self._hand(call, target, environ, start_response)
-        except NotSentError as error:
-            _log.warning("the leader %s is not reached: %s", target, error)
-            successor = self._successor(target)
+        except (NotSentError, CutOffError) as error:
+            _log.warning("no answer from the leader: %s", error)
+            # A leader that steps down is followed by another one in a moment.
+            successor = self._successor(target) if _may_be_repeated(call, error) else None
             if successor is None:
-                raise _RefusedError(HTTPStatus.BAD_GATEWAY, REFUSED) from error
-        except CutOffError as error:
-            if not call.repeatable:
-                raise _outcome_unknown(error) from error
-            successor = self._successor(target)
-            if successor is None:
-                raise _cut_off(error) from error
+                raise _given_up(call, error) from error
         try:
             return self._hand(call, successor, environ, start_response)
-        except NotSentError as error:
-            raise _RefusedError(HTTPStatus.BAD_GATEWAY, REFUSED) from error
-        except CutOffError as error:
-            raise (_cut_off if call.repeatable else _outcome_unknown)(error) from error
+        except (NotSentError, CutOffError) as error:
+            raise _given_up(call, error) from error
 
     def _call(self, environ: "WSGIEnvironment") -> Call:
         method, origin = environ["REQUEST_METHOD"], environ.get("HTTP_ORIGIN")
@@ -169,26 +165,24 @@ class Front:
             return None
         return leader
 
-    def _wait(self, tried: Leader | None) -> "Leader | WSGIApplication":
-        """The same, waiting a short while for somebody."""
-        if self._waiting.acquire(blocking=False):
-            try:
-                deadline = time.monotonic() + self._wait_seconds
-                while time.monotonic() < deadline:
-                    time.sleep(_LOOK_SECONDS)
-                    found = self._look(tried)
-                    if found is not None:
-                        return found
-            finally:
-                self._waiting.release()
-        message = NO_LEADER if self._leader() is None else PREPARING
-        raise _RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, message, RETRY_AFTER)
+    def _wait(self, tried: Leader | None) -> "Leader | WSGIApplication | None":
+        """The same, waiting a short while for somebody; for one call in four at most."""
+        if not self._waiting.acquire(blocking=False):
+            return None
+        try:
+            deadline = time.monotonic() + self._wait_seconds
+            while time.monotonic() < deadline:
+                time.sleep(_LOOK_SECONDS)
+                found = self._look(tried)
+                if found is not None:
+                    return found
+        finally:
+            self._waiting.release()
+        return None
 
     def _successor(self, tried: "Leader | WSGIApplication") -> "Leader | WSGIApplication | None":
-        """Who leads after the one tried; None while nobody knows of another."""
+        """Who leads after the one tried."""
         assert isinstance(tried, Leader)
-        if self._inner() is None and self._leader() == tried:
-            return None
         return self._look(tried) or self._wait(tried)
 
     def _is_superseded(self, tried: Leader) -> bool:
@@ -206,9 +200,14 @@ class _RefusedError(Exception):
         self.headers: Headers = headers
 
 
-def _cut_off(error: CutOffError) -> _RefusedError:
-    return _RefusedError(HTTPStatus.BAD_GATEWAY, CUT_OFF.format(why=error))
+def _may_be_repeated(call: Call, error: NotSentError | CutOffError) -> bool:
+    return isinstance(error, NotSentError) or call.repeatable
 
 
-def _outcome_unknown(error: CutOffError) -> _RefusedError:
-    return _RefusedError(HTTPStatus.BAD_GATEWAY, OUTCOME_UNKNOWN.format(why=error), OUTCOME_HEADER)
+def _given_up(call: Call, error: NotSentError | CutOffError) -> _RefusedError:
+    if isinstance(error, NotSentError):
+        return _RefusedError(HTTPStatus.BAD_GATEWAY, REFUSED)
+    if call.repeatable:
+        return _RefusedError(HTTPStatus.BAD_GATEWAY, CUT_OFF.format(why=error))
+    message = OUTCOME_UNKNOWN.format(why=error)
+    return _RefusedError(HTTPStatus.BAD_GATEWAY, message, OUTCOME_HEADER)

@@ -22,22 +22,27 @@ NOBODY = Leader("127.0.0.1:1")  # nothing listens on this port
 
 class Process:
     """One process: serves from the start, leads when ``leads`` is set, and otherwise believes
-    that ``leader`` does."""
+    that ``leader`` does. ``looks`` counts how often it looked who does."""
 
     def __init__(self, *, wait_seconds: float = WAIT_SECONDS, **options: Any) -> None:
         self.scheduler = Recorder()
         self.leads = False
         self.leader: Leader | None = None
+        self.looks = 0
         settings = ApiOptions(**{"http_port": 0, "http_threads": 4, **options})
         application = create_app(self.scheduler, settings, compile_pattern)
         front = Front(
             settings,
             own=lambda: self.own,
-            leader=lambda: self.leader,
+            leader=self._who_leads,
             inner=lambda: application if self.leads else None,
             wait_seconds=wait_seconds,
         )
         self.server = ApiServer(front, settings)
+
+    def _who_leads(self) -> Leader | None:
+        self.looks += 1
+        return self.leader
 
     @property
     def own(self) -> Leader:

@@ -367,7 +367,7 @@ def test_a_call_waits_until_the_process_itself_leads() -> None:
     process = Process(wait_seconds=60)
     with serving(process), ThreadPoolExecutor(1) as pool:
         call = pool.submit(ask, process, "POST", "/v2/apps", APP, JSON)
-        eventually(lambda: process.server.port, "it serves")
+        eventually(lambda: process.looks > 1, "it waits")
         process.lead()
         assert call.result().status == 201
     assert len(process.scheduler.asked) == 1
@@ -381,6 +381,18 @@ def test_the_leader_is_gone(method: str) -> None:
         answer = ask(process, method, "/v2/apps")
     assert answer.said == (502, "Connection to leader refused.")
     assert "Stayer-Outcome" not in answer.headers
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_call_that_was_not_sent_goes_to_the_next_leader(leader: Process, method: str) -> None:
+    process = Process(wait_seconds=60)
+    with serving(process), ThreadPoolExecutor(1) as pool:
+        process.leader = NOBODY
+        call = pool.submit(ask, process, method, "/v2/apps", APP, JSON)
+        eventually(lambda: process.looks > 2, "it was tried, and waits")
+        process.leader = leader.own
+        assert call.result().status == (201 if method == "POST" else 200)
+    assert len(leader.scheduler.asked) == (1 if method == "POST" else 0)
 
 
 # A leader that gives up
