@@ -49,9 +49,6 @@ _WRITES_IN_FLIGHT = 8
 _ATTEMPTS = 20
 _PAUSE_SECONDS = 0.05
 _LOOK_SECONDS = 0.5
-# How long we wait for an answer while the session may still live, in time-outs of the session:
-# ours begins to count before the server's, and an ensemble that elects a leader keeps sessions.
-_SESSIONS_TO_WAIT = 3
 
 _UNKNOWN = (ConnectionLoss, OperationTimeoutError, RequestTimeoutError, ThrottledOpError)
 _ADVICE = {
@@ -151,6 +148,8 @@ class Creation(NamedTuple):
 
 class FencedWrites:
     """What is written while this process leads: each transaction fails when another one does.
+    Waits while the connection is away, for as long as the session may live: an outage of all
+    of ZooKeeper lengthens sessions.
 
     LeadershipLostError when the fence refuses, or the session ended; StoreError when ZooKeeper
     refuses for good, StoreReadOnlyError where the operator can help. Any thread may use it."""
@@ -265,18 +264,17 @@ class FencedWrites:
 
     def _outcome(self, pending: Pending) -> KazooException | None:
         """Why the transaction failed or may have failed; None: it was done."""
-        seconds = _SESSIONS_TO_WAIT * self._session.session_seconds
-        try:
-            results = pending.get(timeout=seconds)
-        except KazooTimeoutError as error:
-            raise LeadershipLostError(
-                f"{self._session.url} did not answer for {seconds:g} s: another process may"
-                " lead by now"
-            ) from error
-        except SessionExpiredError as error:
-            raise _session_ended(self._session) from error
-        except KazooException as error:
-            return error
+        results = None
+        while results is None:
+            try:
+                results = pending.get(timeout=_LOOK_SECONDS)
+            except KazooTimeoutError as error:
+                if self._closed.is_set():
+                    raise StoreError(f"{self._session.url} is closed") from error
+            except SessionExpiredError as error:
+                raise _session_ended(self._session) from error
+            except KazooException as error:
+                return error
         if isinstance(results[0], BadVersionError | NoNodeError):
             raise LeadershipLostError("another process leads: the store takes no more writes of us")
         neighbours = (RolledBackError, RuntimeInconsistency)  # of the one that failed
