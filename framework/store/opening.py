@@ -29,7 +29,9 @@ def open_store(
         return SqliteStore(rest, follow_only=follow_only)
     if scheme == "zk" and rest:
         if not follow_only:
-            raise StoreUnusableError("a store at zk:// is written by whoever leads, and only then")
+            raise StoreUnusableError(
+                "a store at zk:// is written by whoever leads: name it by --zk"
+            )
         return _follow_zookeeper(url, zookeeper or ZooKeeperOptions())
     # Only the scheme is repeated: the rest may hold credentials.
     raise StoreUnusableError(f"no store for {scheme + colon!r}: use {_FORMS}")

@@ -64,6 +64,7 @@ def _server(zookeeper: ZooKeeperServer) -> None:
 
 
 TestZooKeeper = machine_case(ZooKeeper, one_in=10)
+TestZooKeeperAtLength = pytest.mark.long(machine_case(ZooKeeper, one_in=10))
 
 
 @pytest.fixture

@@ -110,13 +110,13 @@ class ZooKeeperStore:
             self._check_mark()
             pointer = decode_pointer(self._reads.get(self._layout.pointer))
             position = find_end(self._reads, self._layout, pointer)
-            writes = FencedWrites(self._session, fence, self._reads, self._closed)
+            writes = FencedWrites(self._session, fence, self._patient, self._closed)
             self._writer = _Writer(
                 writes,
                 Log(self._layout, writes, fence.epoch, position),
                 Checkpoints(
                     self._layout,
-                    self._reads,
+                    self._patient,
                     writes,
                     self.codec,
                     self._due,
