@@ -51,6 +51,7 @@ _HOP_BY_HOP = frozenset(
 # names was checked here, and would be a foreign one to the leader.
 _NOT_FORWARDED = _HOP_BY_HOP | {"host", "expect", "origin", "content-length", "x-forwarded-for"}
 _METHOD = re.compile(r"[A-Z]{1,32}")
+_ADDRESS = re.compile(r"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -232,9 +233,9 @@ class Proxy:
         """The leader's answer; close it. ``superseded`` says whether another leads meanwhile:
         then this leader is not waited for much longer. BadCallError, TooManyConnectionsError,
         NotSentError, CutOffError."""
+        connection = self._connection(leader)
         if not self._open.acquire(blocking=False):
             raise TooManyConnectionsError
-        connection = self._connection(leader)
         try:
             _connect(connection)
             connection.sock.settimeout(self._read_seconds)
@@ -252,6 +253,8 @@ class Proxy:
     def _connection(self, leader: Leader) -> http.client.HTTPConnection:
         timeout = self._connect_seconds
         host, _, port = leader.address.rpartition(":")
+        if not _ADDRESS.fullmatch(leader.address):
+            raise NotSentError(f"{leader.address!r} is not host:port")
         host = host.strip("[]")
         if leader.secure:
             return http.client.HTTPSConnection(
@@ -297,7 +300,7 @@ class Proxy:
 def _connect(connection: http.client.HTTPConnection) -> None:
     try:
         connection.connect()
-    except OSError as error:
+    except (OSError, OverflowError, UnicodeError) as error:  # also a name or port beyond limits
         raise NotSentError(_reason(error)) from error
 
 
@@ -327,7 +330,9 @@ def _reason(error: Exception) -> str:
         return "its time is over"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return "the connection was closed" if isinstance(error, OSError) else "it is no HTTP"
+    if isinstance(error, http.client.HTTPException | OSError):
+        return "the connection was closed" if isinstance(error, OSError) else "it is no HTTP"
+    return "it has no usable address"
 
 
 def _client_context(options: ApiOptions) -> ssl.SSLContext:
