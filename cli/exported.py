@@ -15,6 +15,7 @@ from prometheus_client.core import (
 from api.events.writer import EventCounts
 from framework.health.counts import ProbeCounts
 from framework.mesos.counts import DriverCounts
+from framework.store.zookeeper.store import Counts as ZooKeeperCounts
 
 _CALLS_OF_MARATHON = {
     "REVIVE": "marathon_mesos_calls_revive_counter",
@@ -73,3 +74,18 @@ def event_metrics(counts: EventCounts) -> Iterator[Metric]:
         "event streams closed because they were read too slowly",
         value=counts.too_slow,
     )
+
+
+def zookeeper_store_metrics(counts: ZooKeeperCounts) -> Iterator[Metric]:
+    """The log of changes in ZooKeeper and its checkpoints."""
+    for name, text, value in (
+        ("stayer_store_log_bytes", "log since the last checkpoint", counts.log_bytes),
+        ("stayer_store_log_segments", "znodes of that log", counts.log_segments),
+        ("stayer_store_checkpoint_bytes", "size of the last checkpoint", counts.checkpoint_bytes),
+    ):
+        yield GaugeMetricFamily(name, text, value=value)
+    for name, text, value in (
+        ("stayer_store_checkpoints", "checkpoints written", counts.checkpoints),
+        ("stayer_store_repeated_writes", "writes sent again", counts.repeated_writes),
+    ):
+        yield CounterMetricFamily(name, text, value=value)

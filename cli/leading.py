@@ -6,7 +6,7 @@ from importlib.metadata import version
 from typing import Any
 
 from api.options import ApiOptions
-from cli.exported import driver_metrics, probe_metrics
+from cli.exported import driver_metrics, probe_metrics, zookeeper_store_metrics
 from cli.flags import read
 from cli.keeping import Keeping
 from cli.patterns import linear_full_match
@@ -20,6 +20,7 @@ from framework.mesos.driver import HttpDriver
 from framework.mesos.options import MesosOptions
 from framework.runtime.moments import steady_clock
 from framework.runtime.scheduler import Facts, RunningScheduler
+from framework.store.zookeeper import ZooKeeperStore
 from framework.zookeeper.options import ZooKeeperOptions
 from framework.zookeeper.url import without_credentials
 
@@ -98,4 +99,6 @@ def lead(
     )
     scheduler.exported.add(lambda: driver_metrics(driver.counts))
     scheduler.exported.add(lambda: probe_metrics(prober.counts))
+    if isinstance(store, ZooKeeperStore):
+        scheduler.exported.add(lambda: zookeeper_store_metrics(store.counts))
     return scheduler
