@@ -14,7 +14,7 @@ import click
 
 from cli.flags import option_of, read
 from framework.interfaces import LeadershipLostError, StoreError, StoreUnusableError
-from framework.leadership.exclusive import exclusive
+from framework.leadership.exclusive import take_fence
 from framework.leadership.znodes import ElectionZnodes
 from framework.store.backup import BackupUnusableError
 from framework.store.migration import MarkedStore, Member
@@ -74,17 +74,15 @@ class Place:
 
     @contextmanager
     def writing(self, *, force: bool = False) -> Iterator[MarkedStore]:
-        """The store, made if missing, while no scheduler writes. ``force``: see exclusive."""
+        """The store, made if missing, while no scheduler writes. ``force``: see take_fence."""
         if not self.in_zookeeper:
             with closing(open_store(self.url)) as store:
                 yield cast("MarkedStore", store)
             return
         with closing(self._session()) as session:
             session.start()
-            with (
-                exclusive(session, force=force) as fence,
-                closing(ZooKeeperStore(session)) as store,
-            ):
+            fence = take_fence(session, force=force)
+            with closing(ZooKeeperStore(session)) as store:
                 store.write_under(fence)
                 yield store
 

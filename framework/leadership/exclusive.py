@@ -5,8 +5,6 @@ but it never serves, and nobody is told of it.
 """
 
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 
 from kazoo.exceptions import KazooException, NoNodeError
 
@@ -16,47 +14,36 @@ from framework.leadership.znodes import ElectionZnodes
 from framework.zookeeper.fence import Fence
 from framework.zookeeper.session import Session
 
-_LEAVE_SECONDS = 5.0
+_NAME = "stayer state"
 
 
-@contextmanager
-def exclusive(session: Session, *, force: bool) -> Iterator[Fence]:
-    """A fence to write under. StoreUnusableError if a process leads or stands for election;
-    ``force`` takes the fence all the same, and a leader's next write fails. StoreError if
-    ZooKeeper fails."""
+def take_fence(session: Session, *, force: bool) -> Fence:
+    """A fence to write under, with nobody else elected until the session ends.
+    StoreUnusableError if a process leads or stands for election; ``force`` takes the fence all
+    the same, and a leader's next write fails. StoreError if ZooKeeper fails."""
     znodes = ElectionZnodes(session, uuid.uuid4().hex)
     try:
-        fence = _taken(znodes, force=force)
+        znodes.lay_out()
+        znodes.stand(Candidate(_NAME))
+        order = znodes.order()
+        own = znodes.own(order)
+        if not own:
+            raise StoreError(f"the session with {session.url} ended")
+        if not force and order[0] != own:
+            raise StoreUnusableError(_occupied(znodes, order[0]))
+        return znodes.bump(own, _NAME)
     except KazooException as error:
-        raise StoreError(f"{session.url} failed: {type(error).__name__} {error}".rstrip()) from None
+        text = f"{session.url} failed: {type(error).__name__} {error}".rstrip()
+        raise StoreError(text) from error
+
+
+def _occupied(znodes: ElectionZnodes, path: str) -> str:
     try:
-        yield fence
-    finally:
-        with suppress(KazooException):  # it goes with the session then
-            znodes.withdraw(_LEAVE_SECONDS)
-
-
-def _taken(znodes: ElectionZnodes, *, force: bool) -> Fence:
-    znodes.lay_out()
-    if not force:
-        _check_first(znodes, znodes.order())
-    znodes.stand(Candidate("stayer state"))
-    order = znodes.order()
-    own = znodes.own(order)
-    if not force and (not own or order[0] != own):
-        _check_first(znodes, order)
-    return znodes.bump(own, "stayer state")
-
-
-def _check_first(znodes: ElectionZnodes, order: list[str]) -> None:
-    if not order:
-        return
-    try:
-        first = znodes.candidate(order[0], lambda _event: None)
+        first = znodes.candidate(path, lambda _event: None)
     except NoNodeError:
         first = None
     at = f" at {first.address}" if first is not None and first.address else ""
-    raise StoreUnusableError(
+    return (
         f"a Stayer{at} uses this state: stop all of them first (one that was killed counts until"
         " its session has expired), or say --force to take the state from them"
     )

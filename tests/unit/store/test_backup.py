@@ -226,6 +226,18 @@ def test_a_file_that_exists_is_left_alone_unless_it_may_be_replaced(tmp_path: Pa
     assert [file.name for file in tmp_path.iterdir()] == ["state.backup"]
 
 
+def test_a_file_that_came_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "state.backup"
+
+    def somebody_writes(_done: int, _total: int) -> None:
+        path.write_text("theirs")
+
+    with pytest.raises(FileExistsError):
+        write_backup(STONES, Codec(), path, report=somebody_writes)
+    assert path.read_text() == "theirs"
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
 class _DiskFullError(OSError):
     pass
 

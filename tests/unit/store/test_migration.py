@@ -1,6 +1,7 @@
 """Who may raise a store's mark, when, and what is kept of the state before; and restoring."""
 
 import tempfile
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -17,12 +18,14 @@ from framework.store.backup import read_backup
 from framework.store.codec import SCHEMAS, Codec
 from framework.store.memory import MemoryDisk, MemoryStore
 from framework.store.migration import (
+    MarkedStore,
     MigrationRefusedError,
     check_members,
     migrate,
     migrate_if_supported,
 )
 from framework.store.restoring import NotEmptyError, restore
+from framework.store.sqlite import SqliteStore
 from tests.property.strategies import changes
 from tests.unit.store.releases import later, next_release
 
@@ -70,13 +73,25 @@ def test_an_append_that_the_old_schema_can_not_say_changes_nothing() -> None:
         assert list(store.load()) == [STONE]
 
 
-def test_a_kind_that_the_store_does_not_know_is_not_written() -> None:
+def in_memory(folder: Path) -> Callable[[Codec], MarkedStore]:
     disk = MemoryDisk()
+    return lambda codec: MemoryStore(disk, codec=codec)
+
+
+def in_a_file(folder: Path) -> Callable[[Codec], MarkedStore]:
+    return lambda codec: SqliteStore(folder / "state.db", codec=codec)
+
+
+@pytest.mark.parametrize("place", [in_memory, in_a_file])
+def test_a_kind_that_the_store_does_not_know_is_not_written(
+    place: Callable[[Path], Callable[[Codec], MarkedStore]], tmp_path: Path
+) -> None:
     known: dict[Kind, int] = {**SCHEMAS}
     del known[Kind.WAIT]
-    MemoryStore(disk, codec=Codec(schemas=known, release="0.0.9")).close()
     wait = Change(Kind.WAIT, "/a", Wait("/a", 1))
-    with closing(MemoryStore(disk)) as newer:
+    open_it = place(tmp_path)
+    open_it(Codec(schemas=known, release="0.0.9")).close()
+    with closing(open_it(Codec())) as newer:
         newer.append([STONE, wait, wait._replace(record=None)])
         assert list(newer.load()) == [STONE]
         newer.raise_mark()
