@@ -11,6 +11,7 @@ from typing import NamedTuple
 from framework.core.index import ancestors, service_ports
 from framework.core.trees import ROOT
 from framework.core.world import old_key
+from framework.domain.freezing import EVERYTHING
 from framework.domain.ids import safe_id
 from framework.domain.instance import WAITING, Goal, Instance
 from framework.domain.records import replace
@@ -89,7 +90,8 @@ def _wrong_with(instance: Instance, state: State) -> Iterator[str]:
         return  # it may outlive its app and its definition until its task has ended
     app = state.apps.get(instance.app_id)
     if app is None:
-        yield f"it is wanted, and its app {instance.app_id} does not exist"
+        if not {EVERYTHING, instance.app_id} & state.freezes.keys():
+            yield f"it is wanted, and its app {instance.app_id} does not exist"
     elif (
         instance.version != app.version
         and instance.version not in state.versions_of.get(app.id, {})

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 
 from constraints import balanced_victims
-from framework.core import waiting
+from framework.core import trees, waiting
 from framework.core.freezing import frozen
 from framework.core.index import CURRENT_LIVE, OLD_LIVE, AppIndex, Slot
 from framework.core.kills import decommission, youngest_or_oldest_first
@@ -162,6 +162,7 @@ def _old_definition(turn: Turn, app: App) -> App | None:
 def _remove_all(turn: Turn, app_id: str) -> None:
     for instance in list(turn.world.state.instances_of.get(app_id, {}).values()):
         decommission(turn, instance, _REMOVED)
+    trees.forget_unmentioned(turn, app_id)
 
 
 def _stop_old(turn: Turn, app: App, index: AppIndex, plan: Size) -> None:

@@ -11,6 +11,7 @@ from framework.core.index import ancestors
 from framework.core.planning import Pair
 from framework.core.turn import Turn
 from framework.domain.groups import Group, TreeChange
+from framework.domain.instance import Goal
 from framework.domain.records import replace
 from framework.domain.state import Kind, version_key
 
@@ -76,9 +77,11 @@ def _forget_oldest(turn: Turn) -> None:
 
 def forget_unmentioned(turn: Turn, app_id: str) -> None:
     """Forget the definitions of an app that is gone, once neither the history nor a deployment
-    could bring it back."""
+    could bring it back, and a freeze keeps no instance of it."""
     state = turn.world.state
     if app_id in state.apps or app_id in turn.world.deploying:
+        return
+    if any(one.goal is Goal.RUNNING for one in state.instances_of.get(app_id, {}).values()):
         return
     if not any(app_id in change.apps_before for change in state.tree_changes.values()):
         for version in list(state.versions_of.get(app_id, ())):

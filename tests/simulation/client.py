@@ -24,6 +24,7 @@ from framework.domain.instance import Goal, Instance
 from framework.domain.records import replace
 from framework.domain.replies import Done, Refused, Reply, Why
 from framework.domain.state import State
+from tests.simulation import freezing
 from tests.simulation.apps import APP_IDS, random_app
 from tests.simulation.oracle import WAITS, unreachable
 from tests.simulation.process import Process
@@ -38,11 +39,15 @@ class _Promise:
     removed: bool = False
 
 
-class Client:
-    """Asks whatever process is there."""
+_FREEZES = 0.15  # of what is asked, in runs with freezes
 
-    def __init__(self, stage: Stage) -> None:
+
+class Client:
+    """Asks whatever process is there; ``freezes``: for freezes too."""
+
+    def __init__(self, stage: Stage, *, freezes: bool = False) -> None:
         self.stage = stage
+        self.freezes = freezes
         self.answered = 0
         self.refused = 0
         self._token = 0
@@ -56,9 +61,21 @@ class Client:
     def act(self, process: Process) -> None:
         """Ask for one random thing."""
         view = process.view
-        command = self._choose(view)
-        if command is None:
+        if self.freezes and self.stage.rng.random() < _FREEZES:
+            self.ask(process, freezing.choose(self.stage, view))
             return
+        command = self._choose(view)
+        if command is not None:
+            self.ask(process, command)
+
+    def thaw(self, process: Process) -> None:
+        """Ask for the end of every freeze."""
+        for key in [*process.view.freezes]:
+            self.ask(process, freezing.lift(key))
+
+    def ask(self, process: Process, command: Command) -> None:
+        """Ask for this one thing."""
+        view = process.view
         self._token += 1
         self._open[self._token] = command
         self._may_remove[self._token] = _removes(command, view)

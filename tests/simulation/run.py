@@ -38,9 +38,10 @@ class Outcome:
 
 
 class Run:
-    """Holds the parts together and restarts the scheduler when it dies."""
+    """Holds the parts together and restarts the scheduler when it dies. ``freezes``: the client
+    freezes apps and everything, now and then."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, freezes: bool = False) -> None:
         stage = Stage(seed)
         self.stage = stage
         self.policy = Policy(
@@ -58,7 +59,7 @@ class Run:
         self.master = Master(stage)
         self.store = ModelStore(stage)
         self.safety = Safety(self.policy)
-        self.client = Client(stage)
+        self.client = Client(stage, freezes=freezes)
         self.process: Process | None = None
         self.lives = 0
         self.faults = Faults(stage, self.master, self.store, lambda: self.process)
@@ -113,7 +114,18 @@ class Run:
         hurry_ms = 500 if self.stage.rng.random() < 0.3 else 9_000
         self.stage.after(self.stage.between(10, hurry_ms), self._client_acts)
 
+    def _thaw(self) -> None:
+        """Have every freeze end, asking again while there is one."""
+        frozen = True
+        if self.process is not None and self.process.idle():
+            frozen = bool(self.process.view.freezes)
+            self.client.thaw(self.process)
+        if frozen:
+            self.stage.after(1_000, self._thaw)
+
     def _converge(self) -> None:
+        if self.client.freezes:
+            self._thaw()
         calm_ms = self.stage.now_ms
         self._until(calm_ms + _SETTLED_MS, convergence.missing)
         patience_ms = self.policy.reconciliation_interval + _STRAYS_MS

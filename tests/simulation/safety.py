@@ -26,6 +26,7 @@ from framework.domain.instance import Instance
 from framework.domain.mesos import TaskStatus
 from framework.domain.state import Kind, State
 from tests.simulation import capacity, placements
+from tests.simulation.freezing import HeldBack
 from tests.simulation.kills import JustifiedKills
 from tests.simulation.machines import ENDED
 from tests.simulation.oracle import WAITS, starting
@@ -39,6 +40,7 @@ class Safety:
         self.policy = policy
         self.launched: dict[str, Launch] = {}
         self.kills = JustifiedKills(policy, self.launched)
+        self.held_back = HeldBack()
         self.buried_too_many = False
         self.steps = 0
         self._shadow = State()
@@ -55,6 +57,7 @@ class Safety:
         """A step is about to be taken."""
         self._before = dict(world.state.instances)
         self.kills.before(world.state, events, now_ms)
+        self.held_back.before(world.state, events)
         for event in events:
             if isinstance(event, TaskStatusReceived) and event.status.uuid:
                 self._statuses[event.status.uuid] = event.status
@@ -69,6 +72,7 @@ class Safety:
         _updates_acknowledged(events, decided.actions)
         self._limits(world.state)
         self.kills.check(world.state, decided, now_ms)
+        self.held_back.check(world.state, decided)
         launches = [
             launch
             for action in decided.actions

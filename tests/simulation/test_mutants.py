@@ -76,7 +76,7 @@ MUTANTS = [
     ),
     Mutant(
         "kills are not sent again to a new subscription",
-        kills.resend_all,
+        kills.resend,
         "send_kill(turn, instance.task_id, instance.agent_id)",
         "turn.world.deadlines.clear('kill retry', instance.task_id)",
     ),
@@ -149,7 +149,7 @@ MUTANTS = [
     Mutant(
         "a kill by id is only answered",
         commands._kill_tasks,
-        'kill(turn, instance, "killed on request")',
+        'kill(turn, instance, _on_request(turn, instance, "killed"))',
         "pass",
     ),
     Mutant(

@@ -14,9 +14,9 @@ _ROOT = Path(__file__).resolve().parents[2]
 _SHOWN_LINES = 40
 
 
-def _run(seeds: range) -> None:
+def _run(seeds: range, *, freezes: bool = False) -> None:
     for seed in seeds:
-        run = Run(seed)
+        run = Run(seed, freezes=freezes)
         try:
             run.go()
         except Exception as error:
@@ -31,6 +31,11 @@ def _run(seeds: range) -> None:
 
 def test_safe_under_faults_and_right_after_them(seeds: range) -> None:
     _run(seeds)
+
+
+@pytest.mark.parametrize("first", range(0, 60, 10))
+def test_what_is_frozen_is_left_alone_and_catches_up(first: int) -> None:
+    _run(range(first, first + 10), freezes=True)
 
 
 @pytest.mark.long

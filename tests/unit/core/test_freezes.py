@@ -13,6 +13,7 @@ from framework.domain.actions import (
 )
 from framework.domain.app import App, HealthCheck, UnreachableStrategy, UpgradeStrategy
 from framework.domain.events import (
+    CancelDeployment,
     ChangeApps,
     FreezeApps,
     KillOrphan,
@@ -312,3 +313,18 @@ def test_lifted_while_mesos_is_away() -> None:
     session.ask(LiftFreeze())
     session.connect()
     assert len({*killed(session.last)}) == 1
+
+
+def test_a_removal_that_was_taken_back_meanwhile_kills_nothing() -> None:
+    session = frozen()
+    before = session.instances()
+    answer = session.ask(ChangeApps(removes=("/web",)))
+    assert isinstance(answer, Done)
+    session.wait(60)
+    assert "/web" not in session.state.apps
+    session.ask(CancelDeployment(answer.deployment_id))
+    assert kills_of(session, 60) == []
+    session.ask(LiftFreeze())
+    assert kills_of(session, 60) == []
+    assert session.instances() == before
+    assert session.state.apps["/web"].instances == 2
