@@ -37,15 +37,15 @@ class Options:
     policy: Policy
     health: HealthOptions
 
-    def settings(self, port: int) -> dict[str, object]:
-        """All by name, as ``/v2/info`` shows them; ``port`` is the one that was bound."""
+    def settings(self, ports: Mapping[str, int | None]) -> dict[str, object]:
+        """All by name, as ``/v2/info`` shows them; ``ports`` are those that were bound."""
         return (
             asdict(self.policy)
             | self.zookeeper.settings()
             | self.api.settings()
             | asdict(self.mesos)
             | {"master": without_credentials(self.mesos.master)}
-            | {"http_port": port, "ha": bool(self.zookeeper.zk)}
+            | {"ha": bool(self.zookeeper.zk), **ports}
         )
 
 
@@ -79,13 +79,17 @@ def _driver(
 
 
 def lead(
-    options: Options, keeping: Keeping, own: Leader, port: int, on_end: End
+    options: Options,
+    keeping: Keeping,
+    own: Leader,
+    ports: Mapping[str, int | None],
+    on_end: End,
 ) -> RunningScheduler:
     """A scheduler on the state that was gained, not started. What Store.load raises."""
     driver = _driver(options, keeping.confirm_now, on_end)
     prober = AsyncProber(options.health, on_failure=on_end, clock=steady_clock())
     store, state = keeping.take()
-    facts = Facts(leader=own.address, version=version("stayer"), settings=options.settings(port))
+    facts = Facts(leader=own.address, version=version("stayer"), settings=options.settings(ports))
     scheduler = RunningScheduler(
         store,
         driver,

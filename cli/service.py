@@ -127,7 +127,7 @@ class Service:
     def _gained(self) -> None:
         """This process leads: take the state and decide."""
         try:
-            scheduler = lead(self._options, self._keeping, self._own, self.api.port, self._end)
+            scheduler = lead(self._options, self._keeping, self._own, self._ports(), self._end)
             events = EventHub(scheduler.view, self._options.api)
             scheduler.listen(events.tell)
             scheduler.exported.add(lambda: event_metrics(events.counts))
@@ -144,6 +144,10 @@ class Service:
     def _leading_application(self) -> Flask | None:
         """Only while it is certain that nobody else leads: what this process knows may be old."""
         return self._application if self._keeping.leader() == self._own else None
+
+    def _ports(self) -> dict[str, int | None]:
+        plain = None if self._options.api.disable_http else self.api.port
+        return {"http_port": plain, "https_port": self.api.https_port}
 
     def _subscribed(self) -> bool:
         scheduler = self.scheduler
