@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from kazoo.client import KazooClient
 
 from api.client import Client, ClientError
 from framework.domain.exits import ExitCode
@@ -209,6 +210,27 @@ def test_a_leader_that_is_cut_off_from_zookeeper(pair: Pair) -> None:
     pair.network.heal()
     assert pair.leader.process.wait(_END_SECONDS) == ExitCode.LEADERSHIP_LOST
     _assert_only_the_successor_counts(pair, tasks, subscriptions)
+
+
+def test_a_leader_whose_epoch_is_over(pair: Pair, zookeeper: ZooKeeperServer, zk_root: str) -> None:
+    """Its session and its place in the election are as they were: only the fence is left."""
+    somebody = KazooClient(zookeeper.hosts)
+    somebody.start()
+    try:
+        somebody.set(f"{zk_root}/epoch", b"{}")
+        changes = _stale_changes(pair.leader)
+    finally:
+        somebody.stop()
+        somebody.close()
+    assert pair.leader.process.wait(_END_SECONDS) == ExitCode.LEADERSHIP_LOST
+    for change in changes:
+        assert isinstance(change.answer(), ClientError), change.answer()
+    tasks = pair.tasks()
+    _succeed(pair)
+    assert not tasks & pair.tasks(), "the successor's configuration is a new one"
+    with _client(pair.successor) as client:
+        (app,) = client.list_apps()
+    assert (app["id"], app["labels"][LABEL], app["instances"]) == (_APP, "second", 2)
 
 
 def test_a_short_loss_of_zookeeper_ends_nothing(pair: Pair) -> None:

@@ -22,6 +22,7 @@ class Kind(Enum):
 
     KILL_STAYER = "kill -9 of a Stayer"
     PAUSE_STAYER = "SIGSTOP of a Stayer"
+    DIE_IN_SILENCE = "ZooKeeper is silent, then kill -9 of a Stayer that waits for it"
     KILL_ZOOKEEPER = "kill -9 of a ZooKeeper server"
     PAUSE_ZOOKEEPER = "SIGSTOP of a ZooKeeper server"
     CUT = "every connection to a ZooKeeper server reset and refused"
@@ -60,6 +61,7 @@ class Parts:
 PER_90_SECONDS: Mapping[Kind, int] = {
     Kind.KILL_STAYER: 10,
     Kind.PAUSE_STAYER: 3,
+    Kind.DIE_IN_SILENCE: 2,
     Kind.KILL_ZOOKEEPER: 5,
     Kind.PAUSE_ZOOKEEPER: 1,
     Kind.CUT: 2,
@@ -70,7 +72,7 @@ PER_90_SECONDS: Mapping[Kind, int] = {
     Kind.KILL_AGENT: 1,
 }
 _LONG = {Kind.PAUSE_STAYER, Kind.HALF_OPEN}
-_ON_STAYERS = {Kind.KILL_STAYER, Kind.PAUSE_STAYER}
+_ON_STAYERS = {Kind.KILL_STAYER, Kind.PAUSE_STAYER, Kind.DIE_IN_SILENCE}
 _LEADER_SHARE = 0.6
 
 
@@ -93,6 +95,8 @@ def timetable(seed: int, seconds: float, parts: Parts) -> list[Fault]:
 
 
 def _targets(kind: Kind, parts: Parts) -> int:
+    if kind is Kind.DIE_IN_SILENCE and not parts.zookeepers:
+        return 0
     if kind in _ON_STAYERS:
         return parts.stayers
     if kind is Kind.KILL_MASTER:

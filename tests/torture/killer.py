@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from localmesos.apache.engine import ApacheEngine
 from tests.torture.faults import LEADER, Fault, Kind
@@ -18,6 +18,8 @@ from tests.zookeeper.ensemble import Ensemble
 from tests.zookeeper.proxy import Proxy
 
 _MAX_AT_ONCE = 8
+_DELAY_SECONDS = 0.15
+_SILENCE_SECONDS = 0.7
 
 Tell = Callable[[str], None]
 
@@ -68,6 +70,8 @@ class Killer:
         match fault.kind:
             case Kind.KILL_STAYER | Kind.PAUSE_STAYER:
                 return self._stayer(fault)
+            case Kind.DIE_IN_SILENCE:
+                return self._silent_death(fault)
             case Kind.KILL_ZOOKEEPER | Kind.PAUSE_ZOOKEEPER:
                 return self._server(fault)
             case Kind.KILL_MASTER | Kind.KILL_AGENT:
@@ -91,6 +95,21 @@ class Killer:
                 member.process.kill()
                 yield
                 member.start()
+
+    @contextmanager
+    def _silent_death(self, fault: Fault) -> Iterator[None]:
+        """What it asked of ZooKeeper may have been done or not; it can never tell anybody."""
+        assert self._ensemble is not None
+        with ExitStack() as held:
+            for network in self._networks:
+                held.enter_context(network)
+            for proxy in self._ensemble.proxies:
+                held.callback(proxy.heal)
+                proxy.half_open()
+            self._over.wait(_SILENCE_SECONDS)
+            with self._stayer(fault):
+                held.close()
+                yield
 
     @contextmanager
     def _server(self, fault: Fault) -> Iterator[None]:
@@ -140,7 +159,6 @@ class Killer:
         return modes.index("leader") if "leader" in modes else 0
 
 
-_DELAY_SECONDS = 0.15
 _NETWORK_FAULTS: dict[Kind, Callable[[Proxy], None]] = {
     Kind.CUT: Proxy.cut,
     Kind.HALF_OPEN: Proxy.half_open,

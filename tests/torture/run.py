@@ -23,7 +23,7 @@ from tests.zookeeper.ensemble import Ensemble
 
 Json = dict[str, Any]
 GROUP = f"/torture-{os.getpid()}"
-_KEPT_COUNT, _ROLLED_COUNT, _COUNTS = 9, 2, (2, 3, 4, 5)
+_KEPT_COUNT, _ROLLED_COUNT, _COUNTS = 8, 2, (2, 3, 4)
 _START_SECONDS = 60.0
 # What a Stayer may end with by itself: another leads, or ZooKeeper is away for too long.
 _ALLOWED_ENDS = {ExitCode.LEADERSHIP_LOST, ExitCode.STORE_LOST, ExitCode.STORE_UNUSABLE}
@@ -97,7 +97,7 @@ def _registers() -> list[Register]:
     return [
         *(label_register(f"{GROUP}/idle-{n}", weight=3) for n in range(4)),
         *(label_register(f"{GROUP}/rolled-{n}", weight=0.1) for n in range(3)),
-        count_register(f"{GROUP}/scaled", _COUNTS, weight=0.3),
+        *(count_register(f"{GROUP}/scaled-{n}", _COUNTS, weight=0.6) for n in range(2)),
     ]
 
 
