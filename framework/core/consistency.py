@@ -48,6 +48,9 @@ _IDS: dict[Kind, Callable[..., tuple[str, ...]]] = {
     Kind.TOMBSTONE: lambda one: (one.task_id,),
     Kind.ORPHAN: lambda one: (one.task_id,),
     Kind.FRAMEWORK: lambda _: ("framework",),
+    Kind.FREEZE: lambda one: (one.app_id or EVERYTHING,),
+    Kind.CRASH: lambda one: (one.id,),
+    Kind.WAIT: lambda one: (one.app_id, old_key(one.app_id)),
 }
 
 
@@ -170,7 +173,11 @@ def _groups(state: State) -> Iterator[Finding]:
 
 
 def _delays(state: State) -> Iterator[Finding]:
-    for kind, table in ((Kind.DELAY, state.delays), (Kind.FAILURE, state.failures)):
+    for kind, table in (
+        (Kind.DELAY, state.delays),
+        (Kind.FAILURE, state.failures),
+        (Kind.WAIT, state.waits),
+    ):
         for key, record in table.items():
             if record.app_id not in state.apps:
                 yield Finding(kind, key, f"its app {record.app_id} does not exist", wrong=False)

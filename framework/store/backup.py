@@ -121,7 +121,7 @@ def _write(stream: _Stream, backup: Backup, lines: Iterable[bytes], report: Repo
         digest.update(b"\n")
         stream.write(line)
         stream.write(b"\n")
-        if number % _REPORT_EVERY == 0:
+        if number % _REPORT_EVERY == 0 and number < backup.records:
             report(number, backup.records)
     stream.write(_footer(backup.records, digest.hexdigest()))
     report(backup.records, backup.records)
@@ -144,7 +144,7 @@ def _read(stream: _Stream, path: Path, codec: Codec, report: Report) -> tuple[Ba
             raise BackupUnusableError(f"{path} is damaged: {change.kind} {change.id!r} twice")
         changes[change.kind, change.id] = change
         digest.update(line)
-        if number % _REPORT_EVERY == 0:
+        if number % _REPORT_EVERY == 0 and number < backup.records:
             report(number, backup.records)
     if stream.read(_FOOTER_MAX_BYTES) != _footer(backup.records, digest.hexdigest()):
         raise BackupUnusableError(f"{path} is damaged: its checksum does not hold, or it is cut")

@@ -197,3 +197,18 @@ def test_where_there_is_no_store_none_is_made(
         assert "there is no store at zk://" in result.stderr
     with session_at(zk_url.replace(zk_root, "/elsewhere")) as session:
         assert session.client.exists(zk_root) is None
+
+
+def test_with_credentials_it_is_for_whoever_has_them(stayer: StayerState) -> None:
+    Path("secret").write_text("ann:s3cret\n")
+    backup_of(STATE, "b", stayer)
+    done = stayer("restore", "b", "--zk_credentials_file", "secret")
+    assert done.exit_code == 0, done.output
+    assert stayer("check", "--zk_credentials_file", "secret").exit_code == 0
+    for words in (["show"], ["restore", "b", "--replace"], ["migrate"]):
+        refused = stayer(*words)
+        assert refused.exit_code == ExitCode.STORE_READ_ONLY
+        assert "--zk_credentials_file" in refused.stderr
+    missing = stayer("show", "--zk_credentials_file", "none")
+    assert missing.exit_code == ExitCode.STORE_UNUSABLE
+    assert "none" in missing.stderr

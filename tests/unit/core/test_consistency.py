@@ -4,6 +4,8 @@ import pytest
 
 from framework.core.consistency import Finding, check_state
 from framework.domain.app import App, PortDefinition
+from framework.domain.crashes import Crash
+from framework.domain.freezing import Freeze
 from framework.domain.groups import Group
 from framework.domain.instance import Condition, Goal, Instance, Orphan, Tombstone
 from framework.domain.mesos import Agent
@@ -15,6 +17,7 @@ from framework.domain.rollout import (
     DeploymentPart,
     Framework,
     PlannedAction,
+    Wait,
 )
 from framework.domain.state import Change, Kind, State
 
@@ -37,6 +40,9 @@ RIGHT = (
     Change(Kind.DELAY, "/shop/web@", Delay("/shop/web", V1, 1000, 2000)),
     Change(Kind.TOMBSTONE, f"{ID}._app.9", Tombstone(f"{ID}._app.9", 1, "expunged")),
     Change(Kind.FRAMEWORK, "framework", Framework("state", "framework-1")),
+    Change(Kind.FREEZE, "/idle", Freeze("/idle", "maintenance", 1)),
+    Change(Kind.CRASH, "c-1", Crash("c-1", "event", "offer", 1, 1, 1)),
+    Change(Kind.WAIT, "/shop/web", Wait("/shop/web", 1)),
 )
 
 
@@ -75,12 +81,25 @@ def test_an_instance_outlives_its_app_while_it_stops() -> None:
     removed = [
         gone(Kind.APP, "/shop/web"),
         gone(Kind.DELAY, "/shop/web@"),
+        gone(Kind.WAIT, "/shop/web"),
         gone(Kind.DEPLOYMENT, "d"),
         gone(Kind.DEPLOYMENT_PART, "d/0"),
         gone(Kind.APP_VERSION, f"/shop/web@{V1}"),
         gone(Kind.APP_VERSION, f"/shop/web@{V2}"),
     ]
     assert findings(stopping, *removed) == []
+
+
+@pytest.mark.parametrize("frozen", ["*", "/shop/web/x"])
+def test_a_frozen_instance_outlives_its_app(frozen: str) -> None:
+    app_id = "" if frozen == "*" else frozen
+    renamed = replace(RUNS, id="shop_web_x.instance-1", app_id="/shop/web/x")
+    changes = [
+        gone(Kind.INSTANCE, ID),
+        Change(Kind.INSTANCE, renamed.id, renamed),
+        Change(Kind.FREEZE, frozen, Freeze(app_id, "maintenance", 1)),
+    ]
+    assert findings(*changes) == []
 
 
 def test_an_instance_that_waits_for_its_relaunch_was_given_up() -> None:
@@ -102,6 +121,10 @@ WRONG = {
     "instance under another key": (
         [Change(Kind.INSTANCE, OTHER, RUNS)],
         [(Kind.INSTANCE, OTHER, f"holds the record of '{ID}'")],
+    ),
+    "freeze under another key": (
+        [Change(Kind.FREEZE, "/shop/x", Freeze("/shop/web", "maintenance", 1))],
+        [(Kind.FREEZE, "/shop/x", "holds the record of '/shop/web'")],
     ),
     "app without its version": (
         [gone(Kind.APP_VERSION, f"/shop/web@{V2}")],

@@ -256,10 +256,10 @@ def test_a_failure_leaves_what_was_there_and_nothing_else(tmp_path: Path) -> Non
 
 
 def test_a_big_one_says_how_far_it_is(tmp_path: Path) -> None:
-    some = [Change(Kind.TOMBSTONE, f"t{n}", Tombstone(f"t{n}", 1, "")) for n in range(25_000)]
+    some = [Change(Kind.TOMBSTONE, f"t{n}", Tombstone(f"t{n}", 1, "")) for n in range(20_000)]
     told: list[tuple[int, int]] = []
     write_backup(some, Codec(), tmp_path / "b", report=lambda *at: told.append(at))
-    assert told == [(10_000, 25_000), (20_000, 25_000), (25_000, 25_000)]
+    assert told == [(10_000, 20_000), (20_000, 20_000)]
     told.clear()
     read_backup(tmp_path / "b", Codec(), report=lambda *at: told.append(at))
-    assert told == [(10_000, 25_000), (20_000, 25_000), (25_000, 25_000)]
+    assert told == [(10_000, 20_000), (20_000, 20_000)]
