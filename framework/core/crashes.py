@@ -95,12 +95,12 @@ def forget(turn: Turn, command: ForgetCrash) -> Reply:
     if crash is None:
         return Refused(Why.CRASH_UNKNOWN, command.crash_id)
     turn.put(Kind.CRASH, crash.id, None)
-    _catch_up(turn, crash)
     freeze = turn.world.state.freezes.get(crash.app_id)
     if freeze is not None and freeze.crash == crash.id:
         _thaw(turn, freeze)
     elif turn.world.subscribed:
         reconciling.begin(turn)
+    _catch_up(turn, crash)
     return Done()
 
 

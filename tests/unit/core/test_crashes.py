@@ -21,7 +21,7 @@ from framework.core import (
     statuses,
     waiting,
 )
-from framework.domain.actions import Accept, Acknowledge, Decline, Kill
+from framework.domain.actions import Accept, Acknowledge, Decline, Kill, Reconcile
 from framework.domain.app import HealthCheck
 from framework.domain.crashes import Crash
 from framework.domain.events import (
@@ -423,3 +423,82 @@ def test_a_freeze_of_a_person_is_not_replaced(lives: Lives, monkeypatch: Patch) 
     session.ask(ForgetCrash(lives.crash.id))
     assert session.state.freezes["/web"].reason == "mine"
     assert EVERYTHING not in session.state.freezes
+
+
+def test_a_deployment_goes_on_when_its_crash_is_forgotten(lives: Lives, monkeypatch: Patch) -> None:
+    lives.survives(asked(ChangeApps((PutApp(replace(WEB, instances=0)),))))
+    poison(monkeypatch, deployments, "_step_done", lambda *_: True)
+    lives.crashes()
+    killed = status_of(lives.instance(), TaskState.KILLED)
+    session = lives.survives(killed)
+    assert session.state.deployments
+    monkeypatch.undo()
+    session.ask(ForgetCrash(lives.crash.id))
+    assert session.state.deployments == {}
+
+
+def test_a_deadline_comes_up_again_when_its_crash_is_forgotten(
+    lives: Lives, monkeypatch: Patch
+) -> None:
+    session = lives.survives(asked(ChangeApps((PutApp(replace(WEB, instances=2)),))))
+    session.offer(session.offer_of(agent(2)))
+    lives._keep(session)
+    with monkeypatch.context() as patch:
+        poison(patch, launches, "_without_status", of_web)
+        for _ in range(3):
+            session = lives.survives()
+            with pytest.raises(PoisonError):
+                session.wait(60)
+            lives.stored += crashes.counted(session.world, "", lives.now_ms)
+        session = lives.survives()
+        session.wait(60)
+    session.ask(ForgetCrash(lives.crash.id))
+    assert any(one.tasks for one in of_type(session.last.actions, Reconcile))
+
+
+def test_what_no_app_is_frozen_for_is_asked_of_mesos_when_forgotten(
+    lives: Lives, monkeypatch: Patch
+) -> None:
+    poison(monkeypatch, orphans, "stranger", lambda *_: True)
+    status = TaskStatus("gone.instance-1._app.1", TaskState.RUNNING, "a1", "u")
+    lives.crashes(TaskStatusReceived(status))
+    session = lives.survives(TaskStatusReceived(status))
+    session.ask(ForgetCrash(lives.crash.id))
+    assert of_type(session.last.actions, Reconcile)
+
+
+def test_an_app_with_two_crashes_is_frozen_until_both_are_forgotten(
+    lives: Lives, monkeypatch: Patch
+) -> None:
+    poison(monkeypatch, statuses, "_update", of_web)
+    web = lives.instance()
+    for state, times in ((TaskState.RUNNING, 3), (TaskState.FAILED, 1)):
+        lives.crashes(status_of(web, state), times=times)
+        lives.survives(status_of(web, state))
+    session = lives.survives()
+    first, second = session.state.crashes
+    session.ask(ForgetCrash(first))
+    assert session.state.freezes["/web"].crash == second
+    session.ask(ForgetCrash(second))
+    assert session.state.freezes == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"),
+    [
+        ("launch", lambda _t, request, _r: request.app.id == "/api"),
+        ("request_of", lambda _t, app: app.id == "/api"),
+    ],
+)
+def test_of_several_apps_that_wait_the_right_one_is_blamed(
+    lives: Lives, monkeypatch: Patch, name: str, bad: Callable[..., bool]
+) -> None:
+    more = [PutApp(replace(app, instances=2)) for app in (WEB, API)]
+    lives.survives(asked(ChangeApps((more[0],))))
+    lives.survives(asked(ChangeApps((more[1],))))
+    poison(monkeypatch, placing, name, bad)
+    offer = OffersReceived((Session().offer_of(agent(2)),))
+    lives.crashes(offer)
+    session = lives.survives(offer)
+    assert lives.crash.subject == "/api"
+    assert [one.app.id for one in launched(session.last)] == ["/web"]

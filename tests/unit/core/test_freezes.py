@@ -110,7 +110,9 @@ def test_an_upgrade_waits_and_its_deadline_with_it() -> None:
     assert list(session.state.deployments) == [done.deployment_id], "it is not given up"
 
     assert len(killed(session.ask_step(LiftFreeze()))) == 2
-    session.wait(31)
+    session.wait(29)
+    assert list(session.state.deployments) == [done.deployment_id]
+    session.wait(2)
     (back,) = session.state.deployments.values()
     assert back.reverts == done.deployment_id, "the deadline has begun anew"
 
@@ -328,3 +330,30 @@ def test_a_removal_that_was_taken_back_meanwhile_kills_nothing() -> None:
     assert kills_of(session, 60) == []
     assert session.instances() == before
     assert session.state.apps["/web"].instances == 2
+
+
+def test_offers_are_asked_for_at_once_though_others_of_the_role_wait_already() -> None:
+    session = Session()
+    session.put(WEB)
+    session.ask(FreezeApps(("/web",)))
+    session.put(replace(API, cpus_millis=10**9))
+    session.offer(session.offer_of(agent(1)))
+    session.wait(40)  # asked for at growing intervals
+    decided = session.ask_step(LiftFreeze(("/web",)))
+    assert of_type(decided.actions, Revive) == [Revive(("*",))]
+
+
+def test_what_a_removed_app_ran_is_known_until_it_goes() -> None:
+    session = Session(Policy(zk_max_versions=1))
+    session.running(WEB, agent(1))
+    version = session.only().version
+    session.ask(FREEZE)
+    removal = session.ask(ChangeApps(removes=("/web",)))
+    assert isinstance(removal, Done)
+    session.ask(CancelDeployment(removal.deployment_id, force=True))
+    for count in (1, 2, 3):  # until the history speaks of it no more
+        session.put(replace(API, instances=count), force=True)
+    assert set(session.state.versions_of["/web"]) == {version}
+    session.ask(LiftFreeze())
+    session.status(session.only(), TaskState.KILLED)
+    assert "/web" not in session.state.versions_of
