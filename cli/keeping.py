@@ -6,6 +6,7 @@ those that do not lead follow it, to have the state at hand when they do.
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 from framework.domain.state import State
@@ -15,7 +16,9 @@ from framework.leadership.member import Member
 from framework.leadership.zookeeper import ZooKeeperLeadership
 from framework.runtime.standby import Standby
 from framework.store.codec import SCHEMAS, this_release
+from framework.store.migration import migrate_if_supported
 from framework.store.opening import open_store
+from framework.store.sqlite import SqliteStore
 from framework.store.zookeeper import ZooKeeperStore
 from framework.zookeeper.options import ZooKeeperOptions
 from framework.zookeeper.session import Session
@@ -86,7 +89,10 @@ class AloneKeeping:
         return None if self._leadership is None else self._leadership.leader()
 
     def take(self) -> tuple[Store, State | None]:
-        """See Keeping."""
+        """See Keeping. A file written by an earlier release is migrated, with a backup beside
+        it."""
+        if isinstance(self._store, SqliteStore):
+            migrate_if_supported(self._store, (), self._store.path.parent / "backups")
         return self._store, None
 
     def serving(self) -> None:
@@ -109,6 +115,7 @@ class ElectedKeeping:
     elects = True
 
     def __init__(self, options: ZooKeeperOptions) -> None:
+        self._backups = Path(options.zk_backup_folder)
         self._session = Session(options.url(), options)
         self._session.start()
         self._store: ZooKeeperStore | None = None
@@ -152,7 +159,17 @@ class ElectedKeeping:
         state = self._standby.take()
         if state is None:
             raise LeadershipLostError("the state was not followed to its end")
+        self._migrate(self._store, self._leadership)
         return self._store, state
+
+    def _migrate(self, store: ZooKeeperStore, leadership: ZooKeeperLeadership) -> None:
+        """Write in this release's schemas from now on, if every member can read them."""
+        try:
+            members = leadership.members()
+        except ConnectionError as error:
+            _log.warning("whether the state may be migrated is not known: %s", error)
+            return
+        migrate_if_supported(store, members, self._backups)
 
     def serving(self) -> None:
         """See Keeping."""

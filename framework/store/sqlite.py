@@ -59,7 +59,7 @@ class SqliteStore:
     def __init__(
         self, path: Path | str, *, follow_only: bool = False, codec: Codec | None = None
     ) -> None:
-        self._path = Path(path).resolve()  # one lock, whatever name led here
+        self.path = Path(path).resolve()  # one lock, whatever name led here
         self.codec = codec or Codec()
         self._lock = Lock()
         self._closed = False
@@ -72,7 +72,7 @@ class SqliteStore:
             self._open(follow_only)
         except OSError as error:
             self.close()
-            raise StoreUnusableError(f"{self._path} can not be opened: {error.strerror}") from error
+            raise StoreUnusableError(f"{self.path} can not be opened: {error.strerror}") from error
         except BaseException:
             self.close()
             raise
@@ -142,13 +142,13 @@ class SqliteStore:
 
     def _open(self, follow_only: bool) -> None:
         if follow_only:
-            if not self._path.exists():
-                raise StoreUnusableError(f"there is no store at {self._path} yet")
+            if not self.path.exists():
+                raise StoreUnusableError(f"there is no store at {self.path} yet")
             with closing(self._reader()) as reader, self._told("open"):
                 self._check(reader)
             return
-        _create(self._path)
-        self._ownership = ownership.take(self._path)
+        _create(self.path)
+        self._ownership = ownership.take(self.path)
         with self._told("open"):
             self._writer = self._connect("rw")
             self._prepare(self._writer)
@@ -161,7 +161,7 @@ class SqliteStore:
         (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
         if mode != "wal":
             raise StoreUnusableError(
-                f"{self._path} must lie on a local file system (SQLite offers no write-ahead"
+                f"{self.path} must lie on a local file system (SQLite offers no write-ahead"
                 f" log there, only {mode!r})"
             )
         connection.execute("PRAGMA synchronous = FULL")
@@ -183,17 +183,17 @@ class SqliteStore:
     def _check(self, connection: sqlite3.Connection) -> None:
         """StoreUnusableError unless this is a store that this release can read."""
         if _is_empty(connection):
-            raise StoreUnusableError(f"there is no store at {self._path} yet")
+            raise StoreUnusableError(f"there is no store at {self.path} yet")
         if connection.execute("PRAGMA application_id").fetchone() != (_APPLICATION_ID,):
             raise StoreUnusableError(
-                f"{self._path} is not a store of Stayer but some other SQLite database; name"
+                f"{self.path} is not a store of Stayer but some other SQLite database; name"
                 " another file"
             )
         layout, mark = connection.execute("SELECT layout, mark FROM store").fetchone()
         self.codec.check_mark(mark)
         if layout != _LAYOUT:
             raise StoreUnusableError(
-                f"{self._path} has table layout {layout}, this release knows {_LAYOUT}: start"
+                f"{self.path} has table layout {layout}, this release knows {_LAYOUT}: start"
                 " the release that wrote it or a later one; nothing was changed"
             )
 
@@ -203,7 +203,7 @@ class SqliteStore:
         with self._lock:
             connection = self._writer
             if connection is None:
-                raise StoreError(f"{self._path} is not open for writing")
+                raise StoreError(f"{self.path} is not open for writing")
             self._writer = None  # until it has gone well
             try:
                 yield connection
@@ -278,7 +278,7 @@ class SqliteStore:
 
     def _connect(self, mode: str) -> sqlite3.Connection:
         return sqlite3.connect(
-            f"{self._path.as_uri()}?mode={mode}",
+            f"{self.path.as_uri()}?mode={mode}",
             uri=True,
             timeout=_BUSY_SECONDS,
             isolation_level=None,
@@ -288,7 +288,7 @@ class SqliteStore:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise StoreError(f"{self._path} is closed")
+            raise StoreError(f"{self.path} is closed")
 
     @contextmanager
     def _told(self, verb: str) -> Iterator[None]:
@@ -301,14 +301,14 @@ class SqliteStore:
             raise StoreError(self._explain(verb, error)) from error
         except msgspec.MsgspecError as error:
             raise StoreUnusableError(
-                f"{self._path} is damaged: its list of appends is malformed ({error}). Restore"
+                f"{self.path} is damaged: its list of appends is malformed ({error}). Restore"
                 " a backup of it; nothing was changed."
             ) from error
 
     def _explain(self, verb: str, error: sqlite3.Error) -> str:
         name = _name(error)
         advice = next((text for code, text in _ADVICE.items() if name.startswith(code)), "")
-        return f"can not {verb} {self._path}: {error}{advice} ({name or type(error).__name__})"
+        return f"can not {verb} {self.path}: {error}{advice} ({name or type(error).__name__})"
 
 
 _ADVICE = {

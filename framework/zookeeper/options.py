@@ -38,6 +38,12 @@ class ZooKeeperOptions:
     zk_connection_timeout: int = field(
         default=10_000, metadata=_help("How long the first connection to ZooKeeper may take.")
     )
+    zk_backup_folder: str = field(
+        default="stayer-state/backups",
+        metadata=_help(
+            "Where a leader writes a backup before it raises the state to its release's schemas."
+        ),
+    )
     zk_ca_file: str = field(
         default="",
         metadata=_help("Certificates (PEM) to trust; connects to ZooKeeper by TLS."),

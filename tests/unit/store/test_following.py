@@ -31,7 +31,7 @@ def follower_of(store: Store) -> Store:
     if isinstance(store, MemoryStore):
         return MemoryStore(store.disk, follow_only=True)
     assert isinstance(store, SqliteStore)
-    return SqliteStore(store._path, follow_only=True)
+    return SqliteStore(store.path, follow_only=True)
 
 
 @pytest.fixture
