@@ -60,7 +60,7 @@ class _Identity(NamedTuple):
 def begin(turn: Turn, subject: Subject) -> bool:
     """Note that this is handled from now on; False: it is set aside and must not be."""
     turn.world.subject = subject
-    return not turn.world.state.crashes or not _set_aside(turn, subject)
+    return not turn.world.crashes or not _set_aside(turn, subject)
 
 
 def counted(world: World, error: str, now_ms: int) -> list[Change]:

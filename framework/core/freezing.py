@@ -13,17 +13,20 @@ _SAFE_MODE = Freeze("", "this process runs in safe mode", 0)
 
 def over(turn: Turn, app_id: str) -> Freeze | None:
     """The freeze that an app is under: that of everything, else its own."""
-    if turn.policy.safe_mode:
+    if turn.context.policy.safe_mode:
         return _SAFE_MODE
-    freezes = turn.world.state.freezes
-    if not freezes:
-        return None
+    freezes = turn.world.freezes
     return freezes.get(EVERYTHING) or freezes.get(app_id)
+
+
+def anything(turn: Turn) -> bool:
+    """Whether anything is frozen at all."""
+    return bool(turn.world.freezes) or turn.context.policy.safe_mode
 
 
 def frozen(turn: Turn, app_id: str) -> bool:
     """Whether nothing of the app may be launched or killed."""
-    return over(turn, app_id) is not None
+    return anything(turn) and over(turn, app_id) is not None
 
 
 def over_task(turn: Turn, task_id: str) -> Freeze | None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from constraints import Operator
 from framework.core import backoff, crashes, waiting
-from framework.core.freezing import frozen
+from framework.core.freezing import anything, frozen
 from framework.core.index import Slot
 from framework.core.matching import (
     NOTHING_COUNTED,
@@ -74,10 +74,12 @@ def _usable(turn: Turn) -> Iterable[Offer]:
 
 def ready_to_launch(turn: Turn) -> list[str]:
     """Demands whose app is neither frozen nor in back-off, by key, the longest waiting first."""
+    held = anything(turn)
     ready = [
         (demand.since_ms, key)
         for key, demand in turn.world.demand.items()
-        if not frozen(turn, demand.app.id) and backoff.remaining_ms(turn, demand.app) == 0
+        if not (held and frozen(turn, demand.app.id))
+        and backoff.remaining_ms(turn, demand.app) == 0
     ]
     return [key for _, key in sorted(ready)]
 

@@ -104,6 +104,7 @@ class World:
         self.kill_sent_ms: dict[str, int] = {}
         self.last_version_ms = 0
         self.subject: Subject = None
+        self.crashes, self.freezes = state.crashes, state.freezes  # asked for all the time
         self._compiled: dict[tuple[tuple[str, ...], ...], Compiled] = {}
         self._values: dict[str, tuple[Agent, dict[str, str]]] = {}
         self.rebuild()
