@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from api.render.freeze import held_back
 from api.render.health import definition_of, readiness_results
 from framework.core.index import LEAVING, OLD_LIVE, Slot, slot_of
 from framework.core.planning import warnings
@@ -63,6 +64,7 @@ def watched_deployment(view: State, record: Deployment) -> dict[str, Any]:
     ``canary``: it waits after its canaries to be promoted; ``deadlineAt``: when it is taken back
     unless there is progress before."""
     plan = view.plan(record)
+    frozen = held_back(view, plan.affected)
     fields: dict[str, Any] = {
         **_common(record, plan),
         "paused": record.paused,
@@ -70,12 +72,12 @@ def watched_deployment(view: State, record: Deployment) -> dict[str, Any]:
         "apps": [_progress(view, app_id) for app_id in plan.affected],
         "startedAt": iso(record.started_at_ms),
         "progressAt": iso(record.progress_at_ms),
-        "warnings": _warnings(view, plan),
+        "warnings": [*frozen, *_warnings(view, plan)],
     }
     if record.reverts:
         fields["reverts"] = record.reverts
     deadline_seconds = _deadline_seconds(view, record, plan)
-    if deadline_seconds and not record.paused:
+    if deadline_seconds and not record.paused and not frozen:
         fields["deadlineAt"] = iso(record.progress_at_ms + deadline_seconds * 1000)
     return fields
 

@@ -1,5 +1,6 @@
 """What is frozen, and what the scheduler's decisions crashed on."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from framework.domain.clock import iso
@@ -46,6 +47,19 @@ def freeze_warning(view: State, *, safe_mode: bool) -> str:
         return ""
     more = f" and {len(names) - _APPS_NAMED} more" if len(names) > _APPS_NAMED else ""
     return f"frozen: {', '.join(names[:_APPS_NAMED])}{more}"
+
+
+def held_back(view: State, app_ids: Iterable[str]) -> list[str]:
+    """Why nothing of these apps is launched or killed, in sentences."""
+    everything = view.freezes.get(EVERYTHING)
+    if everything is not None:
+        return [_sentence("everything", everything)]
+    found = ((app_id, view.freezes.get(app_id)) for app_id in app_ids)
+    return [_sentence(app_id, freeze) for app_id, freeze in found if freeze is not None]
+
+
+def _sentence(what: str, freeze: Freeze) -> str:
+    return f"{what} is frozen: {freeze.reason}" if freeze.reason else f"{what} is frozen"
 
 
 def crash_object(crash: Crash) -> dict[str, Any]:

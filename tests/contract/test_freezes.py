@@ -180,6 +180,8 @@ class TestRunning:
         (item,) = client.get("/v3/explain").get_json()["waiting"]
         assert item["explanation"] == ["frozen: racks"]
         assert client.get("/v2/queue").get_json()["queue"][0]["count"] == 1
+        (deployment,) = client.get("/v3/deployments").get_json()
+        assert deployment["warnings"] == ["everything is frozen: racks"]
         refused = client.delete(f"/v2/apps/web/tasks/{before[0]['id']}")
         assert refused.status_code == 409
         assert "racks" in refused.get_json()["message"]
@@ -199,6 +201,8 @@ class TestRunning:
             client.put(f"/v2/apps{name}", json={"instances": 1})
         until(lambda: client.get("/v2/apps/b/tasks").get_json()["tasks"])
         assert client.get("/v2/apps/a/tasks").get_json()["tasks"] == []
+        (deployment,) = client.get("/v3/deployments").get_json()
+        assert deployment["warnings"] == ["/a is frozen"]
         client.delete("/v3/apps/a/freeze")
         until(lambda: client.get("/v2/apps/a/tasks").get_json()["tasks"])
 
