@@ -90,28 +90,32 @@ class _Change:
     groups: tuple[Group, ...] = ()
     removed_groups: tuple[str, ...] = ()
     reverts: str = ""
+    late: str = ""
 
 
-def change_apps(turn: Turn, command: ChangeApps) -> Reply:
-    """Put and remove definitions and groups, all or none."""
+def change_apps(turn: Turn, command: ChangeApps, *, late: str = "") -> Reply:
+    """Put and remove definitions and groups, all or none. ``late``: why the deployment that this
+    takes back is not given more time."""
     removes = _removes(turn, command)
     refused = _refusal(turn, command, removes)
     if refused is not None:
         return refused
     version = turn.new_version()
-    stamped = stamp(turn, [put.app for put in command.puts], version, revert=bool(command.reverts))
+    # Unforced, the same again is what a deployment under way is doing already.
+    forced = command.force and not command.reverts
+    again = deployments.unfinished(turn, [put.app.id for put in command.puts if forced])
+    apps = [put.app for put in command.puts]
+    stamped = stamp(turn, apps, version, again=again, revert=bool(command.reverts))
     if isinstance(stamped, Refused):
         return stamped
-    apps = turn.world.state.apps
-    pairs: list[Pair] = [(apps[app_id], None) for app_id in removes]
-    pairs += [(apps.get(app.id), app) for app in stamped]
-    # Unforced, the same again is what a deployment under way is doing already.
-    restarting = deployments.unfinished(turn, [one.id for one in stamped]) if command.force else ()
-    actions = _planned(turn, pairs, restarting, force=command.force)
+    stored = turn.world.state.apps
+    pairs: list[Pair] = [(stored[app_id], None) for app_id in removes]
+    pairs += [(stored.get(app.id), app) for app in stamped]
+    actions = _planned(turn, pairs, again, force=command.force)
     if isinstance(actions, Refused):
         return actions
     change = _Change(
-        version, pairs, actions, command.groups, command.removed_groups, command.reverts
+        version, pairs, actions, command.groups, command.removed_groups, command.reverts, late
     )
     return _would_do(change) if command.dry_run else _apply(turn, change)
 
@@ -160,9 +164,11 @@ def _would_do(change: _Change) -> Done:
 
 
 def _apply(turn: Turn, change: _Change) -> Done:
-    """Store a change and begin its deployment."""
-    deployments.make_way(turn, _affected(change.actions))
-    deployment_id = deployments.start(turn, change.version, change.actions, reverts=change.reverts)
+    """Store a change and begin its deployment; one that changes nothing is over before that."""
+    deployment_id = turn.context.new_id()
+    _make_way(turn, change, deployment_id)
+    if change.actions:
+        deployments.start(turn, deployment_id, change.version, change.actions, change.reverts)
     trees.changed(turn, change.version, change.pairs, change.groups, change.removed_groups)
     for old, new in change.pairs:
         if new is not None:
@@ -171,6 +177,18 @@ def _apply(turn: Turn, change: _Change) -> Done:
             removed_app(turn, old.id)
     stored = tuple(new for _, new in change.pairs if new is not None)
     return Done(change.version, deployment_id, stored, warnings=warnings(change.pairs))
+
+
+def _make_way(turn: Turn, change: _Change, deployment_id: str) -> None:
+    why = "cancelled by a forced change"
+    if change.reverts:
+        why = f"{change.late}taken back"
+        if change.actions:
+            why += f" by deployment {deployment_id}"
+        reverted = turn.world.state.deployments.get(change.reverts)
+        if reverted is not None:  # also if that leaves nothing to do
+            deployments.cancel(turn, reverted, why)
+    deployments.make_way(turn, _affected(change.actions), why)
 
 
 def _change_each(
@@ -313,7 +331,7 @@ def _cancel(turn: Turn, command: CancelDeployment) -> Reply:
     return revert(turn, deployment)
 
 
-def revert(turn: Turn, deployment: Deployment) -> Reply:
+def revert(turn: Turn, deployment: Deployment, *, late: str = "") -> Reply:
     """Take a deployment's change back by a new deployment; later changes of other apps stay."""
     state = turn.world.state
     puts, removes = [], []
@@ -327,21 +345,23 @@ def revert(turn: Turn, deployment: Deployment) -> Reply:
         deployments.cancel(turn, deployment, "cancelled on request")
         return Done(deployment.version, deployment.id)
     back = ChangeApps(tuple(puts), tuple(removes), force=True, reverts=deployment.id)
-    return change_apps(turn, back)
+    return change_apps(turn, back, late=late)
 
 
 def give_up(turn: Turn, deployment_id: str) -> None:
     """A deployment's deadline is due: without progress its change is taken back. What it created
     stays, since there is nothing to go back to."""
-    deployment = deployments.without_progress(turn, deployment_id)
-    if deployment is None or _any_frozen(turn, deployment):
+    deployment = turn.world.state.deployments.get(deployment_id)
+    seconds = 0 if deployment is None else deployments.late_seconds(turn, deployment)
+    if deployment is None or not seconds or _any_frozen(turn, deployment):
         return  # when the freeze ends the deadline begins anew
     before = turn.world.plans[deployment_id].before
     turn.remark("error", f"deployment {deployment_id} made no progress in time; taking it back")
+    late = f"no progress within {seconds} s"
     if all(before.values()):
-        revert(turn, deployment)
+        revert(turn, deployment, late=f"{late}; ")
     else:
-        deployments.cancel(turn, deployment, "no progress before the deadline")
+        deployments.cancel(turn, deployment, late)
 
 
 def _any_frozen(turn: Turn, deployment: Deployment) -> bool:

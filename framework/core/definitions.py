@@ -73,11 +73,17 @@ def _invalid(app_id: str, message: str) -> Refused:
 
 
 def stamp(
-    turn: Turn, apps: list[App], version: str, *, revert: bool = False
+    turn: Turn,
+    apps: list[App],
+    version: str,
+    *,
+    again: Collection[str] = (),
+    revert: bool = False,
 ) -> list[App] | Refused:
     """The definitions as they are stored: service ports assigned, versions set. One that says
-    nothing new keeps its version. ``revert``: they were stored before, and where only a restart
-    is taken back, what ran before it is right again."""
+    nothing new keeps its version. ``again``: apps whose upgrade the same definition begins anew.
+    ``revert``: they were stored before, and where only a restart is taken back, what ran before it
+    is right again."""
     stamped: list[App] = []
     taken: set[int] = set()
     used = turn.world.ports
@@ -95,7 +101,10 @@ def stamp(
             message = f"All ports in the range [{low}-{high}) are already in use"
             return Refused(Why.PORTS_EXHAUSTED, app.id, message)
         taken.update(assigned.service_ports)
-        stamped.append(_stamped(turn, assigned, existing, version, revert=revert))
+        one = _stamped(turn, assigned, existing, version, revert=revert)
+        # Going on is news: the definition that is gone on with stays in the history as it was.
+        went_on = one.id in again or (existing is not None and existing.keep_old and not revert)
+        stamped.append(replace(one, version=version) if went_on else one)
     return stamped
 
 
@@ -117,13 +126,20 @@ def _stamped(turn: Turn, app: App, existing: App | None, version: str, *, revert
         app,
         version=existing.version if same_count and config == existing.config else version,
         config=config,
-        # Scaling leaves an upgrade that was cancelled in place cancelled; the same again goes on.
-        keep_old=existing.keep_old and not same_count,
+        keep_old=_stays_cancelled(app, existing, config, revert=revert),
         last_scaling_at=existing.last_scaling_at if same_count else version,
         last_config_change_at=(
             existing.last_config_change_at if config == existing.config else version
         ),
     )
+
+
+def _stays_cancelled(app: App, existing: App, config: str, *, revert: bool) -> bool:
+    """Whether an upgrade that was cancelled in place stays so: when the app is scaled, and when
+    going on with it is taken back. The same definition once more goes on with it."""
+    if revert:
+        return app.keep_old and config == existing.config
+    return existing.keep_old and app.instances != existing.instances
 
 
 def _known_configuration(turn: Turn, app: App) -> str:
@@ -199,7 +215,7 @@ def _forget_old_versions(turn: Turn, app_id: str) -> None:
     used = {instance.version for instance in state.instances_of.get(app_id, {}).values()}
     plan = turn.world.plans.get(turn.world.deploying.get(app_id, ""))
     if plan is not None:
-        used.add(plan.before.get(app_id, ""))
+        used |= {plan.before.get(app_id, ""), plan.replaces.get(app_id, "")}
     for version in surplus:
         if version not in used:
             turn.put(Kind.APP_VERSION, version_key(app_id, version), None)

@@ -6,20 +6,23 @@ and when a deployment is given up. It ends when its last step is done, when it i
 when nothing is left for it to act on: none outlives its reason.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
+from functools import partial
 
-from framework.core import crashes, dependencies, trees
+from framework.core import crashes, dependencies, sizing, trees
 from framework.core.deadlines import Due
 from framework.core.index import CURRENT_LIVE, LEAVING, OLD_LIVE, Slot
 from framework.core.planning import Pair, parts_of, planned
 from framework.core.turn import Turn
 from framework.core.world import CurrentStep
 from framework.domain.app import App
+from framework.domain.instance import Condition, Goal, Instance
 from framework.domain.notices import DeploymentEnded, DeploymentStarted, DeploymentStepped
 from framework.domain.records import replace
 from framework.domain.replies import Refused, Why
 from framework.domain.rollout import ActionName, Deployment, PlannedAction, part_key
-from framework.domain.state import Kind
+from framework.domain.state import Kind, version_key
 
 
 def locked(turn: Turn, app_ids: Iterable[str], *, force: bool) -> Refused | None:
@@ -34,11 +37,11 @@ def locked(turn: Turn, app_ids: Iterable[str], *, force: bool) -> Refused | None
     return None
 
 
-def make_way(turn: Turn, app_ids: Iterable[str]) -> None:
+def make_way(turn: Turn, app_ids: Iterable[str], why: str) -> None:
     """End the deployments that hold any of these apps; their other apps stay as they are."""
     deploying = turn.world.deploying
     for deployment_id in sorted({deploying[one] for one in app_ids if one in deploying}):
-        cancel(turn, turn.world.state.deployments[deployment_id], "cancelled by a forced change")
+        cancel(turn, turn.world.state.deployments[deployment_id], why)
 
 
 def unfinished(turn: Turn, app_ids: Iterable[str]) -> set[str]:
@@ -68,15 +71,38 @@ def plan_change(
             message = "Dependency graph has cyclic dependencies."
             return Refused(Why.INVALID, "", "Object is not valid", (("/", message),))
         depths = found
-    return planned(pairs, depths, restarting)
+    return planned(pairs, depths, restarting, partial(_replaced, turn))
 
 
-def start(turn: Turn, version: str, actions: list[PlannedAction], *, reverts: str = "") -> str:
-    """Begin a deployment; returns its id. To be called before the definitions are stored. One
-    that changes nothing is over before it begins."""
-    deployment_id = turn.context.new_id()
-    if not actions:
-        return deployment_id
+def _replaced(turn: Turn, app: App) -> str:
+    """The version of the definition whose instances this one would replace: the one that most of
+    its others run, of equals the newest; if there are none at the moment, the one in force."""
+    if app.keep_old:
+        return ""
+    state = turn.world.state
+    known = state.versions_of.get(app.id, {})
+    sizes: Counter[str] = Counter()
+    newest: dict[str, str] = {}
+    for one in state.instances_of.get(app.id, {}).values():
+        if one.config != app.config and one.version in known and _is_wanted(one):
+            sizes[one.config] += 1
+            newest[one.config] = max(one.version, newest.get(one.config, ""))
+    if sizes:
+        return max((sizes[config], version) for config, version in newest.items())[1]
+    present = turn.world.effective(app.id)
+    leaves = present is not None and present.config != app.config and present.instances
+    return present.version if present is not None and leaves else ""
+
+
+def _is_wanted(instance: Instance) -> bool:
+    inactive = instance.condition is Condition.UNREACHABLE_INACTIVE
+    return instance.goal is Goal.RUNNING and not inactive
+
+
+def start(
+    turn: Turn, deployment_id: str, version: str, actions: list[PlannedAction], reverts: str
+) -> None:
+    """Begin a deployment. To be called before the definitions are stored."""
     parts = parts_of(deployment_id, actions)
     deployment = Deployment(
         id=deployment_id,
@@ -96,7 +122,6 @@ def start(turn: Turn, version: str, actions: list[PlannedAction], *, reverts: st
     turn.world.hold(deployment, plan)
     turn.notices.append(DeploymentStarted(deployment, plan))
     turn.advancing[deployment_id] = None
-    return deployment_id
 
 
 def end(turn: Turn, deployment: Deployment, failure: str = "") -> None:
@@ -122,7 +147,10 @@ def cancel(turn: Turn, deployment: Deployment, why: str) -> None:
         if app is None or not before or app.keep_old:
             continue
         if turn.world.apps[app_id].size(*OLD_LIVE, Slot.OLD_WAITING):
-            turn.put(Kind.APP, app_id, replace(app, keep_old=True))
+            kept = replace(app, keep_old=True)
+            turn.put(Kind.APP, app_id, kept)
+            # Also in the history: a later deployment may hold the app at this definition.
+            turn.put(Kind.APP_VERSION, version_key(app_id, app.version), kept)
 
 
 def advance(turn: Turn) -> None:
@@ -212,7 +240,7 @@ def _pause_after_canaries(turn: Turn, deployment: Deployment) -> None:
         return
     asked = [turn.world.effective(app_id) for app_id in _current(turn, deployment).canaries]
     apps = [app for app in asked if app is not None]
-    waiting = [app for app in apps if turn.world.apps[app.id].size(*OLD_LIVE)]
+    waiting = [app for app in apps if _stays_partly_old(turn, app)]
     ready = all(
         turn.world.apps[app.id].size(Slot.READY) >= min(app.upgrade_strategy.canary, app.instances)
         for app in waiting
@@ -221,6 +249,13 @@ def _pause_after_canaries(turn: Turn, deployment: Deployment) -> None:
         turn.put(Kind.DEPLOYMENT, deployment.id, replace(deployment, paused=True, canary=True))
         names = ", ".join(app.id for app in waiting)
         turn.remark("info", f"the canaries of {names} serve; promote or cancel {deployment.id}")
+
+
+def _stays_partly_old(turn: Turn, app: App) -> bool:
+    """Whether the canaries do not make up the whole app; no old one has to run at the moment."""
+    index = turn.world.apps[app.id]
+    share = sizing.share_of(turn, app, index)
+    return share is not None and (share < app.instances or index.size(*OLD_LIVE) > 0)
 
 
 def _watch_progress(turn: Turn, deployment: Deployment) -> None:
@@ -254,14 +289,12 @@ def _deadline_seconds(turn: Turn, deployment: Deployment) -> int:
     return _current(turn, deployment).deadline_seconds
 
 
-def without_progress(turn: Turn, deployment_id: str) -> Deployment | None:
-    """The deployment if its deadline has passed and it is not paused or done meanwhile."""
-    deployment = turn.world.state.deployments.get(deployment_id)
-    if deployment is None or deployment.paused or not turn.world.subscribed:
-        return None
+def late_seconds(turn: Turn, deployment: Deployment) -> int:
+    """The deadline that has passed without progress; 0 while there is time, or nobody waits."""
+    if deployment.paused or not turn.world.subscribed:
+        return 0
     seconds = _deadline_seconds(turn, deployment)
-    late = turn.now_ms >= deployment.progress_at_ms + seconds * 1000
-    return deployment if seconds and late else None
+    return seconds if turn.now_ms >= deployment.progress_at_ms + seconds * 1000 else 0
 
 
 def pause(turn: Turn, deployment_id: str) -> Refused | Deployment:

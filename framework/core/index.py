@@ -26,6 +26,8 @@ from framework.domain.instance import STAGED, WAITING, Condition, Goal, Instance
 from framework.domain.mesos import Agent, Attribute
 
 _K = TypeVar("_K")
+# An old configuration ("": the present one), a field of its constraints, the value there.
+_Counted = tuple[str, str, str | None]
 
 
 class Slot(StrEnum):
@@ -130,26 +132,34 @@ def _proved(app: App, instance: Instance, slot: Slot) -> Slot:
 
 class Known(NamedTuple):
     """What is known beside the record of an instance: its agent, the agent's constraint fields,
-    and the definition its task was launched with."""
+    the definition its task was launched with, and if that is an old one the fields that its
+    constraints count."""
 
     agent: Agent | None = None
     values: Mapping[str, str] = {}
     definition: App | None = None
+    old_fields: tuple[str, ...] = ()
 
 
 class AppIndex:
-    """The counts of one app. ``version`` names the configuration they are made for."""
+    """The counts of one app, made for the configuration in force. ``counts`` are what its
+    constraints look at, by field; ``old_counts`` the same for each old configuration that still
+    has instances, since a canary or a pause may have to relaunch one of those."""
 
-    __slots__ = ("_counted", "_placed", "_slot", "app", "counts", "members", "on_agent", "on_zone")
+    __slots__ = (
+        "_counted", "_placed", "_slot", "app", "counts", "members", "old_counts", "on_agent",
+        "on_zone",
+    )  # fmt: skip
 
     def __init__(self, app: App | None, compiled: Compiled | None) -> None:
         self.app = app
         self.members: dict[Slot, dict[str, None]] = {slot: {} for slot in Slot}
         self.counts = {field: Counts() for field in (compiled.counted_fields if compiled else ())}
+        self.old_counts: dict[str, dict[str, Counts]] = {}
         self.on_agent: Counter[str] = Counter()
         self.on_zone: Counter[str | None] = Counter()
         self._slot: dict[str, Slot] = {}
-        self._counted: dict[str, tuple[str | None, ...]] = {}
+        self._counted: dict[str, tuple[_Counted, ...]] = {}
         self._placed: dict[str, tuple[str, str | None]] = {}
 
     def size(self, *slots: Slot) -> int:
@@ -159,12 +169,10 @@ class AppIndex:
 
     def update(self, key: str, new: Instance | None, known: "Known") -> None:
         """Replace what is counted for the instance with the id ``key``."""
-        agent, values = known.agent, known.values
         slot = None if new is None else slot_of(self.app, new, known.definition)
         self._move(key, slot)
-        self._place(key, agent if slot in CURRENT_LIVE else None)
-        if self.counts:
-            self._count(key, new, values)
+        self._place(key, known.agent if slot in CURRENT_LIVE else None)
+        self._count(key, self._counted_as(new, known))
 
     def _move(self, key: str, slot: Slot | None) -> None:
         known = self._slot.get(key)
@@ -194,28 +202,41 @@ class AppIndex:
             self.on_zone[place[1]] += 1
             self._placed[key] = place
 
-    def _count(self, key: str, new: Instance | None, values: Mapping[str, str]) -> None:
-        counted = None
-        if new is not None and self._counts(new):
-            counted = tuple(values.get(field) for field in self.counts)
-        known = self._counted.get(key)
-        if known == counted:
-            return
-        if known is not None:
-            for count, value in zip(self.counts.values(), known, strict=True):
-                count.remove(value)
-            del self._counted[key]
-        if counted is not None:
-            for count, value in zip(self.counts.values(), counted, strict=True):
-                count.add(value)
-            self._counted[key] = counted
+    def counts_for(self, app: App) -> Mapping[str, Counts]:
+        """What this configuration's constraints look at."""
+        if self.app is None or self.app.config == app.config:
+            return self.counts
+        return self.old_counts.get(app.config, {})
 
-    def _counts(self, instance: Instance) -> bool:
-        return (
-            instance.condition not in _NOT_COUNTED
-            and self.app is not None
-            and (not is_old(self.app, instance) or self.app.upgrade_strategy.count_old_instances)
-        )
+    def _counted_as(self, new: Instance | None, known: Known) -> tuple[_Counted, ...]:
+        if new is None or self.app is None or new.condition in _NOT_COUNTED:
+            return ()
+        counted: list[_Counted] = []
+        old = is_old(self.app, new)
+        if not old or self.app.upgrade_strategy.count_old_instances:
+            counted += [("", field, known.values.get(field)) for field in self.counts]
+        if old:
+            counted += [(new.config, one, known.values.get(one)) for one in known.old_fields]
+        return tuple(counted)
+
+    def _count(self, key: str, counted: tuple[_Counted, ...]) -> None:
+        before = self._counted.get(key, ())
+        if before == counted:
+            return
+        for config, field, value in before:
+            counts = self.old_counts[config] if config else self.counts
+            counts[field].remove(value)
+            if config and not counts[field].total:
+                del counts[field]
+                if not counts:
+                    del self.old_counts[config]
+        for config, field, value in counted:
+            counts = self.old_counts.setdefault(config, {}) if config else self.counts
+            counts.setdefault(field, Counts()).add(value)
+        if counted:
+            self._counted[key] = counted
+        else:
+            del self._counted[key]
 
 
 def decrease(counter: Counter[_K], key: _K) -> None:

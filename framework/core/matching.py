@@ -203,7 +203,7 @@ def crowded_out(turn: Turn, request: Request, rest: Remainder) -> DynamicCheck |
     """The dynamic constraint that refuses this agent at the moment, if one does."""
     if not request.dynamic:
         return None
-    counts = turn.world.apps[request.app.id].counts
+    counts = turn.world.apps[request.app.id].counts_for(request.app)
     for check in request.dynamic:
         count = counts.get(check.field, NOTHING_COUNTED)
         if not check.admits(rest.values.get(check.field), count):
@@ -222,7 +222,7 @@ def explain(turn: Turn, request: Request, rest: Remainder) -> tuple[Reason | Non
     if reason is None or reason is Reason.CONSTRAINT:
         crowding = crowded_out(turn, request, rest) if reason is None else None
         if crowding is not None:
-            counts = turn.world.apps[request.app.id].counts
+            counts = turn.world.apps[request.app.id].counts_for(request.app)
             count = counts.get(crowding.field, NOTHING_COUNTED)
             value = rest.values.get(crowding.field)
             return Reason.CONSTRAINT, crowding.explain(value, count)

@@ -24,10 +24,18 @@ def stranger(turn: Turn, status: TaskStatus) -> None:
     """A status of a task without a record."""
     if status.task_id in turn.world.state.tombstones:
         given_up(turn, status)
-    elif status.state in ALIVE or status.state is TaskState.UNREACHABLE:
+    elif status.state in ALIVE or (
+        status.state is TaskState.UNREACHABLE and _is_known(turn, status)
+    ):
         _list(turn, status)
     else:
         turn.put(Kind.ORPHAN, status.task_id, None)
+
+
+def _is_known(turn: Turn, status: TaskStatus) -> bool:
+    """Whether Mesos speaks of a task that it or we know: asked about any task whatever of an
+    unreachable agent, it answers that it is unreachable, even of one that ended long ago."""
+    return status.reason != "REASON_RECONCILIATION" or status.task_id in turn.world.state.orphans
 
 
 def given_up(turn: Turn, status: TaskStatus) -> None:
@@ -52,7 +60,8 @@ def _list(turn: Turn, status: TaskStatus) -> None:
     orphans = turn.world.state.orphans
     known = orphans.get(status.task_id)
     if known is not None:
-        if known.kill_requested:
+        # Mesos answers the kill of a task out of reach by showing that again.
+        if known.kill_requested and status.state in ALIVE:
             turn.actions.append(Kill(status.task_id, status.agent_id))
         if known.state != str(status.state):
             turn.put(Kind.ORPHAN, status.task_id, replace(known, state=str(status.state)))

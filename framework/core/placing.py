@@ -45,6 +45,9 @@ def place(turn: Turn) -> None:
     world = turn.world
     if not world.offers:
         return
+    for offer in world.offers.values():
+        if offer.agent.id in world.state.agents:  # it may have come back described otherwise
+            turn.put_agent(offer.agent)
     pool = [remainder_of(turn, offer) for offer in _usable(turn)]
     world.offers.clear()
     fitting: dict[tuple[object, ...], Fitting] = {}
@@ -216,14 +219,14 @@ class Chooser:
 
     def _sizes(self, values: _Values) -> tuple[int, ...]:
         """How many instances are in these groups already: the smallest goes first."""
-        counts = self._index.counts
+        counts = self._index.counts_for(self.request.app)
         return tuple(
             counts.get(check.field, NOTHING_COUNTED).get(value)
             for check, value in zip(self._groups, values, strict=True)
         )
 
     def _admitted(self, values: _Values) -> bool:
-        counts = self._index.counts
+        counts = self._index.counts_for(self.request.app)
         return all(
             check.admits(value, counts.get(check.field, NOTHING_COUNTED))
             for check, value in zip(self._groups, values, strict=True)

@@ -4,7 +4,7 @@ Marathon's order (behaviour.md, section 3.1): stop what is gone; announce what i
 depth in the graph of dependencies, scale or restart. A step begins when the one before is done.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from framework.domain.app import App, same_configuration
 from framework.domain.rollout import ActionName, DeploymentPart, PlannedAction
@@ -14,22 +14,26 @@ ACTIONS_A_PART = 500
 
 
 def planned(
-    pairs: Iterable[Pair], depths: Mapping[str, int], restarting: Collection[str]
+    pairs: Iterable[Pair],
+    depths: Mapping[str, int],
+    restarting: Collection[str],
+    replaced: Callable[[App], str],
 ) -> list[PlannedAction]:
     """Every action of the change from the first to the second definition of each pair, its steps
     numbered from 1 without gaps. ``restarting``: apps to restart though their definition is the
-    same."""
-    by_place: dict[tuple[int, int], list[tuple[ActionName, str, str]]] = {}
+    same. ``replaced`` gives the version of the definition whose instances a new one replaces."""
+    by_place: dict[tuple[int, int], list[tuple[ActionName, str, str, str]]] = {}
     for old, new in pairs:
         for place, action in _actions(old, new, depths, restarting):
             app = new or old
             assert app is not None
             before = "" if old is None else old.version
-            by_place.setdefault(place, []).append((action, app.id, before))
+            replaces = "" if old is None or new is None else replaced(new)
+            by_place.setdefault(place, []).append((action, app.id, before, replaces))
     return [
-        PlannedAction(step, action, app_id, before)
+        PlannedAction(step, *action)
         for step, place in enumerate(sorted(by_place), start=1)
-        for action, app_id, before in by_place[place]
+        for action in by_place[place]
     ]
 
 

@@ -118,7 +118,7 @@ def resize(turn: Turn, app_id: str) -> None:
         # What was out of reach left at once and made room: nothing else brings us back here.
         plan = size(app, have(index), share)
     _set_demand(turn, app_id, app, plan.launch)
-    _set_demand(turn, old_key(app_id), _old_definition(turn, app), plan.launch_old)
+    _set_demand(turn, old_key(app_id), world.replaced.get(app_id), plan.launch_old)
 
 
 def have(index: AppIndex) -> Have:
@@ -134,29 +134,18 @@ def have(index: AppIndex) -> Have:
 
 
 def share_of(turn: Turn, app: App, index: AppIndex) -> int | None:
-    """How many instances may be of the present configuration: all (None), the canaries, or while
-    paused those there are."""
+    """How many instances may be of the present configuration: all (None), those there are while
+    paused, and before canaries are promoted as many as those at least."""
     world = turn.world
-    deployment_id = world.deploying.get(app.id)
-    if deployment_id is None or app.id in world.held:
-        return None
-    deployment = world.state.deployments[deployment_id]
-    if _old_definition(turn, app) is None:
+    if app.id not in world.replaced or app.id in world.held:
         return None  # nothing to stay with: a new app, a scaling
-    if deployment.paused and not deployment.canary:
-        return index.size(*CURRENT_LIVE, Slot.WAITING)
+    deployment = world.state.deployments[world.deploying[app.id]]
     canary = app.upgrade_strategy.canary
-    return canary if canary and not deployment.promoted else None
-
-
-def _old_definition(turn: Turn, app: App) -> App | None:
-    """The configuration that a deployment replaces, if one is under way."""
-    plan = turn.world.plans.get(turn.world.deploying.get(app.id, ""))
-    if plan is None:
+    paused = deployment.paused and not deployment.canary
+    if not paused and (not canary or deployment.promoted):
         return None
-    versions = turn.world.state.versions_of.get(app.id, {})
-    old = versions.get(plan.before.get(app.id, ""))
-    return None if old is None or old.config == app.config else old
+    there = index.size(*CURRENT_LIVE, Slot.WAITING)
+    return there if paused else max(canary, there)
 
 
 def _remove_all(turn: Turn, app_id: str) -> None:

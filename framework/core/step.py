@@ -73,17 +73,18 @@ def step(world: World, events: Iterable[Event], context: Context) -> Step:
 
 def _size_and_advance(turn: Turn) -> None:
     """Until nothing moves: size the apps that changed, let deployments go on, which may begin
-    steps of other apps. Ends, since a deployment only ever goes forward."""
-    while True:
-        pending = [app_id for app_id in turn.dirty if app_id not in turn.resized]
-        for app_id in pending:
+    steps of other apps. Ends, since a deployment only ever goes forward. Apps that still wait for
+    their step come last: it may begin in this very turn, and what was right before is not then."""
+    if turn.advancing:
+        deployments.advance(turn)
+    while pending := [app_id for app_id in turn.dirty if app_id not in turn.resized]:
+        begun = [app_id for app_id in pending if app_id not in turn.world.held]
+        for app_id in begun or pending:
             turn.resized[app_id] = None
             if crashes.begin(turn, ("app", app_id)):
                 sizing.resize(turn, app_id)
                 proving.watch(turn, app_id)
         deployments.advance(turn)
-        if all(app_id in turn.resized for app_id in turn.dirty):
-            return
 
 
 def _take(turn: Turn, event: Event) -> None:  # noqa: C901 - one line a kind of event
@@ -175,7 +176,7 @@ def _subscribed(turn: Turn, event: Subscribed) -> None:
     kills.resend_all(turn)
     launches.watch_all(turn)
     deployments.subscribed(turn)
-    turn.dirty.update(dict.fromkeys(world.demand))
+    turn.dirty.update((demand.app.id, None) for demand in world.demand.values())
 
 
 def _torn_down(turn: Turn) -> None:
@@ -196,7 +197,7 @@ def _disconnected(turn: Turn, event: Disconnected) -> None:
     turn.world.subscribed = False
     turn.world.offers.clear()
     reconciling.disconnected(turn)
-    turn.dirty.update(dict.fromkeys(turn.world.demand))
+    turn.dirty.update((demand.app.id, None) for demand in turn.world.demand.values())
 
 
 def _not_sent(turn: Turn, action: Action, why: str) -> None:

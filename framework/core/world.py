@@ -10,7 +10,15 @@ from dataclasses import dataclass, field
 from constraints import Compiled, Constraint, Problem, compile_constraints, parse
 from constraints import CompilePattern as CompilePattern
 from framework.core.deadlines import Deadlines
-from framework.core.index import AppIndex, Known, Paths, decrease, service_ports, values_of
+from framework.core.index import (
+    AppIndex,
+    Known,
+    Paths,
+    decrease,
+    is_old,
+    service_ports,
+    values_of,
+)
 from framework.domain.app import App
 from framework.domain.events import Event
 from framework.domain.health import ProbeTarget
@@ -120,6 +128,7 @@ class World:
         self.agent_uses: Counter[str] = Counter()
         self.deploying: dict[str, str] = {}
         self.held: dict[str, App | None] = {}  # definitions in force until their step begins
+        self.replaced: dict[str, App] = {}  # definitions whose instances a deployment replaces
         self.plans: dict[str, Plan] = {}
         self.current_steps: dict[str, CurrentStep] = {}
         self._role_uses = Counter(app.role for app in state.apps.values())
@@ -139,6 +148,10 @@ class World:
         begun."""
         self.plans[deployment.id] = plan
         self.deploying.update(dict.fromkeys(plan.affected, deployment.id))
+        for app_id, version in plan.replaces.items():
+            definition = self.state.versions_of.get(app_id, {}).get(version)
+            if definition is not None:
+                self.replaced[app_id] = definition
         begun = {action.app_id for step in plan.steps[: deployment.current_step] for action in step}
         later = {action.app_id for step in plan.steps[deployment.current_step :] for action in step}
         for app_id in later:
@@ -153,6 +166,7 @@ class World:
         for app_id in self.plans.pop(deployment_id).affected:
             if self.deploying.get(app_id) == deployment_id:
                 del self.deploying[app_id]
+                self.replaced.pop(app_id, None)
                 if self.held.pop(app_id, self) is not self:
                     self.index_app(app_id)
 
@@ -226,9 +240,14 @@ class World:
         if new is None:
             index.update(key, None, Known())
             return
+        definition = self.definition_of(new)
+        old_fields: tuple[str, ...] = ()
+        if definition is not None and index.app is not None and is_old(index.app, new):
+            old_fields = self.compiled(definition).counted_fields
         agent = self.state.agents.get(new.agent_id)
-        values = self.values(agent) if agent is not None and index.counts else {}
-        index.update(key, new, Known(agent, values, self.definition_of(new)))
+        counts = agent is not None and (index.counts or old_fields)
+        values = self.values(agent) if agent is not None and counts else {}
+        index.update(key, new, Known(agent, values, definition, old_fields))
 
     def _count_agent(self, instance: Instance, change: int) -> None:
         for counter, counts in (

@@ -47,13 +47,15 @@ class Deployment(Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class PlannedAction(Struct, frozen=True, gc=False, omit_defaults=True):
-    """One action of a plan: in which step (from 1), and the version the app had before the
-    deployment (empty: it did not exist)."""
+    """One action of a plan: in which step (from 1), the version the app had before the deployment
+    (empty: it did not exist), and the version of the definition whose instances it replaces
+    (empty: there are none)."""
 
     step: int
     action: ActionName
     app_id: str
     before: str = ""
+    replaces: str = ""
 
 
 class DeploymentPart(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -64,12 +66,13 @@ class DeploymentPart(Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Plan(Struct, frozen=True, gc=False):
-    """A deployment's parts put together: ``steps`` of actions, the ``affected`` apps sorted, and
-    what each was ``before``."""
+    """A deployment's parts put together: ``steps`` of actions, the ``affected`` apps sorted, what
+    each was ``before``, and which definition it ``replaces`` of those that have such instances."""
 
     steps: tuple[tuple[DeploymentAction, ...], ...]
     affected: tuple[str, ...]
     before: dict[str, str]
+    replaces: dict[str, str]
 
 
 def part_key(deployment_id: str, number: int) -> str:
@@ -81,12 +84,15 @@ def plan_from(parts: Iterable[DeploymentPart], total_steps: int) -> Plan:
     """The plan that these parts hold."""
     steps: list[list[DeploymentAction]] = [[] for _ in range(total_steps)]
     before: dict[str, str] = {}
+    replaces: dict[str, str] = {}
     for part in parts:
         for one in part.actions:
             steps[one.step - 1].append(DeploymentAction(one.action, one.app_id))
             before[one.app_id] = one.before
+            if one.replaces:
+                replaces[one.app_id] = one.replaces
     affected = tuple(sorted(before))
-    return Plan(tuple(tuple(step) for step in steps), affected, before)
+    return Plan(tuple(tuple(step) for step in steps), affected, before, replaces)
 
 
 class Delay(Struct, frozen=True, gc=False, omit_defaults=True):

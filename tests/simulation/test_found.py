@@ -16,18 +16,20 @@ from framework.domain.events import (
     CancelDeployment,
     ChangeApps,
     Disconnected,
+    KillOrphan,
     KillTasks,
     PutApp,
     ResetDelay,
     RestartApp,
+    ResumeDeployment,
     TaskStatusReceived,
 )
-from framework.domain.instance import Condition, Goal
+from framework.domain.instance import Condition, Goal, Instance
 from framework.domain.mesos import TaskState, TaskStatus
 from framework.domain.records import replace
 from framework.domain.replies import Done, Why
 from tests.simulation.safety import same_counts
-from tests.unit.core.session import WEB, Session, agent, killed, launches, of_type
+from tests.unit.core.session import WEB, Session, agent, killed, launches, of_type, status_of
 
 WAITS_FOR_EVER = UnreachableStrategy(disabled=True)
 ONE_BY_ONE = UpgradeStrategy(0, 0)
@@ -280,3 +282,183 @@ def test_waits_for_health_before_the_next_old_one_goes() -> None:
     assert killed(session.status(new, TaskState.RUNNING)) == []
     assert killed(session.status(new, TaskState.RUNNING, healthy=True)) == [old.task_id]
     assert session.state.instances[old.id].goal is Goal.DECOMMISSIONED
+
+
+def test_agent_described_otherwise_is_known_so_before_its_offer_is_used() -> None:
+    session = Session()
+    app = replace(WEB, instances=3, constraints=(("rack", "UNIQUE"),))
+    session.put(app)
+    session.offer(session.offer_of(agent(1, rack="r1")), session.offer_of(agent(2, rack="r2")))
+    assert len(session.instances()) == 2
+    # Its rack is another one now, and the instance there makes it one that is taken.
+    assert not launches(session.offer(session.offer_of(agent(1, rack="r3"))))
+    assert launches(session.offer(session.offer_of(agent(3, rack="r1"))))
+
+
+def test_app_whose_step_begins_at_once_is_not_scaled_down_first() -> None:
+    session = Session()
+    session.running(replace(WEB, instances=4), agent(1))
+    fewer = replace(WEB, cmd="sleep 2", instances=3, dependencies=("/db",))
+    both = session.put(App(id="/db", cmd="x"), fewer)
+    assert isinstance(session.ask(CancelDeployment(both.deployment_id)), Done)
+    assert killed(session.last) == []
+    assert session.state.deployments == {}
+
+
+def test_orphan_out_of_reach_is_not_killed_with_every_answer() -> None:
+    session = Session()
+    stranger = "web.instance-00000000-0000-4000-8000-00000000beef._app.1"
+    seen = TaskStatus(stranger, TaskState.RUNNING, "a1")
+    session.step(TaskStatusReceived(seen))
+    session.ask(KillOrphan(stranger))
+    assert killed(session.last) == [stranger]
+    lost = replace(seen, state=TaskState.UNREACHABLE)
+    for status in (lost, lost):
+        assert killed(session.step(TaskStatusReceived(status))) == []
+    assert killed(session.step(TaskStatusReceived(seen))) == [stranger]
+
+
+def test_task_that_nobody_knows_of_is_no_orphan_for_being_asked_about() -> None:
+    session = Session()
+    asked = TaskStatus(
+        "web.instance-00000000-0000-4000-8000-00000000beef._app.1",
+        TaskState.UNREACHABLE,
+        "a1",
+        reason="REASON_RECONCILIATION",
+    )
+    session.step(TaskStatusReceived(asked))
+    assert session.state.orphans == {}
+    session.step(TaskStatusReceived(replace(asked, reason="REASON_AGENT_REMOVED")))
+    assert [*session.state.orphans] == [asked.task_id]
+
+
+def _with_canary(app: App) -> tuple[Session, list[Instance], Instance]:
+    """A session in which the canary of a new configuration serves beside the old instances."""
+    session = Session()
+    session.running(app, *(agent(number, rack=f"r{number}") for number in (1, 2, 3)))
+    session.put(replace(app, cmd="sleep 2"))
+    session.offer(*(session.offer_of(agent(number, rack=f"r{number}")) for number in (1, 2, 3)))
+    canary = next(one for one in session.instances() if one.config != session.instances()[0].config)
+    stopped = killed(session.status(canary, TaskState.RUNNING))
+    old = [one for one in session.instances() if one.config != canary.config]
+    session.step(*(status_of(o, TaskState.KILLED) for o in old if o.task_id in stopped))
+    old = [one for one in session.instances() if one.config != canary.config]
+    return session, old, canary
+
+
+CANARY = UpgradeStrategy(1, 0, canary=1)
+
+
+def test_old_instance_beside_canaries_keeps_its_own_constraints() -> None:
+    app = replace(WEB, instances=3, constraints=(("rack", "UNIQUE"),), upgrade_strategy=CANARY)
+    session, old, _ = _with_canary(app)
+    assert len(old) == 2
+    racks = {one.agent_id: one for one in old}
+    session.status(old[0], TaskState.FAILED)
+    session.wait(2)
+    others = session.offer_of(agent(9, rack=f"r{old[1].agent_id[1:]}"))
+    assert not launches(session.offer(others))
+    (again,) = launches(session.offer(session.offer_of(agent(9, rack="r9"))))
+    assert again.app.cmd == app.cmd
+    assert again.instance_id == racks[old[0].agent_id].id
+
+
+def test_old_instance_beside_canaries_is_wanted_after_a_new_subscription() -> None:
+    session, old, _ = _with_canary(replace(WEB, instances=3, upgrade_strategy=CANARY))
+    session.status(old[0], TaskState.FAILED)
+    session.wait(2)
+    session.step(Disconnected("gone"))
+    session.connect()
+    assert [one.instance_id for one in launches(session.offer(session.offer_of(agent(1))))] == [
+        old[0].id
+    ]
+
+
+def test_canaries_wait_for_a_person_though_no_old_instance_runs() -> None:
+    session = Session()
+    app = replace(WEB, instances=2, upgrade_strategy=CANARY)
+    old = session.running(app, agent(1))
+    session.put(replace(app, cmd="sleep 2"))
+    session.offer(session.offer_of(agent(1)))
+    canary = next(one for one in session.instances() if one not in old)
+    session.step(*(status_of(one, TaskState.FAILED) for one in old))
+    session.status(canary, TaskState.RUNNING)
+    (deployment,) = session.state.deployments.values()
+    assert deployment.canary
+
+
+def test_upgrade_cancelled_in_place_stays_so_while_a_later_change_has_not_come_to_it() -> None:
+    session, old, canary = _with_canary(replace(WEB, instances=3, upgrade_strategy=CANARY))
+    (deployment,) = session.state.deployments
+    session.ask(CancelDeployment(deployment, force=True))
+    later = replace(session.state.apps["/web"], cmd="sleep 3", dependencies=("/db",))
+    session.put(App(id="/db", cmd="x"), later)
+    assert {one.id for one in session.instances()} == {canary.id, *(one.id for one in old)}
+    assert killed(session.last) == []
+    session.restart()
+    assert killed(session.connect()) == []
+
+
+def test_going_on_with_canaries_waits_for_a_person_again() -> None:
+    session, _, canary = _with_canary(replace(WEB, instances=3, upgrade_strategy=CANARY))
+    definition = session.state.apps["/web"]
+    for force in (True, False):  # while it is under way; and after it was cancelled in place
+        session.put(definition, force=force)
+        session.restart()
+        session.connect()
+        ((deployment_id, deployment),) = session.state.deployments.items()
+        assert deployment.canary
+        assert not launches(session.offer(session.offer_of(agent(1))))
+        assert killed(session.last) == []
+        session.ask(CancelDeployment(deployment_id, force=True))
+    assert len(session.instances()) == 3
+    assert canary.id in session.state.instances
+
+
+def test_more_canaries_than_asked_for_are_no_reason_to_go_back() -> None:
+    session, _, _ = _with_canary(replace(WEB, instances=3, upgrade_strategy=CANARY))
+    (deployment,) = session.state.deployments
+    session.ask(ResumeDeployment(deployment))
+    session.offer(session.offer_of(agent(1)))
+    second = session.instances()[-1]
+    session.status(second, TaskState.RUNNING)
+    session.ask(CancelDeployment(deployment, force=True))
+    session.put(session.state.apps["/web"])
+    session.status(second, TaskState.FAILED)
+    session.wait(2)
+    (again,) = launches(session.offer(session.offer_of(agent(1))))
+    assert (again.instance_id, again.app.cmd) == (second.id, "sleep 2")
+
+
+def test_going_on_that_is_taken_back_leaves_the_upgrade_where_it_is() -> None:
+    session, old, canary = _with_canary(replace(WEB, instances=3, upgrade_strategy=CANARY))
+    session.put(session.state.apps["/web"], force=True)
+    (deployment,) = session.state.deployments
+    assert isinstance(session.ask(CancelDeployment(deployment)), Done)
+    assert session.state.deployments == {}
+    assert session.state.apps["/web"].keep_old
+    assert {one.id for one in session.instances()} == {canary.id, *(one.id for one in old)}
+
+
+def test_upgrade_that_is_gone_on_with_later_stays_cancelled_until_then() -> None:
+    session, _, _ = _with_canary(replace(WEB, instances=3, upgrade_strategy=CANARY))
+    (deployment,) = session.state.deployments
+    session.ask(CancelDeployment(deployment, force=True))
+    cancelled = session.state.apps["/web"].version
+    again = session.state.apps["/web"]
+    gone = session.put(again, App(id="/new", cmd="x"))
+    assert session.state.apps["/web"].version > cancelled
+    assert session.state.versions_of["/web"][cancelled].keep_old
+    same_counts(session.world)
+    assert isinstance(session.ask(CancelDeployment(gone.deployment_id)), Done)
+    assert session.state.apps["/web"].keep_old
+
+
+def test_starting_task_that_nobody_speaks_of_is_looked_at_after_a_restart() -> None:
+    session = Session()
+    session.put(WEB)
+    session.offer(session.offer_of(agent(1)))
+    session.status(session.only(), TaskState.STAGING)
+    session.restart()
+    session.connect()
+    assert of_type(session.wait(600), Kill)
