@@ -10,6 +10,7 @@ from framework.domain.app import (
     NetworkMode,
     PortDefinition,
     PortMapping,
+    ReadinessCheck,
     UnreachableStrategy,
     UpgradeStrategy,
 )
@@ -37,6 +38,8 @@ _CONSTRAINTS: tuple[tuple[tuple[str, ...], ...], ...] = (
     (("@hostname", "UNLIKE", "agent1"), ("rack", "UNIQUE")),
 )
 _UPGRADES = ((1.0, 1.0), (1.0, 0.0), (0.5, 0.0), (0.0, 0.0), (0.5, 0.5), (0.9, 0.0))
+CHECK = HealthCheck("HTTP", port=80, grace_period_seconds=2, max_consecutive_failures=3)
+_CHECKS = ((), (), (), (HealthCheck("MESOS_TCP"),), (CHECK,), (CHECK, HealthCheck("MESOS_TCP")))
 _UNREACHABLE = (
     UnreachableStrategy(),
     UnreachableStrategy(5, 40),
@@ -47,7 +50,6 @@ _UNREACHABLE = (
 
 def random_app(stage: Stage, app_id: str) -> App:
     """A new definition."""
-    minimum, over = stage.pick(_UPGRADES)
     role = _ROLES.get(app_id, "*")
     ports = stage.pick((0, 0, 1, 2))
     app = App(
@@ -59,29 +61,49 @@ def random_app(stage: Stage, app_id: str) -> App:
         disk_millis=stage.pick((0, 0, 10_000)),
         gpus=1 if stage.rng.random() < 0.05 else 0,
         constraints=stage.pick(_CONSTRAINTS),
-        port_definitions=(PortDefinition(),) * ports,
+        port_definitions=(PortDefinition(name="web"), PortDefinition())[:ports],
         backoff_seconds=stage.pick((0.1, 1, 1, 5)),
         backoff_factor=stage.pick((1.15, 2)),
         max_launch_delay_seconds=stage.pick((20, 60)),
-        health_checks=(HealthCheck("MESOS_TCP"),) if stage.rng.random() < 0.3 else (),
-        upgrade_strategy=UpgradeStrategy(minimum, over),
+        health_checks=stage.pick(_CHECKS),
+        dependencies=(stage.pick(APP_IDS),) if stage.rng.random() < 0.15 else (),
+        upgrade_strategy=_random_upgrade(stage),
         accepted_resource_roles=stage.pick((("*",), ("*",), ("*", "dev"), (role,))),
         role=role,
         kill_selection=stage.pick(tuple(KillSelection)),
         unreachable_strategy=stage.pick(_UNREACHABLE),
     )
+    if ports and stage.rng.random() < 0.2:
+        app = replace(app, readiness_checks=(ReadinessCheck(port_name="web"),))
     chance = stage.rng.random()
     if chance < 0.12:
-        fixed = (PortDefinition(port=stage.pick((8_000, 8_001))),)
+        fixed = (PortDefinition(port=stage.pick((8_000, 8_001)), name="web"),)
         return replace(app, port_definitions=fixed, require_ports=True)
     if chance < 0.3:
         return _in_bridge(stage, app)
     return app
 
 
+def _random_upgrade(stage: Stage) -> UpgradeStrategy:
+    minimum, over = stage.pick(_UPGRADES)
+    plain = UpgradeStrategy(minimum, over)
+    return stage.pick(
+        (
+            plain,
+            plain,
+            plain,
+            replace(plain, batch_size=stage.between(1, 2)),
+            replace(plain, canary=stage.between(1, 2)),
+            replace(plain, minimum_healthy_seconds=stage.pick((1, 10))),
+            replace(plain, progress_deadline_seconds=stage.pick((10, 60))),
+            replace(plain, count_old_instances=True),
+        )
+    )
+
+
 def _in_bridge(stage: Stage, app: App) -> App:
     mappings = (
-        PortMapping(container_port=80, host_port=0),
+        PortMapping(container_port=80, host_port=0, name="web"),
         PortMapping(container_port=stage.pick((0, 81)), host_port=None),
     )
     container = Container(docker=Docker("image"), port_mappings=mappings)

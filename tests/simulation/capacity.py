@@ -13,7 +13,7 @@ from framework.domain.app import App
 from framework.domain.instance import Goal, Instance
 from framework.domain.records import replace
 from framework.domain.state import State
-from tests.simulation.oracle import current, live, serving
+from tests.simulation.oracle import current, effective, live, serving
 from tests.simulation.stage import Violation
 
 
@@ -21,8 +21,9 @@ def check(
     state: State, before: Mapping[str, Instance], launches: Iterable[Launch], asked: set[str]
 ) -> None:
     """``asked``: instances that a command of this step names."""
-    # By the definition that is launched: until a deployment comes to an app, the one before.
-    for app_id, app in {launch.app.id: launch.app for launch in launches}.items():
+    for app_id in dict.fromkeys(launch.app.id for launch in launches):
+        app = effective(state, app_id)
+        assert app is not None
         _not_too_many(app, list(state.instances_of.get(app_id, {}).values()))
     stopped: dict[str, list[Instance]] = {}
     for old in before.values():
@@ -39,7 +40,9 @@ def check(
             seen = replace(new, goal=Goal.RUNNING, kill_reason="")
             stopped.setdefault(old.app_id, []).append(seen)
     for app_id, instances in stopped.items():
-        _enough_left(state, state.apps[app_id], instances)
+        app = effective(state, app_id)
+        if app is not None:
+            _enough_left(state, app, instances)
 
 
 def _not_too_many(app: App, instances: list[Instance]) -> None:

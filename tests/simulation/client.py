@@ -15,9 +15,13 @@ from framework.domain.events import (
     Command,
     KillOrphan,
     KillTasks,
+    PauseDeployment,
     PutApp,
     ResetDelay,
     RestartApp,
+    ResumeApp,
+    ResumeDeployment,
+    SuspendApp,
 )
 from framework.domain.ids import safe_id
 from framework.domain.instance import Goal, Instance
@@ -92,12 +96,14 @@ class Client:
         if not view.apps or chance < 0.25:
             return self._put(view, new=True)
         options: tuple[tuple[float, Callable[[State], Command | None]], ...] = (
-            (0.45, self._scale),
-            (0.58, self._put),
-            (0.65, lambda v: RestartApp(stage.pick([*v.apps]), force=self._often())),
-            (0.71, self._remove),
-            (0.87, self._kill),
-            (0.92, self._cancel),
+            (0.42, self._scale),
+            (0.54, self._put),
+            (0.60, lambda v: RestartApp(stage.pick([*v.apps]), force=self._often())),
+            (0.65, self._remove),
+            (0.79, self._kill),
+            (0.85, self._cancel),
+            (0.89, self._pause),
+            (0.93, self._sleep),
             (0.95, lambda v: ResetDelay(stage.pick([*v.apps]))),
             (1.00, self._orphan),
         )
@@ -117,10 +123,11 @@ class Client:
             app = replace(app, role=existing.role)
         version = existing.version if existing and stage.rng.random() < 0.2 else None
         puts = [PutApp(app, version)]
-        if stage.rng.random() < 0.1:
+        if stage.rng.random() < 0.25:
             other = stage.pick([one for one in APP_IDS if one != app_id])
             puts.append(PutApp(random_app(stage, other)))
-        return ChangeApps(tuple(puts), force=self._often())
+        dry_run = stage.rng.random() < 0.05
+        return ChangeApps(tuple(puts), force=self._often(), dry_run=dry_run)
 
     def _scale(self, view: State) -> Command:
         app = view.apps[self.stage.pick([*view.apps])]
@@ -128,6 +135,8 @@ class Client:
         return ChangeApps((PutApp(replace(app, instances=count)),), force=self._often())
 
     def _remove(self, view: State) -> Command:
+        if self.stage.rng.random() < 0.2 and any(one.startswith("/dev/") for one in view.apps):
+            return ChangeApps(removed_groups=("/dev",), force=self._often())
         return ChangeApps(removes=(self.stage.pick([*view.apps]),), force=self._often())
 
     def _kill(self, view: State) -> Command | None:
@@ -145,6 +154,26 @@ class Client:
             return None
         deployment_id = self.stage.pick([*view.deployments])
         return CancelDeployment(deployment_id, force=self._often())
+
+    def _pause(self, view: State) -> Command | None:
+        if not view.deployments:
+            return None
+        deployment_id = self.stage.pick([*view.deployments])
+        if view.deployments[deployment_id].paused:
+            return ResumeDeployment(deployment_id)
+        return PauseDeployment(deployment_id)
+
+    def _sleep(self, view: State) -> Command:
+        app = view.apps[self.stage.pick([*view.apps])]
+        if app.suspended_from:
+            return ResumeApp(app.id, force=self._often())
+        return SuspendApp(app.id, force=self._often())
+
+    def let_go(self, process: Process) -> None:
+        """Resume every deployment that waits for a person."""
+        for deployment in process.view.deployments.values():
+            if deployment.paused:
+                self.ask(process, ResumeDeployment(deployment.id))
 
     def _orphan(self, view: State) -> Command | None:
         if not view.orphans or not view.apps:
@@ -232,7 +261,8 @@ class Client:
 def _removes(command: Command, view: State) -> set[str]:
     """The apps that may be gone after it."""
     if isinstance(command, ChangeApps):
-        return {*command.removes}
+        inside = {a for a in view.apps for g in command.removed_groups if a.startswith(f"{g}/")}
+        return {*command.removes, *inside}
     if isinstance(command, CancelDeployment) and not command.force:
         before = view.plan(view.deployments[command.deployment_id]).before
         return {app_id for app_id, version in before.items() if not version}

@@ -6,9 +6,9 @@ sentence for each thing that is not yet right.
 
 from framework.domain.app import App
 from framework.domain.ids import parse_task_id
-from framework.domain.instance import Goal
+from framework.domain.instance import Goal, Instance
 from framework.domain.state import State
-from tests.simulation import oracle
+from tests.simulation import oracle, rollouts
 from tests.simulation.capacity import minimum, most
 from tests.simulation.machines import Task
 from tests.simulation.mesos import Master
@@ -23,18 +23,22 @@ def missing(process: Process, master: Master) -> list[str]:
     if not process.idle() or not process.view.connection.synced:
         return ["the scheduler is busy or not synced"]
     tasks = _running(master)
+    found = {
+        app.id: sentences for app in _in_force(state) if (sentences := _app(state, app, tasks))
+    }
+    waiting = {
+        app_id
+        for app_id in found
+        if _unheard(state, app_id) or _nothing_fits(state, app_id, master)
+    }
     wrong: list[str] = []
-    waiting = set()
-    for app in state.apps.values():
-        found = _app(state, app, tasks)
-        if found and (_unheard(state, app) or _nothing_fits(state, app, master)):
-            waiting.add(app.id)
-        else:
-            wrong += found
     for deployment in state.deployments.values():
         affected = state.plan(deployment).affected
-        if not waiting & {*affected}:
+        if waiting.isdisjoint(affected):
             wrong.append(f"deployment {deployment.id} of {affected} does not end")
+        else:  # canaries wait for those of the other apps too
+            waiting |= {one for one in affected if _has_canaries(state, one)}
+    wrong += [found[app_id] for app_id in found if app_id not in waiting]
     wrong += [
         f"{instance.id} is {instance.condition}, {instance.goal}, {instance.kill_reason!r}"
         for instance in state.instances.values()
@@ -46,12 +50,23 @@ def missing(process: Process, master: Master) -> list[str]:
     return wrong
 
 
+def _has_canaries(state: State, app_id: str) -> bool:
+    app = state.apps.get(app_id)
+    return app is not None and app.upgrade_strategy.canary > 0
+
+
+def _in_force(state: State) -> list[App]:
+    """The definitions in force: apps of a deployment's later steps are as they were before."""
+    found = (oracle.effective(state, app_id) for app_id in state.apps)
+    return [app for app in found if app is not None]
+
+
 def _running(master: Master) -> list[Task]:
     return [task for machine in master.machines.values() for task in machine.live()]
 
 
-def _unheard(state: State, app: App) -> list[str]:
-    instances = state.instances_of.get(app.id, {}).values()
+def _unheard(state: State, app_id: str) -> list[str]:
+    instances = state.instances_of.get(app_id, {}).values()
     return [one.task_id for one in instances if oracle.unreachable(one)]
 
 
@@ -59,9 +74,7 @@ def strays(process: Process, master: Master, safety: Safety) -> list[str]:
     """What only a reconciliation finds out: tasks outside the records (but for orphans that are
     listed), and tasks that ended while their agent was unreachable."""
     state = process.store.durable
-    found = [
-        f"{task} is out of reach" for app in state.apps.values() for task in _unheard(state, app)
-    ]
+    found = [f"{task} is out of reach" for app_id in state.apps for task in _unheard(state, app_id)]
     if len(state.orphans) >= safety.policy.max_orphans:
         return found
     for task in _running(master):
@@ -75,28 +88,56 @@ def strays(process: Process, master: Master, safety: Safety) -> list[str]:
     return found
 
 
-def _app(state: State, app: App, tasks: list[Task]) -> list[str]:
+def _app(state: State, app: App, tasks: list[Task]) -> str:
     instances = state.instances_of.get(app.id, {})
     by_task = {one.task_id: one for one in instances.values()}
     mine = [by_task[task.id] for task in tasks if task.id in by_task]
     fresh = [one for one in mine if oracle.current(app, one)]
     serving = [one for one in instances.values() if oracle.serving(state, one)]
     if len(mine) == len(fresh) == len(serving) == app.instances:
-        return []
+        return ""
     counts = f"{len(mine)} tasks, {len(fresh)} of its configuration, {len(serving)} serving"
-    return [f"{app.id} has {counts} of {app.instances}"]
+    return f"{app.id} has {counts} of {app.instances}"
 
 
-def _nothing_fits(state: State, app: App, master: Master) -> bool:
+def _nothing_fits(state: State, app_id: str, master: Master) -> bool:
     """Whether the app wants one more task and no agent can take it."""
-    instances = state.instances_of.get(app.id, {}).values()
-    live = [one for one in instances if oracle.live(one)]
+    app = oracle.effective(state, app_id)
+    assert app is not None
+    live = [one for one in state.instances_of.get(app_id, {}).values() if oracle.live(one)]
     wanted = [one for one in live if oracle.current(app, one) and one.goal is Goal.RUNNING]
     if len(wanted) >= app.instances or not all(oracle.serving(state, one) for one in live):
         return False
-    upgrading = len(live) > len(wanted)
-    if upgrading and (len(live) >= most(app) or len(live) > minimum(app)):
-        return False  # an old one could go, or nothing may start: it is not the agents' fault
+    old = _canaries_stand_beside(state, app)
+    if old is not None:
+        missing = _missing_beside_canaries(app, old, live)
+        return bool(missing) and not any(_fits_somewhere(state, one, master) for one in missing)
+    # An old one could go, or nothing may start: then it is not the agents' fault.
+    batch = app.upgrade_strategy.batch_size or app.instances
+    may_go = len(live) > minimum(app) and app.instances - len(live) < batch
+    if len(live) > len(wanted) and (len(live) >= most(app) or may_go):
+        return False
+    return not _fits_somewhere(state, app, master)
+
+
+def _canaries_stand_beside(state: State, app: App) -> App | None:
+    deployment = rollouts.deployment_of(state, app.id)
+    if deployment is None or deployment.promoted or not app.upgrade_strategy.canary:
+        return None
+    return rollouts.replaced(state, app, deployment)
+
+
+def _missing_beside_canaries(app: App, old: App, live: list[Instance]) -> list[App]:
+    """Definitions of which one more is wanted: the canaries' own, and the one they replace."""
+    canaries = app.upgrade_strategy.canary
+    mine = sum(oracle.current(app, one) for one in live)
+    missing = [app] if mine < min(canaries, app.instances) else []
+    if len(live) - mine < app.instances - canaries:
+        missing.append(old)
+    return missing
+
+
+def _fits_somewhere(state: State, app: App, master: Master) -> bool:
     others = [oracle.values_of(state.agents[one.agent_id]) for one in oracle.counted(app, state)]
     for agent_id in master.registered:
         machine = master.machines[agent_id]
@@ -105,5 +146,5 @@ def _nothing_fits(state: State, app: App, master: Master) -> bool:
             and oracle.at_home(app, machine.info, HOME_REGION)
             and oracle.admits(app, machine.info, others)
         ):
-            return False
-    return True
+            return True
+    return False

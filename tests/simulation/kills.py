@@ -20,9 +20,12 @@ from framework.domain.events import (
     Started,
     Subscribed,
 )
+from framework.domain.health import ProbesReported, parse_key
 from framework.domain.ids import parse_task_id
 from framework.domain.instance import Goal, Instance
 from framework.domain.state import State
+from tests.simulation import oracle
+from tests.simulation.apps import CHECK
 from tests.simulation.oracle import current, live, starting
 from tests.simulation.stage import Violation
 
@@ -39,6 +42,8 @@ class JustifiedKills:
         self._right: set[str] = set()
         self._before: dict[str, Instance] = {}
         self._subscribed_ms: int | None = None
+        self._failures: dict[str, int] = {}
+        self._sick: set[str] = set()
         self._buried: set[str] = set()
 
     def before(self, state: State, events: Sequence[Event], now_ms: int) -> None:
@@ -50,6 +55,8 @@ class JustifiedKills:
                 self._subscribed_ms = now_ms
             elif isinstance(event, Started | Disconnected):
                 self._subscribed_ms = None
+            elif isinstance(event, ProbesReported):
+                self._note(event)
             if not isinstance(event, Asked):
                 continue
             command = event.command
@@ -60,6 +67,17 @@ class JustifiedKills:
             elif isinstance(command, AdoptOrphan):
                 self._adopted.add(command.task_id)
 
+    def _note(self, report: ProbesReported) -> None:
+        """Which instances failed a check of ours as often as they may, one time after the other."""
+        for result in report.results:
+            parsed = parse_key(result.key)
+            if parsed is None or parsed[2] is None:
+                continue
+            failures = 0 if result.alive else self._failures.get(result.key, 0) + 1
+            self._failures[result.key] = failures
+            if failures >= CHECK.max_consecutive_failures:
+                self._sick.add(parsed[0])
+
     def check(self, state: State, decided: Step, now_ms: int) -> None:
         """Each kill of this step has a reason."""
         shrunk: set[str] = set()
@@ -68,7 +86,8 @@ class JustifiedKills:
                 self._check(state, action.task_id, now_ms, shrunk)
                 self._right.add(action.task_id)
         for app_id in shrunk:
-            app = state.apps[app_id]
+            app = oracle.effective(state, app_id)
+            assert app is not None
             kept = sum(
                 live(one) and current(app, one) and one.goal is Goal.RUNNING
                 for one in state.instances.values()
@@ -91,7 +110,9 @@ class JustifiedKills:
             return
         if before.id in self._asked or self._overdue(before, now_ms):
             return
-        app = state.apps.get(before.app_id)
+        if before.id in self._sick:
+            return
+        app = oracle.effective(state, before.app_id)
         if app is None or not current(app, before):
             return
         shrunk.add(app.id)

@@ -176,8 +176,10 @@ class Machine:
         stage.after(delay_ms, lambda: self.become(task, TaskState.KILLED))
 
     def lose(self, task: Task) -> None:
-        """Report a task that the master sent and that never arrived, or died with the machine."""
+        """Report a task that the master sent and that never arrived, or died with the machine;
+        also one that had ended before, if the machine died before that was acknowledged."""
         self.tasks[task.id] = task
+        task.state = TaskState.STAGING
         task.updates.clear()
         state = self.stage.pick((TaskState.GONE, TaskState.DROPPED))
         self.become(task, state, "REASON_RECONCILIATION")

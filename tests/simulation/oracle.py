@@ -53,15 +53,34 @@ def current(app: App, instance: Instance) -> bool:
 def serving(state: State, instance: Instance) -> bool:
     """Whether it does its work, by the checks of the definition it was launched with."""
     versions = state.versions_of.get(instance.app_id, {})
-    app = versions.get(instance.version) or state.apps[instance.app_id]
-    checked = any(check.run_by_executor for check in app.health_checks)
+    app = versions.get(instance.version) or effective(state, instance.app_id)
+    checked = app is not None and bool(app.health_checks)
     healthy = instance.healthy is True or (instance.healthy is None and not checked)
     return (
         instance.goal is Goal.RUNNING
         and instance.condition is Condition.RUNNING
         and not instance.kill_reason
         and healthy
+        and instance.ready is not False
     )
+
+
+def effective(state: State, app_id: str) -> App | None:
+    """The definition in force: the stored one, or while its deployment has not come to the app
+    the one before (None: it was not there)."""
+    for deployment in state.deployments.values():
+        plan = state.plan(deployment)
+        if app_id not in plan.before:
+            continue
+        steps = [
+            number
+            for number, step in enumerate(plan.steps, start=1)
+            for action in step
+            if action.app_id == app_id and action.action != "StartApplication"
+        ]
+        if steps and min(steps) > deployment.current_step:
+            return state.versions_of.get(app_id, {}).get(plan.before[app_id])
+    return state.apps.get(app_id)
 
 
 def unreachable(instance: Instance) -> bool:
@@ -75,14 +94,17 @@ def starting(instance: Instance) -> bool:
 
 
 def counted(app: App, state: State, without: Iterable[str] = ()) -> list[Instance]:
-    """The instances that the app's constraints look at."""
+    """The instances that the constraints of this definition look at; an earlier one, kept for a
+    while, looks at its own only."""
     left_out = {*without}
+    in_force = app == effective(state, app.id)
+    both = in_force and app.upgrade_strategy.count_old_instances
     return [
         instance
         for instance in state.instances.values()
         if instance.app_id == app.id
         and instance.id not in left_out
-        and current(app, instance)
+        and (instance.config == app.config or both or (in_force and app.keep_old))
         and instance.condition not in WAITS | {Condition.UNREACHABLE}
     ]
 

@@ -9,7 +9,7 @@ from framework.domain.actions import Launch
 from framework.domain.app import App
 from framework.domain.instance import Condition
 from framework.domain.notices import InstanceChanged
-from framework.domain.state import Kind, State
+from framework.domain.state import Kind
 from tests.simulation import oracle
 from tests.simulation.bundles import used_by
 from tests.simulation.stage import Violation
@@ -51,17 +51,8 @@ def _recorded(world: World, launch: Launch, stored: set[str]) -> None:
         raise Violation(f"{launch.task_id} is launched without its record")
     if instance.agent_id != launch.agent.id or instance.ports != launch.host_ports:
         raise Violation(f"{launch.task_id} is not launched where its record says")
-    if launch.app not in _definitions(world.state, launch.app.id):
-        raise Violation(f"{launch.task_id} is launched with a definition that is not the app's")
     if (instance.version, instance.config) != (launch.app.version, launch.app.config):
         raise Violation(f"{launch.task_id} is recorded with another version than launched")
-
-
-def _definitions(state: State, app_id: str) -> list[App | None]:
-    """The app's definition, and during a deployment the one before."""
-    versions = state.versions_of.get(app_id, {})
-    befores = [state.plan(one).before.get(app_id, "") for one in state.deployments.values()]
-    return [state.apps.get(app_id), *(versions.get(before) for before in befores)]
 
 
 def _resources(launch: Launch) -> None:

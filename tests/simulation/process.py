@@ -19,6 +19,7 @@ from framework.domain.replies import Reply
 from framework.domain.state import Change, Kind, Record, State
 from tests.simulation.driver import Driver
 from tests.simulation.mesos import Master
+from tests.simulation.prober import Prober
 from tests.simulation.safety import Safety
 from tests.simulation.stage import Stage
 from tests.simulation.store import ModelStore
@@ -73,6 +74,7 @@ class Process:
         self._turn_coming = False
         self._wake_at_ms: int | None = None
         self.driver = Driver(stage, master, self.submit)
+        self.prober = Prober(stage, master, self.submit, lambda: self.now_ms)
         framework = state.framework
         roles = {policy.mesos_role, *(app.role for app in state.apps.values())}
         self.driver.start("" if framework is None else framework.framework_id, sorted(roles))
@@ -178,6 +180,7 @@ class Process:
             self._dies(Doom.AMID_ACTIONS)
             return
         self._perform(calls)
+        self.prober.perform([probe for one in steps for probe in one.probes])
         self.view.apply(changes)
         for one in steps:
             self.view.apply(one.volatile)
@@ -210,6 +213,7 @@ class Process:
         self.alive = False
         self.stage.note(f"process: dies, {why}")
         self.driver.close()
+        self.prober.closed = True
         self.store.abandon()
         self._died(why)
 

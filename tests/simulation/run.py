@@ -140,6 +140,7 @@ class Run:
         while wrong:
             wrong = ["the scheduler is down"]
             if self.process is not None:
+                self.client.let_go(self.process)
                 wrong = look(self.process, self.master)
             if wrong and stage.now_ms >= end_ms:
                 self._describe()

@@ -4,6 +4,7 @@ Each rule is checked from the records and from what the simulated world saw, nev
 core's own counts. A broken rule raises Violation, which ends the run.
 """
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from copy import copy
 
@@ -11,7 +12,17 @@ from framework.core.consistency import check_state
 from framework.core.policy import Policy
 from framework.core.turn import Step
 from framework.core.world import World
-from framework.domain.actions import Accept, Acknowledge, Action, Decline, Launch
+from framework.domain.actions import (
+    Accept,
+    Acknowledge,
+    Action,
+    Decline,
+    Kill,
+    Launch,
+    Reconcile,
+    Revive,
+    Suppress,
+)
 from framework.domain.events import (
     Asked,
     Disconnected,
@@ -25,12 +36,14 @@ from framework.domain.ids import parse_task_id
 from framework.domain.instance import Instance
 from framework.domain.mesos import TaskStatus
 from framework.domain.state import Kind, State
-from tests.simulation import capacity, placements
+from tests.simulation import capacity, placements, rollouts
 from tests.simulation.freezing import HeldBack
 from tests.simulation.kills import JustifiedKills
 from tests.simulation.machines import ENDED
 from tests.simulation.oracle import WAITS, starting
 from tests.simulation.stage import Violation
+
+_CALLS_A_SECOND = 100
 
 
 class Safety:
@@ -46,6 +59,7 @@ class Safety:
         self._shadow = State()
         self._before: dict[str, Instance] = {}
         self._statuses: dict[str, TaskStatus] = {}
+        self._called_ms: deque[int] = deque(maxlen=_CALLS_A_SECOND)
         self._sent: set[str] = set()
 
     def loaded(self, world: World) -> None:
@@ -66,10 +80,13 @@ class Safety:
         """A step was taken."""
         self.steps += 1
         self._same_state(world, decided)
-        same_counts(world)
+        if decided.changes or self.steps % 10 == 0:
+            same_counts(world)
         _consistent(world.state)
         _offers_answered(world, events, decided.actions)
         _updates_acknowledged(events, decided.actions)
+        rollouts.check_done(world.state, decided.notices)
+        self._not_busy(decided.actions, now_ms)
         self._limits(world.state)
         self.kills.check(world.state, decided, now_ms)
         self.held_back.check(world.state, decided)
@@ -81,6 +98,7 @@ class Safety:
         ]
         if launches:
             placements.check(world, decided, launches, now_ms, self.policy)
+            rollouts.check(world.state, self._before, launches)
             for launch in launches:
                 if launch.task_id in self._sent:
                     raise Violation(f"task id {launch.task_id} is used again")
@@ -92,6 +110,14 @@ class Safety:
             for instance_id in getattr(event.command, "instance_ids", ())
         }
         capacity.check(world.state, self._before, launches, asked)
+
+    def _not_busy(self, actions: Sequence[Action], now_ms: int) -> None:
+        """Mesos answers a call with an event, which must not be a reason for the same call."""
+        for _ in (one for one in actions if isinstance(one, Kill | Reconcile | Revive | Suppress)):
+            self._called_ms.append(now_ms)
+        full = len(self._called_ms) == _CALLS_A_SECOND
+        if full and 0 <= now_ms - self._called_ms[0] < 1_000:
+            raise Violation(f"more than {_CALLS_A_SECOND} calls in a second")
 
     def performing(self, calls: Iterable[Action], durable: State) -> None:
         """These calls are about to leave: what they rest on must be durable."""
@@ -142,7 +168,7 @@ def same_counts(world: World) -> None:
     """What is counted along the way is what counting from scratch gives."""
     fresh = copy(world)  # shares the compiled constraints; `rebuild` makes every count anew
     fresh.rebuild()
-    for name in ("staging_on", "agent_uses", "ports", "deploying", "plans", "held"):
+    for name in ("staging_on", "agent_uses", "ports", "deploying", "plans", "held", "replaced"):
         if getattr(fresh, name) != getattr(world, name):
             raise Violation(f"{name}: {getattr(world, name)} kept, {getattr(fresh, name)} is right")
     if fresh.paths._below != world.paths._below or fresh.apps.keys() != world.apps.keys():
@@ -151,6 +177,8 @@ def same_counts(world: World) -> None:
         kept = world.apps[app_id]
         if kept.app != right.app or kept.members != right.members or kept.counts != right.counts:
             raise Violation(f"{app_id}: {kept.members} kept, {right.members} is right")
+        if kept.old_counts != right.old_counts:
+            raise Violation(f"{app_id}: {kept.old_counts} kept, {right.old_counts} is right")
         if kept.on_agent != right.on_agent or kept.on_zone != right.on_zone:
             raise Violation(f"{app_id}: {kept.on_agent} kept, {right.on_agent} is right")
 

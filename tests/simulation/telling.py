@@ -52,7 +52,7 @@ def _tell_command(command: Command) -> str:
     if not isinstance(command, ChangeApps):
         return str(command)
     parts = [tell_app(put.app) for put in command.puts]
-    parts += [f"remove {app_id}" for app_id in command.removes]
+    parts += [f"remove {path}" for path in (*command.removes, *command.removed_groups)]
     return ", ".join(parts) + (" by force" if command.force else "")
 
 
@@ -65,6 +65,9 @@ def tell_app(app: App) -> str:
         f"disk={app.disk_millis} gpus={app.gpus} ports={app.requested_host_ports} "
         f"{app.constraints} role={app.role}/{','.join(app.accepted_resource_roles)} "
         f"upgrade={upgrade.minimum_health_capacity}/{upgrade.maximum_over_capacity} "
+        f"canary={upgrade.canary} batch={upgrade.batch_size} "
+        f"proof={upgrade.minimum_healthy_seconds} deadline={upgrade.progress_deadline_seconds} "
+        f"old={upgrade.count_old_instances} after={','.join(app.dependencies)} "
         f"away={away} checks={len(app.health_checks)} backoff={app.backoff_seconds}"
     )
 

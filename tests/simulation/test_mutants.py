@@ -7,9 +7,9 @@ from types import FunctionType
 import pytest
 
 from framework.core import (
-    asking,
     commands,
     definitions,
+    deployments,
     kills,
     launches,
     orphans,
@@ -17,7 +17,6 @@ from framework.core import (
     reconciling,
     sizing,
     statuses,
-    step,
     turn,
 )
 from framework.core.index import AppIndex
@@ -39,6 +38,42 @@ class Mutant:
 
 MUTANTS = [
     Mutant(
+        "canaries are not waited for",
+        sizing.share_of,
+        "max(canary, there)",
+        "None",
+    ),
+    Mutant(
+        "an old instance beside canaries is judged by the new constraints",
+        AppIndex.counts_for,
+        "self.old_counts.get(app.config, {})",
+        "self.counts",
+    ),
+    Mutant(
+        "apps of later steps are changed at once",
+        deployments._step_done,
+        "return False",
+        "break",
+    ),
+    Mutant(
+        "a deployment that is taken back is not ended",
+        deployments.end,
+        "turn.put(Kind.DEPLOYMENT, deployment.id, None)",
+        "turn.world.state.put(Kind.DEPLOYMENT, deployment.id, None)",
+    ),
+    Mutant(
+        "a pause is only noted",
+        sizing.share_of,
+        "if not paused and",
+        "if",
+    ),
+    Mutant(
+        "what an app was before is not brought back",
+        commands.revert,
+        "puts.append(PutApp(earlier))",
+        "puts.append(PutApp(state.apps[app_id]))",
+    ),
+    Mutant(
         "no tombstone for what was given up",
         turn.Turn.remove_instance,
         "if lost:",
@@ -52,9 +87,9 @@ MUTANTS = [
     ),
     Mutant(
         "placing does not count what it just placed",
-        AppIndex._counts,
-        "instance.condition not in _NOT_COUNTED",
-        "instance.condition not in _NOT_COUNTED and instance.started_at_ms > 0",
+        AppIndex._counted_as,
+        "new.condition in _NOT_COUNTED:",
+        "not new.started_at_ms:",
     ),
     Mutant(
         "constraints are not looked at",
@@ -135,12 +170,6 @@ MUTANTS = [
         "reconciliation.pending.clear()",
     ),
     Mutant(
-        "a refused decline is not repeated",
-        asking.not_answered,
-        "if turn.world.subscribed:",
-        "if False:",
-    ),
-    Mutant(
         "a removed app stays stored",
         definitions.removed_app,
         "turn.put(Kind.APP, app_id, None)",
@@ -150,12 +179,6 @@ MUTANTS = [
         "a kill by id is only answered",
         commands._kill_tasks,
         'kill(turn, instance, _on_request(turn, instance, "killed"))',
-        "pass",
-    ),
-    Mutant(
-        "starting tasks are not watched after a restart",
-        step._subscribed,
-        "launches.watch_all(turn)",
         "pass",
     ),
 ]
