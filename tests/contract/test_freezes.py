@@ -182,6 +182,7 @@ class TestRunning:
         assert client.get("/v2/queue").get_json()["queue"][0]["count"] == 1
         (deployment,) = client.get("/v3/deployments").get_json()
         assert deployment["warnings"] == ["everything is frozen: racks"]
+        assert "stayer_frozen 1.0" in client.get("/metrics/prometheus").get_data(as_text=True)
         refused = client.delete(f"/v2/apps/web/tasks/{before[0]['id']}")
         assert refused.status_code == 409
         assert "racks" in refused.get_json()["message"]
