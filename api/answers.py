@@ -30,13 +30,15 @@ def answer(
     status: HTTPStatus,
     message: str,
     headers: Headers = (),
+    reason: str = "",
 ) -> Iterable[bytes]:
-    """An error body with ``message``, or none for an empty one; none either for HEAD."""
+    """An error body with ``message``, or none for an empty one; none either for HEAD. ``reason``
+    stands beside the status instead of the usual phrase."""
     body = encode({"message": message}) if message else b""
     sent = [*COMMON_HEADERS.items(), *headers, ("Content-Length", str(len(body)))]
     if body:
         sent.append(("Content-Type", "application/json"))
-    start_response(f"{status.value} {status.phrase}", sent)
+    start_response(f"{status.value} {reason or status.phrase}", sent)
     return [] if environ.get("REQUEST_METHOD") == "HEAD" else [body]
 
 

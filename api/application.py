@@ -10,6 +10,7 @@ from flask import Flask, Response, request
 from api import errors
 from api.answers import COMMON_HEADERS, plain_path
 from api.context import Context, read_chunked_body
+from api.cors import allow_origins, answer_options
 from api.events.hub import EventHub
 from api.guard import on_loopback_only, refuse_foreign_pages
 from api.options import ApiOptions
@@ -19,7 +20,10 @@ from api.resources.deployments import Deployments
 from api.resources.events import Events
 from api.resources.freezes import Freezes, warn_of_freezes
 from api.resources.groups import Groups
+from api.resources.logging import Logging
 from api.resources.orphans import Orphans
+from api.resources.plugins import Plugins
+from api.resources.pods import Pods
 from api.resources.queue import Queue
 from api.resources.system import System
 from api.resources.tasks import Tasks
@@ -40,6 +44,9 @@ _RESOURCES = (
     Orphans,
     Cluster,
     Freezes,
+    Pods,
+    Plugins,
+    Logging,
 )
 _COMPRESS_FROM_BYTES = 2_048
 _COMPRESSION_LEVEL = (
@@ -78,6 +85,7 @@ def create_app(
     bound_to_loopback = on_loopback_only(options)
     app.before_request(read_chunked_body)
     app.before_request(lambda: refuse_foreign_pages(bound_to_loopback=bound_to_loopback))
+    app.before_request(answer_options)
     app.register_error_handler(Exception, errors.answer)
     app.after_request(lambda response: warn_of_freezes(response, context))
     app.after_request(lambda response: _finished(response, scheduler, options))
@@ -109,6 +117,7 @@ def _finished(response: Response, scheduler: Scheduler, options: ApiOptions) -> 
         response.headers["X-Marathon-Leader"] = f"{scheme}://{leader}"
     if options.http_compression:
         _compress(response)
+    allow_origins(response, options.access_control_allow_origin)
     return response
 
 

@@ -13,13 +13,14 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from api.body import decode
 from api.definitions import absolute
 from api.errors import UnsupportedMediaTypeError, refusal
+from api.events.caused import caused, changes_definitions
 from api.events.hub import EventHub
 from api.options import ApiOptions
-from api.render.app import app_object
 from api.render.deployment import steps
 from api.render.json import encode
 from constraints import CompilePattern
-from framework.domain.events import ChangeApps, Command
+from framework.domain.clock import iso
+from framework.domain.events import Command
 from framework.domain.replies import Done, Refused, Reply
 from framework.domain.state import State
 from framework.interfaces import Scheduler
@@ -66,18 +67,15 @@ class Context:
     def reply_to(self, command: Command) -> Reply:
         """Ask, and wait until it is durable. CommandTimeoutError, OverloadedError."""
         reply = self.scheduler.ask(command, self.options.command_timeout_seconds)
-        if isinstance(reply, Done) and isinstance(command, ChangeApps) and not command.dry_run:
-            self._tell_of_change(reply)
+        if changes_definitions(command):
+            self._tell(command, reply)
         return reply
 
-    def _tell_of_change(self, done: Done) -> None:
-        """The events of which only the API knows who caused them (rest-api.md, 9.1)."""
-        request_fields = {"clientIp": request.remote_addr, "uri": request.path}
-        for app in done.apps:
-            fields = request_fields | {"appDefinition": app_object(app)}
-            self.events.tell_of_request("api_post_event", app.id, fields)
-        changed = {"groupId": _changed_id(done), "version": done.version}
-        self.events.tell_of_request("group_change_success", "", changed)
+    def _tell(self, command: Command, reply: Reply) -> None:
+        why = str(refusal(reply, self.settings)) if isinstance(reply, Refused) else ""
+        version = iso(self.now_ms())
+        for happening in caused(command, reply, subject=_subject(), version=version, why=why):
+            self.events.tell_of_request(happening)
 
     def ask(self, command: Command) -> Done:
         """Ask; what was refused becomes the error of its kind."""
@@ -87,13 +85,11 @@ class Context:
         return reply
 
 
-def _changed_id(done: Done) -> str:
-    """The app or group that a change was asked for; the root for many at once."""
+def _subject() -> str:
+    """The app or group that the request names; the root for many at once."""
     arguments = request.view_args or {}
-    named = arguments.get("app_id") or arguments.get("group_id")
-    if named:
-        return absolute(named)
-    return done.apps[0].id if len(done.apps) == 1 else "/"
+    named = arguments.get("app_id") or arguments.get("group_id") or "/"
+    return absolute(named.removesuffix("*"))
 
 
 def json_body() -> Any:
@@ -170,4 +166,4 @@ def with_warnings(response: Response, done: Done) -> Response:
 
 def location(collection: str, path: str) -> dict[str, str]:
     """The header that says where a created app or group is found."""
-    return {"Location": f"{request.host_url.rstrip('/')}/v2/{collection}{path}"}
+    return {"Location": f"{request.root_url.rstrip('/')}/v2/{collection}{path}"}

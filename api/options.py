@@ -74,6 +74,17 @@ class ApiOptions:
     http_compression: bool = field(
         default=True, metadata={"help": "compress large answers for clients that accept gzip"}
     )
+    http_prefix: str = field(
+        default="/service/marathon",
+        metadata={"help": "path below which all is served as well, as by the router of DC/OS"},
+    )
+    http_max_concurrent_requests: int = field(
+        default=0,
+        metadata={"help": "requests at the same time beyond which others get 503; 0: no limit"},
+    )
+    access_control_allow_origin: tuple[str, ...] = field(
+        default=(), metadata={"help": "sites whose pages may read answers in a browser; * for all"}
+    )
     http_threads: int = field(
         default=16, metadata={"help": "requests served at the same time; others wait"}
     )
@@ -143,11 +154,9 @@ class ApiOptions:
         """ValueError for what contradicts itself; never with a password in its text."""
         if self.https_cert_file is None and (self.disable_http or self.https_key_file):
             raise ValueError("disable_http and https_key_file need https_cert_file")
-        realm = self.http_realm
-        if not (realm.isascii() and realm.isprintable()) or set(realm) & set('"\\'):
-            raise ValueError("http_realm takes printable ASCII without quotes and backslashes")
-        if len(realm) > _MAX_REALM_CHARACTERS:
-            raise ValueError(f"http_realm takes at most {_MAX_REALM_CHARACTERS} characters")
+        self._check_texts()
+        if self.http_max_concurrent_requests < 0:
+            raise ValueError("http_max_concurrent_requests must not be below 0")
         for name in (
             "http_threads",
             "event_stream_max_outstanding_messages",
@@ -158,6 +167,17 @@ class ApiOptions:
         ):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be above 0")
+
+    def _check_texts(self) -> None:
+        realm = self.http_realm
+        if not _is_plain(realm) or set(realm) & set('"\\'):
+            raise ValueError("http_realm takes printable ASCII without quotes and backslashes")
+        if len(realm) > _MAX_REALM_CHARACTERS:
+            raise ValueError(f"http_realm takes at most {_MAX_REALM_CHARACTERS} characters")
+        if self.http_prefix and not self.http_prefix.startswith("/"):
+            raise ValueError("http_prefix begins with a slash")
+        if not all(map(_is_plain, self.access_control_allow_origin)):
+            raise ValueError("access_control_allow_origin takes origins: http://host:port, or *")
 
     def settings(self) -> dict[str, object]:
         """Every setting by its name, without passwords: what may be shown."""
@@ -180,3 +200,7 @@ class ApiOptions:
     def command_timeout_seconds(self) -> float:
         """How long a request waits for its change to become durable."""
         return self.group_manager_request_timeout / 1000
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable()

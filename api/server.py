@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from api.application import create_app
 from api.authentication import Authenticated, Authentication
+from api.entrance import Entrance
 from api.guard import is_loopback, on_loopback_only
 from api.listener import Listener
 from api.options import ApiOptions
@@ -37,7 +38,9 @@ class ApiServer:
         files of credentials or certificates that can not be used."""
         authentication = Authentication(options)
         _check_doors(options, authentication)
-        guarded = Authenticated(application, authentication, open_ping=options.http_open_ping)
+        guarded = Entrance(
+            Authenticated(application, authentication, open_ping=options.http_open_ping), options
+        )
         self._listeners: list[tuple[str, Listener]] = []
         if not options.disable_http:
             address = options.http_address

@@ -7,7 +7,9 @@ carry it only for readers that name it, because old clients raise on types they 
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from api.render.app import health_check
 from api.render.deployment import steps
+from api.render.health import definition_of
 from api.render.instance import shown_condition
 from framework.domain.instance import Condition, Instance
 from framework.domain.notices import (
@@ -22,6 +24,7 @@ from framework.domain.notices import (
     StatusUpdated,
 )
 from framework.domain.rollout import Deployment, Plan
+from framework.domain.state import State
 
 Fields = dict[str, Any]
 
@@ -37,8 +40,9 @@ class Happening(NamedTuple):
     fields: Callable[[], Fields]
 
 
-def happenings(notice: Notice) -> Iterator[Happening]:
-    """The events of a notice, in order; rendering waits until somebody wants to read them."""
+def happenings(notice: Notice, view: State) -> Iterator[Happening]:
+    """The events of a notice, in order; rendering waits until somebody wants to read them.
+    ``view`` knows the definition of what a health check is, and the agent's name."""
     match notice:
         case InstanceChanged():
             yield _instance_changed(notice)
@@ -48,7 +52,7 @@ def happenings(notice: Notice) -> Iterator[Happening]:
         case HealthChanged():
             yield from _health_changed(notice.instance)
         case HealthCheckFailed():
-            yield from _check_failed(notice)
+            yield from _check_failed(notice, view)
         case DeploymentStarted():
             yield from _started(notice)
         case DeploymentStepped():
@@ -120,7 +124,7 @@ def _health_changed(instance: Instance) -> Iterator[Happening]:
     )
 
 
-def _check_failed(notice: HealthCheckFailed) -> Iterator[Happening]:
+def _check_failed(notice: HealthCheckFailed, view: State) -> Iterator[Happening]:
     instance = notice.instance
     app = (instance.app_id,)
     yield Happening(
@@ -131,23 +135,34 @@ def _check_failed(notice: HealthCheckFailed) -> Iterator[Happening]:
             "appId": instance.app_id,
             "taskId": instance.id,
             "instanceId": instance.id,
-            "healthCheck": {"index": notice.check_index, "cause": notice.cause},
+            "healthCheck": _checked(notice, view),
         },
     )
     if notice.killed:
-        yield Happening(
-            "unhealthy_instance_kill_event",
-            app,
-            lambda: {
-                "appId": instance.app_id,
-                "taskId": instance.task_id,
-                "instanceId": instance.id,
-                "version": instance.version,
-                "reason": notice.cause,
-                "host": "",
-                "slaveId": instance.agent_id or None,
-            },
-        )
+        yield Happening("unhealthy_instance_kill_event", app, lambda: _killed(notice, view))
+
+
+def _checked(notice: HealthCheckFailed, view: State) -> Fields:
+    """The check as it is defined; empty once nobody knows the definition any more."""
+    app = view.apps.get(notice.instance.app_id)
+    if app is None:
+        return {}
+    checks = definition_of(notice.instance, app, view).health_checks
+    return health_check(checks[notice.check_index]) if notice.check_index < len(checks) else {}
+
+
+def _killed(notice: HealthCheckFailed, view: State) -> Fields:
+    instance = notice.instance
+    agent = view.agents.get(instance.agent_id)
+    fields = {
+        "appId": instance.app_id,
+        "taskId": instance.task_id,
+        "instanceId": instance.id,
+        "version": instance.version,
+        "reason": notice.cause,
+        "host": "" if agent is None else agent.hostname,
+    }
+    return fields | ({"slaveId": instance.agent_id} if instance.agent_id else {})
 
 
 def _plan(deployment: Deployment, plan: Plan) -> Fields:

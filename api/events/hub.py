@@ -7,7 +7,6 @@ rest happens in the writer's thread.
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from api.events.catalogue import Happening, happenings
 from api.events.log import EventLog
@@ -58,13 +57,12 @@ class EventHub:
 
     def tell(self, notice: Notice) -> None:
         """Something happened; returns at once."""
-        for happening in happenings(notice):
+        for happening in happenings(notice, self._view):
             self._writer.submit(self._now_ms(), happening)
 
-    def tell_of_request(self, kind: str, app_id: str, fields: dict[str, Any]) -> None:
-        """Something that the API itself knows of (``api_post_event``, ``group_change_success``)."""
-        apps = (app_id,) if app_id else ()
-        self._writer.submit(self._now_ms(), Happening(kind, apps, lambda: fields))
+    def tell_of_request(self, happening: Happening) -> None:
+        """Something that the API itself knows of (caused.py)."""
+        self._writer.submit(self._now_ms(), happening)
 
     @property
     def full(self) -> bool:

@@ -18,13 +18,13 @@ Labels = Callable[[str], dict[str, str]]
 class Event:
     """One event: ``body`` is its JSON line, made when first asked for and kept."""
 
-    __slots__ = ("_body", "_happening", "_moment_ms", "number")
+    __slots__ = ("_bodies", "_happening", "_moment_ms", "number")
 
     def __init__(self, number: int, moment_ms: int, happening: Happening) -> None:
         self.number = number
         self._moment_ms = moment_ms
         self._happening: Happening = happening
-        self._body = b""
+        self._bodies: dict[bool, bytes] = {}
 
     @property
     def kind(self) -> str:
@@ -36,13 +36,17 @@ class Event:
         """The ids of the apps it is about; none: not about apps."""
         return self._happening.apps
 
-    @property
-    def body(self) -> bytes:
-        """Its fields, as one line of JSON."""
-        if not self._body:
+    def body(self, *, whole_plans: bool = False) -> bytes:
+        """Its fields, as one line of JSON. ``whole_plans``: with the members of plans that
+        Marathon up to 1.7 sent; old clients break without them, and nobody reads what is in."""
+        whole = whole_plans and self.kind.startswith("deployment_")
+        if whole not in self._bodies:
             told = {"eventType": self.kind, "timestamp": iso(self._moment_ms)}
-            self._body = encode(self._happening.fields() | told)
-        return self._body
+            fields = self._happening.fields() | told
+            if whole and "plan" in fields:
+                fields["plan"] = {"original": {}, "target": {}, **fields["plan"]}
+            self._bodies[whole] = encode(fields)
+        return self._bodies[whole]
 
 
 class EventLog:

@@ -22,12 +22,14 @@ LabelsOf = Callable[[str], Mapping[str, str]]
 @dataclass(frozen=True, slots=True)
 class Wants:
     """A reader's filter: event types (none: all, of /v2 but ours), app ids (an id that ends in
-    /* takes all below), and a test of an app's labels. ``numbered``: the form of /v3."""
+    /* takes all below), and a test of an app's labels. ``numbered``: the form of /v3;
+    ``whole_plans``: see ``Event.body``."""
 
     kinds: frozenset[str] = frozenset()
     apps: tuple[str, ...] = ()
     selected: Callable[[Mapping[str, str]], bool] | None = None
     numbered: bool = False
+    whole_plans: bool = False
 
     def takes(self, event: Event, labels_of: LabelsOf) -> bool:
         """Whether the event is for this reader."""

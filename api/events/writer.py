@@ -159,7 +159,8 @@ class Writer:
                 self._send(reader)
 
     def _frame(self, event: Event, reader: Reader) -> bytes:
-        frame = b"event: %b\r\ndata: %b\r\n\r\n" % (event.kind.encode(), event.body)
+        body = event.body(whole_plans=reader.wants.whole_plans)
+        frame = b"event: %b\r\ndata: %b\r\n\r\n" % (event.kind.encode(), body)
         if not reader.wants.numbered:
             return frame
         return b"id: %b\r\n%b" % (self._log.position(event.number).encode(), frame)

@@ -20,25 +20,31 @@ class Embed(StrEnum):
     LAST_TASK_FAILURE = "lastTaskFailure"
     COUNTS = "counts"
     TASK_STATS = "taskStats"
+    DOCUMENTED_TASK_STATS = "app.taskStats"
 
 
+_STATS = frozenset({Embed.TASK_STATS, Embed.DOCUMENTED_TASK_STATS})
 _PREFIXES = ("group.apps.", "apps.", "app.")
 _IMPLIED = {
+    **{embed.value: frozenset({embed}) for embed in Embed},
     "tasks": frozenset({Embed.TASKS, Embed.DEPLOYMENTS}),
     "failures": frozenset({Embed.TASKS, Embed.LAST_TASK_FAILURE, Embed.DEPLOYMENTS}),
 }
 
 
 def app_embeds(names: Iterable[str]) -> frozenset[Embed]:
-    """The embeds of a query; names with any of the prefixes are equal, unknown ones ignored."""
+    """The embeds of a query; names with any of the prefixes are equal, unknown ones ignored.
+
+    But for ``app.taskStats``: marathon-python, which spells it so, parses the numbers under the
+    name of Marathon's documentation, and breaks on the one that Marathon sends.
+    """
     embeds: set[Embed] = set()
     for name in names:
-        prefix = next((prefix for prefix in _PREFIXES if name.startswith(prefix)), "")
-        plain = name.removeprefix(prefix)
-        if plain in _IMPLIED:
-            embeds |= _IMPLIED[plain]
-        elif plain in Embed.__members__.values():
-            embeds.add(Embed(plain))
+        plain = name
+        if name != Embed.DOCUMENTED_TASK_STATS:
+            prefix = next((prefix for prefix in _PREFIXES if name.startswith(prefix)), "")
+            plain = name.removeprefix(prefix)
+        embeds |= _IMPLIED.get(plain, frozenset())
     return frozenset(embeds)
 
 
@@ -71,8 +77,10 @@ class AppInfos:
                 fields["lastTaskFailure"] = failure(record)
         if Embed.READINESS in embeds:
             fields["readinessCheckResults"] = readiness_results(app, self._view)
+        if embeds & _STATS:
+            fields["taskStats"] = task_stats(app, instances, self._now_ms)
         if Embed.TASK_STATS in embeds:
-            fields["tasksStats"] = task_stats(app, instances, self._now_ms)
+            fields["tasksStats"] = fields["taskStats"]
         return fields
 
 

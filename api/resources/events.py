@@ -29,9 +29,13 @@ class Events:
 
     def as_marathon(self) -> Response:
         """Marathon's events; ours only to those who name them."""
-        if "text/event-stream" not in request.headers.get("Accept", ""):
+        if "text/event-stream" not in request.headers.get("Accept", "").lower():
             raise MethodNotAllowedError("ask for events with Accept: text/event-stream")
-        return self._stream(Wants(frozenset(_bounded(request.args.getlist("event_type")))), None)
+        wants = Wants(
+            frozenset(_bounded(request.args.getlist("event_type"))),
+            whole_plans=request.args.get("plan-format") != "light",
+        )
+        return self._stream(wants, None)
 
     def numbered(self) -> Response:
         """All events with their ids, from the one after ``Last-Event-ID`` on if that is given.

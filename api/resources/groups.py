@@ -43,6 +43,7 @@ class Groups:
             ("GET", "/apps", self.list_apps),
             ("GET", "/versions", self.list_versions),
             ("GET", "/versions/<version>", self.show_version),
+            ("PUT", "/versions/<version>", self.put_version),
         )
         return tuple(
             Route(method, f"/v2/groups{which}{rest}", handler)
@@ -91,6 +92,11 @@ class Groups:
     def put(self, group_id: str = ROOT) -> Response:
         """Change a group or create it."""
         wish = group_wish(absolute(group_id), json_body())
+        return self._change(lambda tree: update(self._context, wish, tree))
+
+    def put_version(self, version: str, group_id: str = ROOT) -> Response:
+        """Go back to a version, as marathon-python asks for it: by the URL alone."""
+        wish = group_wish(absolute(group_id), {"version": version})
         return self._change(lambda tree: update(self._context, wish, tree))
 
     def patch(self, group_id: str = ROOT) -> Response:

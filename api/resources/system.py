@@ -1,4 +1,4 @@
-"""``/``, ``/ping``, ``/metrics``, ``/v2/info`` and ``/v2/leader``."""
+"""``/``, ``/ping``, ``/metrics``, ``/config``, ``/v2/info`` and ``/v2/leader``."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -85,6 +85,7 @@ class System:
             Route("GET", "/ping", self.ping),
             Route("GET", "/metrics", self.metrics),
             Route("GET", "/metrics/prometheus", self.prometheus),
+            Route("GET", "/config", self.config),
             Route("GET", "/v2/info", self.info),
             Route("GET", "/v2/leader", self.leader),
             Route("DELETE", "/v2/leader", self.abdicate),
@@ -123,6 +124,7 @@ class System:
         info, settings = self._context.scheduler.info(), self._context.settings
         framework = self._context.view.framework
         config = {name: _shown(settings.get(name)) for name in _MARATHON_SETTINGS}
+        config["access_control_allow_origin"] = config["access_control_allow_origin"] or None
         for name, setting in _RENAMED_SETTINGS.items():
             config[name] = _shown(settings.get(setting))
         body: dict[str, Any] = {
@@ -140,6 +142,11 @@ class System:
             },
         }
         return json_answer(body)
+
+    def config(self) -> Response:
+        """Every setting by its name, without credentials."""
+        settings = self._context.settings
+        return json_answer({name: _shown(settings[name]) for name in sorted(settings)})
 
     def leader(self) -> Response:
         """Who decides."""

@@ -13,6 +13,7 @@ from api.schemas.app import (
     FREEZE,
     GROUP_ROLE,
     GROUP_UPDATE,
+    LOGGER_CHANGE,
     MAX_INSTANCES,
     TASK_IDS,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "FREEZE",
     "GROUP_ROLE",
     "GROUP_UPDATE",
+    "LOGGER_CHANGE",
     "MAX_INSTANCES",
     "TASK_IDS",
     "read",

@@ -152,4 +152,10 @@ FREEZE = structure(
     "Freeze", apps=ListOf(_id(required=False), longest=10_000), reason=Text(longest=1_000)
 )()
 APP_FREEZE = structure("AppFreeze", reason=Text(longest=1_000))()
+LOGGER_CHANGE = structure(
+    "LoggerChange",
+    level=Choice("trace", "debug", "info", "warn", "error", required=True),
+    logger=Text(required=True, shortest=1, longest=256),
+    durationSeconds=whole(least=1),
+)()
 ADOPTION = structure("Adoption", appId=_id(required=True))()

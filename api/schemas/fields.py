@@ -120,8 +120,10 @@ def whole(*, required: bool = False, least: int | None = None, most: int = INT32
 class Choice(StrictField):
     """One of a few words, in any case; read as the canonical one. ``also`` maps further words."""
 
-    def __init__(self, *words: str, also: Mapping[str, str] | None = None) -> None:
-        super().__init__()
+    def __init__(
+        self, *words: str, also: Mapping[str, str] | None = None, required: bool = False
+    ) -> None:
+        super().__init__(required=required)
         self._canonical = {word.upper(): word for word in words}
         self._canonical.update({word.upper(): target for word, target in (also or {}).items()})
 

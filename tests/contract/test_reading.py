@@ -142,6 +142,9 @@ def test_every_embed(client: FlaskClient, deployment: Deployment, failure: TaskF
     }
     counts = {"staged": 0, "running": 2, "healthy": 1, "unhealthy": 1}
     stats = {"stats": {"counts": counts, "lifeTime": {"averageSeconds": 9, "medianSeconds": 9}}}
+    task_stats = dict.fromkeys(
+        ("startedAfterLastScaling", "withLatestConfig", "totalSummary"), stats
+    )
     answer = client.get(
         "/v2/apps?id=web&embed=apps.failures,group.apps.taskStats&embed=readiness"
     ).get_json()
@@ -151,11 +154,8 @@ def test_every_embed(client: FlaskClient, deployment: Deployment, failure: TaskF
             "deployments": [{"id": deployment.id}],
             "lastTaskFailure": failures,
             "readinessCheckResults": [],
-            "tasksStats": {
-                "startedAfterLastScaling": stats,
-                "withLatestConfig": stats,
-                "totalSummary": stats,
-            },
+            "tasksStats": task_stats,
+            "taskStats": task_stats,
         }
     ]
     assert client.get("/v2/apps/dev/web").get_json()["app"]["lastTaskFailure"] == failures
