@@ -147,8 +147,8 @@ def _started(turn: Turn) -> None:
     probing.watch_all(turn)
     for instance in list(state.instances.values()):
         if instance.condition in {Condition.UNREACHABLE, Condition.UNREACHABLE_INACTIVE}:
-            turn.world.subject = ("app", instance.app_id)
-            statuses.unreachable_for(turn, instance)
+            if crashes.begin(turn, ("app", instance.app_id)):
+                statuses.unreachable_for(turn, instance)
     backoff.watch_all(turn)
     turn.dirty.update(dict.fromkeys([*state.apps, *state.instances_of]))
 

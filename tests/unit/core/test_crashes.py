@@ -22,7 +22,7 @@ from framework.core import (
     waiting,
 )
 from framework.domain.actions import Accept, Acknowledge, Decline, Kill, Reconcile
-from framework.domain.app import HealthCheck
+from framework.domain.app import HealthCheck, UnreachableStrategy
 from framework.domain.crashes import Crash
 from framework.domain.events import (
     Asked,
@@ -502,3 +502,16 @@ def test_of_several_apps_that_wait_the_right_one_is_blamed(
     session = lives.survives(offer)
     assert lives.crash.subject == "/api"
     assert [one.app.id for one in launched(session.last)] == ["/web"]
+
+
+def test_what_is_looked_at_first_of_all_is_an_app_too(lives: Lives, monkeypatch: Patch) -> None:
+    away = replace(WEB, id="/away", unreachable_strategy=UnreachableStrategy(disabled=True))
+    session = lives.survives()
+    session.running(away, agent(3))
+    session.status(session.only("/away"), TaskState.UNREACHABLE)
+    lives._keep(session)
+    poison(monkeypatch, statuses, "unreachable_for", lambda *_: True)
+    lives.crashes()
+    session = lives.survives()
+    assert set(session.state.freezes) == {"/away"}
+    everything_else_works(session)
