@@ -1,9 +1,8 @@
 """Structure of an app definition, of a partial update of one, and of the smaller bodies."""
 
-import re
 from typing import Any
 
-from marshmallow import fields
+from marshmallow import Schema, fields
 
 from api.schemas.checks import CHECK, HEALTH_CHECK, READINESS_CHECK
 from api.schemas.fields import (
@@ -34,18 +33,10 @@ MAX_ROLLOUT_SECONDS = 366 * 24 * 60 * 60
 MAX_MEMBERS = 10_000
 MAX_SCALE_FACTOR = 1_000_000
 _LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
-_ELEMENT = re.compile(rf"\.\.|{_LABEL}(?:\.{_LABEL})*")
-_EXECUTOR = re.compile(r"//cmd|/?[^/]+(?:/[^/]+)*|")
-
-
-def _path(text: str) -> bool:
-    """Whether each element is ``..`` or dot-joined lower-case labels; empty ones are skipped."""
-    return all(_ELEMENT.fullmatch(element) for element in text.split("/") if element)
-
-
-def _executor(text: str) -> bool:
-    return _EXECUTOR.fullmatch(text) is not None
-
+_ELEMENT = rf"(?:\.\.|{_LABEL}(?:\.{_LABEL})*)"
+# Elements are ``..`` or dot-joined lower-case labels; empty ones are skipped.
+_PATH = rf"/*(?:{_ELEMENT}(?:/+{_ELEMENT})*/*)?"
+_EXECUTOR = r"//cmd|/?[^/]+(?:/[^/]+)*|"
 
 FETCH = structure(
     "Fetch",
@@ -81,7 +72,7 @@ RESOURCE_LIMITS = structure(
 
 
 def _dependencies() -> ListOf:
-    return ListOf(Text(shortest=1, longest=1_024, accepts=_path), longest=1_024, unique=True)
+    return ListOf(Text(shortest=1, longest=1_024, pattern=_PATH), longest=1_024, unique=True)
 
 
 def _settings() -> dict[str, fields.Field[Any]]:
@@ -97,7 +88,7 @@ def _settings() -> dict[str, fields.Field[Any]]:
         "disk": Number(least=0),
         "gpus": whole(least=0),
         "resourceLimits": Part(RESOURCE_LIMITS),
-        "executor": Text(longest=4_096, accepts=_executor),
+        "executor": Text(longest=4_096, pattern=_EXECUTOR),
         "executorResources": Anything(),
         "constraints": ListOf(ListOf(Text(), longest=16), longest=128, unique=True),
         "fetch": ListOf(Part(FETCH), longest=256),
@@ -130,17 +121,17 @@ def _settings() -> dict[str, fields.Field[Any]]:
 
 
 def _id(*, required: bool) -> Text:
-    return Text(required=required, shortest=1, longest=1_024, accepts=_path)
+    return Text(required=required, shortest=1, longest=1_024, pattern=_PATH)
 
 
 APP = structure("App", id=_id(required=True), **_settings())()
 APP_UPDATE = structure("AppUpdate", id=_id(required=False), **_settings())()
 # What a group holds is read item by item, so that each fault names its place.
-GROUP_UPDATE = structure(
+GROUP_UPDATE: Schema = structure(
     "GroupUpdate",
     id=_id(required=False),
-    apps=ListOf(Anything(), longest=MAX_MEMBERS),
-    groups=ListOf(Anything(), longest=MAX_MEMBERS),
+    apps=ListOf(Anything(read_as=lambda: APP), longest=MAX_MEMBERS),
+    groups=ListOf(Anything(read_as=lambda: GROUP_UPDATE), longest=MAX_MEMBERS),
     dependencies=_dependencies(),
     scaleBy=Number(least=0, most=MAX_SCALE_FACTOR),
     version=Text(longest=64),

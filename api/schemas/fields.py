@@ -4,10 +4,11 @@ Each refuses with Marathon's structural key. Upper bounds without a source in Ma
 definition small enough to store and to hand to a process.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from marshmallow import ValidationError, fields
+from marshmallow import Schema, ValidationError, fields
 
 from api.schemas.structure import Structure
 
@@ -40,14 +41,19 @@ class StrictField(fields.Field[Any]):
 
 
 class Anything(StrictField):
-    """Taken as it is: for what is refused by meaning, whatever it looks like."""
+    """Taken as it is: for what is refused by meaning, whatever it looks like, or is read by itself
+    later, with the schema that ``read_as`` gives."""
+
+    def __init__(self, *, read_as: Callable[[], Schema] | None = None) -> None:
+        super().__init__()
+        self.read_as = read_as
 
     def parse(self, value: Any) -> Any:
         return value
 
 
 class Text(StrictField):
-    """A text of ``shortest`` to ``longest`` characters that ``accepts`` holds of."""
+    """A text of ``shortest`` to ``longest`` characters, all of which ``pattern`` matches."""
 
     def __init__(
         self,
@@ -55,21 +61,21 @@ class Text(StrictField):
         required: bool = False,
         shortest: int = 0,
         longest: int = TEXT_MAX_CHARS,
-        accepts: Callable[[str], object] | None = None,
+        pattern: str | None = None,
     ) -> None:
         super().__init__(required=required)
-        self._shortest = shortest
-        self._longest = longest
-        self._accepts = accepts
+        self.shortest = shortest
+        self.longest = longest
+        self.pattern = None if pattern is None else re.compile(pattern)
 
     def parse(self, value: Any) -> str:
         if not isinstance(value, str):
             raise ValidationError("error.expected.jsstring")
-        if len(value) < self._shortest:
+        if len(value) < self.shortest:
             raise ValidationError("error.minLength")
-        if len(value) > self._longest:
+        if len(value) > self.longest:
             raise ValidationError("error.maxLength")
-        if self._accepts is not None and not self._accepts(value):
+        if self.pattern is not None and self.pattern.fullmatch(value) is None:
             raise ValidationError("error.pattern")
         return value
 
@@ -93,20 +99,20 @@ class Number(StrictField):
         whole: bool = False,
     ) -> None:
         super().__init__(required=required)
-        self._least = least
-        self._most = most
-        self._whole = whole
+        self.least = least
+        self.most = most
+        self.whole = whole
 
     def parse(self, value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ValidationError("error.expected.jsnumber")
-        if self._whole:
+        if self.whole:
             if value != int(value) or abs(value) > INT32_MAX:
                 raise ValidationError("error.expected.int")
             value = int(value)
-        if self._least is not None and value < self._least:
+        if self.least is not None and value < self.least:
             raise ValidationError("error.min")
-        if value > self._most:
+        if value > self.most:
             raise ValidationError("error.max")
         number: float = value
         return number
@@ -124,13 +130,13 @@ class Choice(StrictField):
         self, *words: str, also: Mapping[str, str] | None = None, required: bool = False
     ) -> None:
         super().__init__(required=required)
-        self._canonical = {word.upper(): word for word in words}
-        self._canonical.update({word.upper(): target for word, target in (also or {}).items()})
+        self.canonical = {word.upper(): word for word in words}
+        self.canonical.update({word.upper(): target for word, target in (also or {}).items()})
 
     def parse(self, value: Any) -> str:
         if not isinstance(value, str):
             raise ValidationError("error.expected.jsstring")
-        canonical = self._canonical.get(value.upper())
+        canonical = self.canonical.get(value.upper())
         if canonical is None:
             raise ValidationError("error.unknown.enum.literal")
         return canonical
@@ -148,23 +154,23 @@ class ListOf(StrictField):
         unique: bool = False,
     ) -> None:
         super().__init__(required=required)
-        self._item = item
-        self._longest = longest
-        self._unique = unique
+        self.item = item
+        self.longest = longest
+        self.unique = unique
 
     def parse(self, value: Any) -> list[Any]:
         if not isinstance(value, list):
             raise ValidationError("error.expected.jsarray")
-        if len(value) > self._longest:
+        if len(value) > self.longest:
             raise ValidationError("error.maxLength")
         items, errors = [], {}
         for index, raw in enumerate(value):
             try:
-                item = self._item.deserialize(_required(raw))
+                item = self.item.deserialize(_required(raw))
             except ValidationError as error:
                 errors[index] = error.messages
             else:
-                if not self._unique or item not in items:
+                if not self.unique or item not in items:
                     items.append(item)
         if errors:
             raise ValidationError(errors)
@@ -176,7 +182,7 @@ class MapOf(StrictField):
 
     def __init__(self, value: fields.Field[Any]) -> None:
         super().__init__()
-        self._value = value
+        self.value = value
 
     def parse(self, value: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
@@ -186,7 +192,7 @@ class MapOf(StrictField):
         entries, errors = {}, {}
         for name, raw in value.items():
             try:
-                entries[name] = self._value.deserialize(_required(raw))
+                entries[name] = self.value.deserialize(_required(raw))
             except ValidationError as error:
                 errors[name] = error.messages
         if errors:
@@ -199,10 +205,10 @@ class Part(StrictField):
 
     def __init__(self, schema: type[Structure], *, required: bool = False) -> None:
         super().__init__(required=required)
-        self._schema = schema()
+        self.schema = schema()
 
     def parse(self, value: Any) -> dict[str, Any]:
-        loaded: dict[str, Any] = self._schema.load(value)
+        loaded: dict[str, Any] = self.schema.load(value)
         return loaded
 
 
@@ -211,13 +217,13 @@ class WordOr(StrictField):
 
     def __init__(self, word: str, other: fields.Field[Any]) -> None:
         super().__init__()
-        self._word = word
-        self._other = other
+        self.word = word
+        self.other = other
 
     def parse(self, value: Any) -> Any:
-        if isinstance(value, str) and value.lower() == self._word:
-            return self._word
-        return self._other.deserialize(value)
+        if isinstance(value, str) and value.lower() == self.word:
+            return self.word
+        return self.other.deserialize(value)
 
 
 class EnvironmentValue(StrictField):

@@ -1,7 +1,5 @@
 """Structure of networks, ports and containers, today's forms and the old ones."""
 
-import re
-
 from api.schemas.fields import (
     Anything,
     Choice,
@@ -14,14 +12,10 @@ from api.schemas.fields import (
     whole,
 )
 
-_NETWORK_NAME = re.compile(r"[a-z0-9]([-a-z0-9_]*[a-z0-9])?")
-_PORT_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", re.IGNORECASE)
+_NETWORK_NAME = r"[a-z0-9]([-a-z0-9_]*[a-z0-9])?"
+_PORT_NAME = r"[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?"
 PORT_MAX = 65_535
 MAX_PORTS = 256
-
-
-def _network_name(text: str) -> bool:
-    return _NETWORK_NAME.fullmatch(text) is not None
 
 
 def protocol() -> Choice:
@@ -31,15 +25,13 @@ def protocol() -> Choice:
 
 def port_name() -> Text:
     """A port's name: letters, digits and inner dashes."""
-    return Text(
-        shortest=1, longest=255, accepts=lambda name: _PORT_NAME.fullmatch(name) is not None
-    )
+    return Text(shortest=1, longest=255, pattern=_PORT_NAME)
 
 
 NETWORK = structure(
     "Network",
     mode=Choice("host", "container/bridge", "container"),
-    name=Text(longest=63, accepts=_network_name),
+    name=Text(longest=63, pattern=_NETWORK_NAME),
     labels=MapOf(Text()),
 )
 
