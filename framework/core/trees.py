@@ -5,7 +5,7 @@ version. The history is kept as changes taken in; an earlier tree is today's wit
 taken back (``domain/groups.py``).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from framework.core.index import ancestors
 from framework.core.planning import Pair
@@ -27,11 +27,12 @@ def below(path: str, paths: Iterable[str]) -> list[str]:
 def changed(
     turn: Turn,
     version: str,
-    pairs: Iterable[Pair],
+    pairs: Sequence[Pair],
     groups: Iterable[Group],
     removed: Iterable[str],
 ) -> None:
-    """Store what a change made of the groups, and the change itself in the history."""
+    """Store what a change made of the groups, and the change itself in the history. A new app
+    takes the place of groups that nothing was in."""
     apps_before = {
         (old or new).id: "" if old is None else old.version  # type: ignore[union-attr]  # one is there
         for old, new in pairs
@@ -39,7 +40,10 @@ def changed(
     }
     stored = turn.world.state.groups
     put = {group.id: replace(group, version=version) for group in groups}
-    gone = {path for top in removed for path in [top, *below(top, stored)] if path in stored}
+    taken = [new.id for old, new in pairs if old is None and new is not None]
+    gone = {
+        path for top in [*removed, *taken] for path in [top, *below(top, stored)] if path in stored
+    }
     gone -= {ROOT, *put}
     if not apps_before and not gone and all(_same(put[path], stored.get(path)) for path in put):
         return

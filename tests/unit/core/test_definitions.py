@@ -191,7 +191,9 @@ def test_a_path_is_free_again_when_its_apps_are_gone() -> None:
     session.ask(ChangeApps(removes=("/a/b",), force=True))
     assert session.refused(ChangeApps((PutApp(replace(WEB, id="/a")),))).why is Why.INVALID
     session.ask(ChangeApps(removes=("/a/c",), force=True))
+    assert "/a" in session.state.groups
     session.put(replace(WEB, id="/a"))
+    assert set(session.state.groups) == {"/"}, "nothing is an app and a group"
 
 
 @pytest.mark.parametrize(
