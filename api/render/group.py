@@ -59,8 +59,9 @@ class GroupRenderer:
             "dependencies": list(record.dependencies),
             "version": record.version,
         }
-        if is_top_level(path):
-            fields["enforceRole"] = record.enforce_role is True
+        # Only where it was set: marathon-python breaks on every group that has it.
+        if is_top_level(path) and record.enforce_role is not None:
+            fields["enforceRole"] = record.enforce_role
         if "apps" in self.embeds.parts:
             infos = map(self.app_info, self._apps.get(path, []))
             fields["apps"] = [msgspec.Raw(encode(info)) for info in infos]

@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from api.context import Context, Route, json_answer
 from api.errors import NotFoundError, UnprocessableError
+from api.openapi.operation import PLAIN_TEXT, describes, text
 
 MARATHON_VERSION = "1.11.0"
 """The release whose behaviour ``/v2`` has: clients decide by it what they may use."""
@@ -91,12 +92,14 @@ class System:
             Route("DELETE", "/v2/leader", self.abdicate),
         )
 
+    @describes(answers={302: ("text/html",)})
     def home(self) -> Response:
         """Somewhere to begin for a person with a browser."""
         answer = redirect("/v2/info", 302)
         assert isinstance(answer, Response)
         return answer
 
+    @describes(PLAIN_TEXT, "text/html", "Word", answers={204: ()})
     def ping(self) -> Response:
         """Whether the API serves; in the form that the client accepts, else without a body."""
         if not request.headers.get("Accept"):
@@ -107,18 +110,21 @@ class System:
             return Response(status=204)
         return Response('"pong"' if chosen == "application/json" else "pong", mimetype=chosen)
 
+    @describes("Metrics", PLAIN_TEXT)
     def metrics(self) -> Response:
-        """Marathon's JSON snapshot, or Prometheus' text for those who ask for text."""
+        """Marathon's snapshot of metrics in JSON, or Prometheus' text for those who ask for text."""
         kinds = ["application/json", "text/plain", "application/openmetrics-text"]
         if request.accept_mimetypes.best_match(kinds) not in (None, "application/json"):
             return self.prometheus()
         return json_answer(_snapshot(self._context.scheduler.metrics().decode()))
 
+    @describes(PLAIN_TEXT)
     def prometheus(self) -> Response:
-        """Prometheus' exposition text."""
+        """The metrics in Prometheus' text."""
         text = self._context.scheduler.metrics()
         return Response(text, content_type="text/plain; version=0.0.4; charset=utf-8")
 
+    @describes("Info")
     def info(self) -> Response:
         """What this process is and how it is set."""
         info, settings = self._context.scheduler.info(), self._context.settings
@@ -143,18 +149,27 @@ class System:
         }
         return json_answer(body)
 
+    @describes("Settings")
     def config(self) -> Response:
         """Every setting by its name, without credentials."""
         settings = self._context.settings
         return json_answer({name: _shown(settings[name]) for name in sorted(settings)})
 
+    @describes("Leader", errors=(404,))
     def leader(self) -> Response:
-        """Who decides."""
+        """The address of the process that decides."""
         leader = self._context.scheduler.info().get("leader")
         if not leader:
             raise NotFoundError("There is no leader")
         return json_answer({"leader": leader})
 
+    @describes(
+        "Message",
+        query=(
+            text("backup", "Refused: use `stayer state backup`."),
+            text("restore", "Refused: use `stayer state restore`."),
+        ),
+    )
     def abdicate(self) -> Response:
         """Let another process lead. This one ends once the answer is out."""
         given = [name for name in ("backup", "restore") if name in request.args]
@@ -166,9 +181,9 @@ class System:
 
 
 def _shown(setting: object) -> object:
-    """A setting without the credentials that a URL may carry."""
+    """A setting without the credentials that a URL may carry; null for one that is empty."""
     if isinstance(setting, str):
-        return _CREDENTIALS.sub("//", setting)
+        return _CREDENTIALS.sub("//", setting) or None
     if isinstance(setting, bool | int | float | None):
         return setting
     if isinstance(setting, Iterable) and not isinstance(setting, Mapping):

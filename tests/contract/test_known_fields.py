@@ -95,7 +95,7 @@ HEALTH_RESULT = frozenset(
 FAILURE = frozenset(
     ["appId", "host", "message", "taskId", "instanceId", "slaveId", "state", "timestamp", "version"]
 )
-GROUP = frozenset(["apps", "dependencies", "groups", "id", "pods", "version", "enforceRole"])
+GROUP = frozenset(["apps", "dependencies", "groups", "id", "pods", "version"])
 DEPLOYMENT = frozenset(
     [
         "affectedApps",
