@@ -119,6 +119,14 @@ class Client:
         query = _flags(force=force, dryRun=dry_run)
         return _object(self.send("PATCH", _app_path(app_id), change, query))
 
+    def put_apps(
+        self, definitions: Sequence[JsonObject], *, force: bool = False, dry_run: bool = False
+    ) -> JsonObject:
+        """Create these apps or put these whole definitions in their places, all or none of them:
+        {version, deploymentId}, or with ``dry_run`` the {steps} that it would take."""
+        query = {"partialUpdate": "false", **_flags(force=force, dryRun=dry_run)}
+        return _object(self.send("PUT", "/v2/apps", list(definitions), query))
+
     def rollback_app(
         self, app_id: str, version: str, *, force: bool = False, dry_run: bool = False
     ) -> JsonObject:
@@ -297,7 +305,11 @@ class Client:
         return self.send("GET", path, None, query)
 
     def send(
-        self, method: str, path: str, body: JsonObject | None = None, query: Query | None = None
+        self,
+        method: str,
+        path: str,
+        body: JsonObject | list[JsonObject] | None = None,
+        query: Query | None = None,
     ) -> object:
         """One request, on the first URL that takes it; its decoded answer (None if empty).
 

@@ -182,7 +182,11 @@ class Transport:
         self._pool.clear()
 
     def send(
-        self, method: str, path: str, body: JsonObject | None = None, query: Query | None = None
+        self,
+        method: str,
+        path: str,
+        body: JsonObject | list[JsonObject] | None = None,
+        query: Query | None = None,
     ) -> object:
         """One request, on the first URL that takes it; its decoded answer (None if empty).
 

@@ -143,7 +143,7 @@ def with_client(command: Callable[Concatenate[Client, P], None]) -> Callable[...
             client = Client(
                 urls or (DEFAULT_URL,),
                 timeout_seconds=request_timeout,
-                credentials=_credentials(credentials_file, token_file),
+                credentials=credentials_from(credentials_file, token_file),
                 ca_file=ca_file,
                 on_warning=_say_once(),
             )
@@ -157,7 +157,8 @@ def with_client(command: Callable[Concatenate[Client, P], None]) -> Callable[...
     return connected
 
 
-def _credentials(credentials: Path | None, token: Path | None) -> Credentials | Token | None:
+def credentials_from(credentials: Path | None, token: Path | None) -> Credentials | Token | None:
+    """What is in one of two files, of which only one may be given. ValueError, OSError."""
     if credentials and token:
         raise ValueError("give --credentials-file or --token-file, not both")
     if token:

@@ -19,12 +19,21 @@ _MAPS_OF_TEXTS = ("env.", "labels.")
 
 def read_definition(file: BinaryIO) -> JsonObject:
     """One app definition from a file. click.UsageError says where the JSON is wrong."""
-    content = file.read(_MAX_DEFINITION_BYTES + 1)
+    definition = read_json(file, _MAX_DEFINITION_BYTES)
+    if not isinstance(definition, dict):
+        name = getattr(file, "name", "the input")
+        raise click.UsageError(f"{name} must hold one app definition, a JSON object")
+    return definition
+
+
+def read_json(file: BinaryIO, max_bytes: int) -> object:
+    """The decoded JSON of a file. click.UsageError says where it is wrong."""
+    content = file.read(max_bytes + 1)
     name = getattr(file, "name", "the input")
-    if len(content) > _MAX_DEFINITION_BYTES:
-        raise click.UsageError(f"{name} has more than {_MAX_DEFINITION_BYTES} bytes")
+    if len(content) > max_bytes:
+        raise click.UsageError(f"{name} has more than {max_bytes} bytes")
     try:
-        definition = json.loads(content)
+        decoded: object = json.loads(content)
     except UnicodeDecodeError as error:
         raise click.UsageError(f"{name} is not UTF-8 text") from error
     except json.JSONDecodeError as error:
@@ -32,9 +41,7 @@ def read_definition(file: BinaryIO) -> JsonObject:
         raise click.UsageError(f"{name} is not JSON: {error.msg} at {place}") from error
     except RecursionError as error:
         raise click.UsageError(f"{name} is nested too deeply") from error
-    if not isinstance(definition, dict):
-        raise click.UsageError(f"{name} must hold one app definition, a JSON object")
-    return definition
+    return decoded
 
 
 def read_change(words: Sequence[str], current: Callable[[], JsonObject]) -> JsonObject:

@@ -11,6 +11,7 @@ from cli.forgetting import forget_framework
 from cli.frameworks import framework
 from cli.freezes import crash, freeze, unfreeze
 from cli.groups import group
+from cli.imports import import_command
 from cli.local import local
 from cli.mesos import mesos
 from cli.queues import queue
@@ -37,6 +38,7 @@ for command in (
     framework,
     freeze,
     group,
+    import_command,
     local,
     mesos,
     queue,
