@@ -174,9 +174,19 @@ class ZooKeeperServer:
         def look() -> bool:
             if not self.process.is_running:
                 raise RuntimeError(f"ZooKeeper ended:\n{self.process.output()}")
-            return bool(self.mode())
+            return bool(self.mode()) and self._listens_for_tls()
 
         eventually(look, f"ZooKeeper at {self.hosts}")
+
+    def _listens_for_tls(self) -> bool:
+        """Or need not; it begins to only after it serves at its other port."""
+        if not self.secure_port:
+            return True
+        try:
+            socket.create_connection((self.address, self.secure_port), _ANSWER_SECONDS).close()
+        except OSError:
+            return False
+        return True
 
     def mode(self) -> str:
         """ "standalone", "leader" or "follower"; empty while it does not serve."""
