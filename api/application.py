@@ -9,6 +9,7 @@ from flask import Flask, Response, request
 
 from api import errors
 from api.answers import COMMON_HEADERS, plain_path
+from api.caution import refuse_what_was_not_meant
 from api.context import Context, read_chunked_body
 from api.cors import allow_origins, answer_options
 from api.events.hub import EventHub
@@ -17,6 +18,7 @@ from api.options import ApiOptions
 from api.resources.apps import Apps
 from api.resources.cluster import Cluster
 from api.resources.deployments import Deployments
+from api.resources.documentation import Documentation
 from api.resources.events import Events
 from api.resources.freezes import Freezes, warn_of_freezes
 from api.resources.groups import Groups
@@ -47,6 +49,7 @@ _RESOURCES = (
     Pods,
     Plugins,
     Logging,
+    Documentation,
 )
 _COMPRESS_FROM_BYTES = 2_048
 _COMPRESSION_LEVEL = (
@@ -86,6 +89,7 @@ def create_app(
     app.before_request(read_chunked_body)
     app.before_request(lambda: refuse_foreign_pages(bound_to_loopback=bound_to_loopback))
     app.before_request(answer_options)
+    app.before_request(refuse_what_was_not_meant)
     app.register_error_handler(Exception, errors.answer)
     app.after_request(lambda response: warn_of_freezes(response, context))
     app.after_request(lambda response: _finished(response, scheduler, options))

@@ -36,13 +36,13 @@ _MADE_AGAIN = frozenset({Why.CHANGED_MEANWHILE, Why.APP_UNKNOWN, Why.DEPLOYMENT_
 def changes_definitions(command: Command) -> bool:
     """Whether it is stored as a change of apps or groups."""
     match command:
-        case ChangeApps():
+        case ChangeApps() | RestartApp() | SuspendApp() | ResumeApp():
             return not command.dry_run
         case KillTasks():
-            return command.scale
+            return command.scale and not command.dry_run
         case CancelDeployment():
-            return not command.force
-    return isinstance(command, RestartApp | SuspendApp | ResumeApp)
+            return not command.force and not command.dry_run
+    return False
 
 
 def caused(

@@ -20,15 +20,27 @@ from api.context import (
 from api.definitions import absolute, parse_app
 from api.errors import UnprocessableError, app_unknown, group_unknown, invalid
 from api.faults import Invalid
+from api.openapi.operation import APP_EMBEDS, DRY_RUN, FORCE, Many, boolean, describes, text
 from api.render.app import app_object
 from api.render.appinfo import AppInfos, Embed, app_embeds, created
 from api.render.json import encode_list
+from api.schemas import APP, APP_UPDATE
 from api.selectors import SelectorError, parse_selector
 from framework.domain.app import App
 from framework.domain.events import ChangeApps, PutApp, RestartApp, ResumeApp, SuspendApp
 
 _LISTED = frozenset({Embed.COUNTS, Embed.DEPLOYMENTS})
 _SHOWN = frozenset({Embed.COUNTS, Embed.DEPLOYMENTS, Embed.TASKS, Embed.LAST_TASK_FAILURE})
+_FILTERS = (
+    APP_EMBEDS,
+    text("cmd", "Only apps whose command contains this."),
+    text("id", "Only apps whose id contains this."),
+    text("label", "Only apps with such labels: a==b, a!=b, a in (b, c), a notin (b), a, !a."),
+)
+_CHANGING = (FORCE, DRY_RUN)
+_PARTIAL = boolean(
+    "partialUpdate", "Keep what the body does not name; else the body is all.", default=True
+)
 
 
 class Apps:
@@ -54,6 +66,7 @@ class Apps:
             Route("GET", f"{one}/versions/<version>", self.show_version),
         )
 
+    @describes("AppList", query=_FILTERS, errors=(422,))
     def list_all(self) -> Response:
         """Every app that the filters of the query hold of."""
         embeds = app_embeds(values("embed")) | _LISTED
@@ -61,6 +74,7 @@ class Apps:
         chosen = _filtered(sorted_apps(self._context))
         return json_answer(encode_list("apps", (infos.info(app, embeds) for app in chosen)))
 
+    @describes(query=_CHANGING, body=APP, answers={201: ("ShownApp",)}, errors=(403, 409))
     def create(self) -> Response:
         """Store an app that does not exist yet."""
         context = self._context
@@ -78,14 +92,22 @@ class Apps:
         headers = {**location("apps", app.id), DEPLOYMENT_HEADER: done.deployment_id}
         return json_answer(created(app, done.deployment_id), 201, headers)
 
+    @describes(
+        "DeploymentResult",
+        query=(*_CHANGING, _PARTIAL),
+        body=Many(APP_UPDATE),
+        errors=(403, 404, 409),
+    )
     def put_many(self) -> Response:
         """Change or create the apps of an array, all or none."""
         return self._change_many(_put_mode())
 
+    @describes("DeploymentResult", query=_CHANGING, body=Many(APP_UPDATE), errors=(403, 404, 409))
     def patch_many(self) -> Response:
         """Change the apps of an array, all or none; each must exist."""
         return self._change_many(Mode.MERGE)
 
+    @describes("OneApp", "MatchedApps", query=(APP_EMBEDS,))
     def show(self, app_id: str) -> Response:
         """One app, or with ``*`` at the end all those of a group."""
         embeds = app_embeds(values("embed")) | _SHOWN
@@ -96,18 +118,31 @@ class Apps:
         app = self._known(absolute(app_id))
         return json_answer({"app": infos.info(app, embeds)})
 
+    @describes(
+        "DeploymentResult",
+        query=(*_CHANGING, _PARTIAL),
+        body=APP_UPDATE,
+        answers={201: ("DeploymentResult",)},
+        errors=(403, 409),
+    )
     def put(self, app_id: str) -> Response:
         """Change an app or create it."""
         mode = _put_mode()
         path = absolute(app_id)
         return self._change([one_wish(path, json_body(), mode, self._context)], mode, path)
 
+    @describes("DeploymentResult", query=_CHANGING, body=APP_UPDATE, errors=(403, 409))
     def patch(self, app_id: str) -> Response:
         """Change an app that exists."""
         path = absolute(app_id)
         self._known(path)
         return self._change([one_wish(path, json_body(), Mode.MERGE, self._context)], Mode.MERGE)
 
+    @describes(
+        "DeploymentResult",
+        query=(boolean("force", FORCE.description, default=True), DRY_RUN),
+        errors=(409,),
+    )
     def delete(self, app_id: str) -> Response:
         """Remove an app and its tasks. Unlike elsewhere ``force`` is on unless told otherwise."""
         force, dry_run = flag("force", default=True), flag("dryRun")
@@ -115,29 +150,40 @@ class Apps:
         done = self._context.ask(command)
         return dry_run_answer(done) if dry_run else deployment_answer(done)
 
+    @describes("DeploymentResult", query=_CHANGING, errors=(409,))
     def restart(self, app_id: str) -> Response:
-        """Replace every instance."""
-        command = RestartApp(absolute(app_id), force=flag("force"))
-        return deployment_answer(self._context.ask(command))
+        """Replace every instance of an app."""
+        dry_run = flag("dryRun")
+        command = RestartApp(absolute(app_id), force=flag("force"), dry_run=dry_run)
+        done = self._context.ask(command)
+        return dry_run_answer(done) if dry_run else deployment_answer(done)
 
+    @describes("DeploymentResult", query=_CHANGING, errors=(409,))
     def suspend(self, app_id: str) -> Response:
-        """Scale to nothing and remember the count."""
-        command = SuspendApp(absolute(app_id), force=flag("force"))
-        return deployment_answer(self._context.ask(command))
+        """Scale an app to nothing and remember the count."""
+        dry_run = flag("dryRun")
+        command = SuspendApp(absolute(app_id), force=flag("force"), dry_run=dry_run)
+        done = self._context.ask(command)
+        return dry_run_answer(done) if dry_run else deployment_answer(done)
 
+    @describes("DeploymentResult", query=_CHANGING, errors=(409,))
     def resume(self, app_id: str) -> Response:
-        """Scale back to the count from before."""
-        command = ResumeApp(absolute(app_id), force=flag("force"))
-        return deployment_answer(self._context.ask(command))
+        """Scale an app back to the count from before it was suspended."""
+        dry_run = flag("dryRun")
+        command = ResumeApp(absolute(app_id), force=flag("force"), dry_run=dry_run)
+        done = self._context.ask(command)
+        return dry_run_answer(done) if dry_run else deployment_answer(done)
 
+    @describes("Versions")
     def list_versions(self, app_id: str) -> Response:
-        """Timestamps of the definitions that are kept, the newest first."""
+        """Timestamps of the definitions of an app that are kept, the newest first."""
         app = self._known(absolute(app_id))
         versions = {app.version, *list(self._context.view.versions_of.get(app.id, {}))}
         return json_answer({"versions": sorted(versions, reverse=True)})
 
+    @describes("ShownApp", errors=(422,))
     def show_version(self, app_id: str, version: str) -> Response:
-        """The definition as it was."""
+        """The definition of an app as it was in a version."""
         return json_answer(app_object(stored_version(self._context, absolute(app_id), version)))
 
     def _change_many(self, mode: Mode) -> Response:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from flask import Response
 
 from api.context import Context, Route, flag, json_answer
+from api.openapi.operation import boolean, describes
 from api.render.cluster import agent_object
 from api.render.json import encode_list
 from framework.domain.events import TearDown
@@ -21,11 +22,15 @@ class Cluster:
             Route("POST", "/v3/framework/teardown", self.tear_down),
         )
 
+    @describes("AgentArray")
     def list_agents(self) -> Response:
         """Agents as their last offer described them, by hostname."""
         agents = sorted(self._context.view.agents.values(), key=lambda one: one.hostname)
         return json_answer(encode_list("", map(agent_object, agents)))
 
+    @describes(
+        "Message", query=(boolean("force", "Also while something is frozen."),), errors=(409,)
+    )
     def tear_down(self) -> Response:
         """Remove the framework from Mesos, and every task of every app with it."""
         self._context.ask(TearDown(flag("force")))

@@ -5,8 +5,9 @@ from typing import Any
 
 from flask import Response
 
-from api.context import Context, Route, deployment_answer, flag, json_answer
+from api.context import Context, Route, deployment_answer, dry_run_answer, flag, json_answer
 from api.errors import deployment_unknown
+from api.openapi.operation import DRY_RUN, boolean, describes
 from api.render.deployment import deployment, watched_deployment
 from api.render.json import encode_list
 from framework.domain.events import CancelDeployment, PauseDeployment, ResumeDeployment
@@ -31,35 +32,48 @@ class Deployments:
             Route("POST", f"{ours}/resume", self.resume),
         )
 
+    @describes("DeploymentArray")
     def list_all(self) -> Response:
-        """The oldest first."""
+        """Deployments under way, the oldest first."""
         return self._list(deployment)
 
+    @describes("WatchedDeployments")
     def watch_all(self) -> Response:
-        """The oldest first, each with how far its apps are."""
+        """Deployments under way, the oldest first, each with how far its apps are."""
         return self._list(watched_deployment)
 
+    @describes("WatchedDeployment")
     def watch(self, deployment_id: str) -> Response:
-        """One, with how far its apps are."""
+        """One deployment, with how far its apps are."""
         record = self._context.view.deployments.get(deployment_id)
         if record is None:
             raise deployment_unknown(deployment_id)
         return json_answer(watched_deployment(self._context.view, record))
 
+    @describes(
+        "DeploymentResult",
+        query=(boolean("force", "Only stop it where it is."), DRY_RUN),
+        answers={202: ()},
+        errors=(403, 409),
+    )
     def cancel(self, deployment_id: str) -> Response:
-        """Start the way back as a new deployment, or with ``force`` only stop where it is."""
-        force = flag("force")
-        done = self._context.ask(CancelDeployment(deployment_id, force))
+        """Take a deployment back by a new one, or with ``force`` only stop it where it is."""
+        force, dry_run = flag("force"), flag("dryRun")
+        done = self._context.ask(CancelDeployment(deployment_id, force, dry_run))
+        if dry_run:
+            return dry_run_answer(done)
         if force:
             return Response(status=202)
         return deployment_answer(done)
 
+    @describes("DeploymentResult", errors=(409,))
     def pause(self, deployment_id: str) -> Response:
-        """Replace nothing more for now."""
+        """Replace nothing more for now in this deployment."""
         return deployment_answer(self._context.ask(PauseDeployment(deployment_id)))
 
+    @describes("DeploymentResult", errors=(409,))
     def resume(self, deployment_id: str) -> Response:
-        """Go on after a pause; after canaries this promotes them."""
+        """Go on with a deployment after a pause. After canaries this promotes them."""
         return deployment_answer(self._context.ask(ResumeDeployment(deployment_id)))
 
     def _list(self, render: Callable[[State, Deployment], dict[str, Any]]) -> Response:

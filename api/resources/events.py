@@ -10,10 +10,13 @@ from api.context import Context, Route, values
 from api.errors import BadRequestError, MethodNotAllowedError, UnavailableError
 from api.events.handover import HANDOVER, TakeConnection
 from api.events.reader import Reader, Wants
+from api.openapi.operation import Parameter, describes, several, text
 from api.selectors import SelectorError, parse_selector
 
 _MAX_FILTERS = 1_000
 _MAX_POSITION = 100
+_STREAM = "text/event-stream"
+_TYPES = several("event_type", "Only events of these types.")
 
 
 class Events:
@@ -27,8 +30,13 @@ class Events:
             Route("GET", "/v3/events", self.numbered),
         )
 
+    @describes(
+        _STREAM,
+        query=(_TYPES, text("plan-format", "light leaves out steps of plans.", "light")),
+        errors=(400, 405),
+    )
     def as_marathon(self) -> Response:
-        """Marathon's events; ours only to those who name them."""
+        """Marathon's events as they happen. Ours are only for those who name them."""
         if "text/event-stream" not in request.headers.get("Accept", "").lower():
             raise MethodNotAllowedError("ask for events with Accept: text/event-stream")
         wants = Wants(
@@ -37,6 +45,17 @@ class Events:
         )
         return self._stream(wants, None)
 
+    @describes(
+        _STREAM,
+        query=(
+            _TYPES,
+            several("app", "Only of these apps; with /* of all below."),
+            text("label", "Only of apps with such labels, as in GET /v2/apps."),
+            text("after", "Begin after the event of this id; if there is no Last-Event-ID."),
+            Parameter("Last-Event-ID", "Begin after this event.", {"type": "string"}, "header"),
+        ),
+        errors=(400,),
+    )
     def numbered(self) -> Response:
         """All events with their ids, from the one after ``Last-Event-ID`` on if that is given.
         ``event_type``, ``app`` (an id, or one with /* for all below) and ``label`` (a selector)

@@ -9,6 +9,7 @@ from api.context import WARNING_HEADER, Context, Route, json_answer, json_body
 from api.definitions import absolute
 from api.errors import invalid
 from api.faults import NOT_VALID, Fault, Invalid
+from api.openapi.operation import describes
 from api.render.freeze import crash_object, freeze_object, freeze_warning
 from api.render.json import encode_list
 from api.schemas import APP_FREEZE, FREEZE, read
@@ -46,12 +47,14 @@ class Freezes:
             Route("DELETE", "/v3/crashes/<crash_id>", self.forget_crash),
         )
 
+    @describes("FreezeState")
     def show(self) -> Response:
         """What is frozen, by whom and why."""
         return json_answer(freeze_object(self._context.view, safe_mode=_safe_mode(self._context)))
 
+    @describes("FreezeState", body=FREEZE, bare=True, errors=(404,))
     def freeze(self) -> Response:
-        """Launch and kill nothing: of the named apps, or of any."""
+        """Launch and kill nothing of the named apps, or of any."""
         body = read(FREEZE, json_body() if request.get_data() else {})
         if isinstance(body, Invalid):
             raise invalid(body)
@@ -60,10 +63,12 @@ class Freezes:
         app_ids = tuple(dict.fromkeys(absolute(one) for one in body.get("apps", ())))
         return self._freeze(FreezeApps(app_ids, body.get("reason", "")))
 
+    @describes("FreezeState")
     def lift(self) -> Response:
         """End the freeze of everything; apps that are frozen by themselves stay so."""
         return self._freeze(LiftFreeze())
 
+    @describes("FreezeState", body=APP_FREEZE, bare=True)
     def freeze_app(self, app_id: str) -> Response:
         """Launch and kill nothing of this app."""
         body = read(APP_FREEZE, json_body() if request.get_data() else {})
@@ -71,17 +76,20 @@ class Freezes:
             raise invalid(body)
         return self._freeze(FreezeApps((absolute(app_id),), body.get("reason", "")))
 
+    @describes("FreezeState")
     def lift_app(self, app_id: str) -> Response:
-        """End its own freeze, and handle again what was set aside of it."""
+        """End an app's own freeze, and handle again what was set aside of it."""
         return self._freeze(LiftFreeze((absolute(app_id),)))
 
+    @describes("CrashList")
     def list_crashes(self) -> Response:
-        """The latest first."""
+        """Crashes of the decisions, the latest first."""
         latest = sorted(self._context.view.crashes.values(), key=lambda one: -one.last_ms)
         return json_answer(encode_list("crashes", map(crash_object, latest)))
 
+    @describes(answers={204: ()})
     def forget_crash(self, crash_id: str) -> Response:
-        """Handle again what was set aside."""
+        """Handle again what was set aside after a crash."""
         self._context.ask(ForgetCrash(crash_id))
         return Response(status=204)
 

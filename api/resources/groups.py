@@ -20,12 +20,23 @@ from api.definitions import absolute
 from api.errors import group_unknown, invalid
 from api.faults import Invalid
 from api.group_changes import change_tree, create, group_wish, remove, set_role, update
+from api.openapi.operation import APP_EMBEDS, DRY_RUN, FORCE, describes, several
 from api.render.appinfo import AppInfos, app_embeds
 from api.render.group import GroupRenderer, group_embeds
 from api.render.json import encode_list
-from api.schemas import GROUP_ROLE, read
+from api.schemas import GROUP_ROLE, GROUP_UPDATE, read
 from api.trees import ROOT, Tree, earlier, inside, today, versions
 from framework.domain.events import ChangeApps
+
+_EMBEDS = several(
+    "embed",
+    "What to show: only what is named, or without any all groups and apps.",
+    *("group.groups", "group.apps", "group.pods", "group.apps.tasks", "group.apps.counts"),
+    *("group.apps.deployments", "group.apps.readiness", "group.apps.lastTaskFailure"),
+    *("group.apps.failures", "group.apps.taskStats"),
+)
+_CHANGING = (FORCE, DRY_RUN)
+_ERRORS = (403, 404, 409)
 
 
 class Groups:
@@ -51,6 +62,7 @@ class Groups:
             for which in ("", "/<path:group_id>")
         )
 
+    @describes("Group", query=(_EMBEDS,))
     def show(self, group_id: str = ROOT) -> Response:
         """A group with its apps and the groups in it."""
         tree, path = today(self._context.view), absolute(group_id)
@@ -58,6 +70,7 @@ class Groups:
             raise group_unknown(path)
         return self._group(tree, path)
 
+    @describes("AppArray", query=(APP_EMBEDS,))
     def list_apps(self, group_id: str = ROOT) -> Response:
         """All apps anywhere in a group."""
         tree, path = today(self._context.view), absolute(group_id)
@@ -67,6 +80,7 @@ class Groups:
         members = (tree.apps[key] for key in sorted(tree.apps) if inside(key, path))
         return json_answer(encode_list("", (infos.info(app, embeds) for app in members)))
 
+    @describes("VersionArray")
     def list_versions(self, group_id: str = ROOT) -> Response:
         """The versions a group had, the newest first."""
         path = absolute(group_id)
@@ -75,44 +89,53 @@ class Groups:
             raise group_unknown(path)
         return json_answer(found)
 
+    @describes("Group", query=(_EMBEDS,), errors=(422,))
     def show_version(self, version: str, group_id: str = ROOT) -> Response:
-        """A group as it was."""
+        """A group as it was in a version."""
         path, wanted = absolute(group_id), moment(version)
         tree = earlier(self._context.view, path, wanted)
         if tree is None:
             raise group_unknown(path, wanted)
         return self._group(tree, path)
 
+    @describes(
+        query=_CHANGING, body=GROUP_UPDATE, answers={201: ("DeploymentResult",)}, errors=_ERRORS
+    )
     def create(self, group_id: str = ROOT) -> Response:
         """Store a group that does not exist yet."""
         wish = group_wish(absolute(group_id), json_body())
         headers = location("groups", wish.path)
         return self._change(lambda tree: create(self._context, wish, tree), 201, headers)
 
+    @describes("DeploymentResult", query=_CHANGING, body=GROUP_UPDATE, errors=_ERRORS)
     def put(self, group_id: str = ROOT) -> Response:
         """Change a group or create it."""
         wish = group_wish(absolute(group_id), json_body())
         return self._change(lambda tree: update(self._context, wish, tree))
 
+    @describes("DeploymentResult", query=_CHANGING, errors=_ERRORS)
     def put_version(self, version: str, group_id: str = ROOT) -> Response:
         """Go back to a version, as marathon-python asks for it: by the URL alone."""
         wish = group_wish(absolute(group_id), {"version": version})
         return self._change(lambda tree: update(self._context, wish, tree))
 
+    @describes(query=(DRY_RUN,), body=GROUP_ROLE, answers={200: ()}, errors=_ERRORS)
     def patch(self, group_id: str = ROOT) -> Response:
         """Change whether a group's name is the role of its apps; nothing is deployed."""
         body, path = read(GROUP_ROLE, json_body()), absolute(group_id)
         if isinstance(body, Invalid):
             raise invalid(body)
         wanted = body.get("enforceRole")
-        change_tree(
+        dry_run = flag("dryRun")
+        done = change_tree(
             self._context,
             lambda tree: set_role(self._context, path, wanted, tree),
             force=False,
-            dry_run=False,
+            dry_run=dry_run,
         )
-        return Response(status=200)
+        return dry_run_answer(done) if dry_run else Response(status=200)
 
+    @describes("DeploymentResult", query=_CHANGING, errors=_ERRORS)
     def delete(self, group_id: str = ROOT) -> Response:
         """Remove a group with all that is in it."""
         path = absolute(group_id)

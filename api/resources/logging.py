@@ -8,6 +8,7 @@ from api.context import Context, Route, json_answer, json_body
 from api.errors import UnprocessableError, invalid
 from api.faults import Invalid
 from api.log_levels import LogLevels, TooManyLoggersError
+from api.openapi.operation import describes
 from api.schemas import LOGGER_CHANGE, read
 
 
@@ -20,12 +21,14 @@ class Logging:
         """Look and change."""
         return (Route("GET", "/logging", self.show), Route("POST", "/logging", self.change))
 
+    @describes("Loggers")
     def show(self) -> Response:
-        """The level of each logger."""
+        """The level of each logger of this process."""
         return json_answer(self._levels.shown())
 
+    @describes("LoggerChanged", body=LOGGER_CHANGE)
     def change(self) -> Response:
-        """Set one, and answer what was asked for."""
+        """Set the level of a logger. The answer is what was asked for."""
         change = read(LOGGER_CHANGE, json_body())
         if isinstance(change, Invalid):
             raise invalid(change)

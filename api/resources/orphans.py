@@ -11,6 +11,7 @@ from api.context import Context, Route, flag, json_answer, json_body
 from api.definitions import absolute
 from api.errors import invalid
 from api.faults import Invalid
+from api.openapi.operation import boolean, describes
 from api.render.cluster import orphan_object
 from api.render.instance import task
 from api.render.json import encode_list
@@ -30,15 +31,17 @@ class Orphans:
             Route("DELETE", "/v3/orphans/<task_id>", self.kill),
         )
 
+    @describes("OrphanList")
     def list_all(self) -> Response:
-        """The first seen first."""
+        """Orphaned tasks, the first seen first."""
         view = self._context.view
         orphans = sorted(view.orphans.values(), key=lambda one: one.first_seen_ms)
         items = (orphan_object(orphan, view.agents) for orphan in orphans)
         return json_answer(encode_list("orphans", items))
 
+    @describes("TaskList", body=ADOPTION, errors=(409,))
     def adopt(self, task_id: str) -> Response:
-        """Make it an instance of the app that the body names."""
+        """Make an orphaned task an instance of the app that the body names."""
         body = read(ADOPTION, json_body())
         if isinstance(body, Invalid):
             raise invalid(body)
@@ -47,7 +50,12 @@ class Orphans:
         tasks = (task(one, view.apps.get(one.app_id), view) for one in done.instances)
         return json_answer(encode_list("tasks", tasks))
 
+    @describes(
+        query=(boolean("force", "Also while everything is frozen."),),
+        answers={202: ()},
+        errors=(409,),
+    )
     def kill(self, task_id: str) -> Response:
-        """Have Mesos kill it; it stays in the list until Mesos says that it is dead."""
+        """Have Mesos kill an orphaned task. It stays listed until Mesos says that it is dead."""
         self._context.ask(KillOrphan(task_id, flag("force")))
         return Response(status=202)

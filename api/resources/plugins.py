@@ -6,6 +6,7 @@ from flask import Response
 
 from api.context import Context, Route, json_answer
 from api.errors import NotFoundError
+from api.openapi.operation import describes
 
 _METHODS = ("GET", "PUT", "POST", "DELETE")
 
@@ -22,10 +23,12 @@ class Plugins:
             *(Route(method, of_one, self.hand_over) for method in _METHODS),
         )
 
+    @describes("Plugins")
     def list_all(self) -> Response:
-        """None."""
+        """The plugins: there are none."""
         return json_answer({"plugins": []})
 
+    @describes(errors=(404,))
     def hand_over(self, plugin_id: str, rest: str) -> Response:  # noqa: ARG002 - part of the route
-        """What a plugin answers: none is there."""
+        """What a plugin answers. None is there."""
         raise NotFoundError(f"No plugin with this pluginId: {plugin_id}")

@@ -8,6 +8,7 @@ from flask import Response
 from api.context import Context, Route, json_answer
 from api.definitions import absolute
 from api.errors import NotFoundError
+from api.openapi.operation import describes
 
 _STATUS = "::status"
 
@@ -24,10 +25,12 @@ class Pods:
             Route("GET", "/v2/pods/<path:pod_id>", self.show),
         )
 
+    @describes("Pods")
     def list_all(self) -> Response:
-        """None."""
+        """The pods: there are none yet."""
         return json_answer([])
 
+    @describes(errors=(404,))
     def show(self, pod_id: str) -> Response:
-        """One pod, its status, versions or instances: there is no such pod."""
+        """One pod, its status, versions or instances. There is no such pod."""
         raise NotFoundError(f"Pod '{absolute(pod_id.partition('::')[0])}' does not exist")

@@ -7,6 +7,7 @@ from flask import Response
 from api.context import Context, Route, json_answer, values
 from api.definitions import absolute
 from api.errors import NotFoundError, app_unknown
+from api.openapi.operation import describes, several
 from api.render.json import encode_list
 from api.render.queue import queue_item, waiting_object
 from framework.domain.app import App
@@ -30,6 +31,7 @@ class Queue:
             Route("GET", "/v3/explain/<path:app_id>", self.explain),
         )
 
+    @describes("Queue", query=(several("embed", "What to show as well.", "lastUnusedOffers"),))
     def list_all(self) -> Response:
         """One item for each app that wants instances it does not have."""
         now_ms = self._context.now_ms()
@@ -47,6 +49,7 @@ class Queue:
         )
         return json_answer(encode_list("queue", items))
 
+    @describes(answers={204: ()})
     def reset_delay(self, app_id: str) -> Response:
         """Forget the back-off of an app that waits."""
         path = absolute(app_id)
@@ -55,20 +58,23 @@ class Queue:
             raise NotFoundError(f"Application {path} not found in tasks queue.")
         return Response(status=204)
 
+    @describes("Waiting")
     def waiting(self, app_id: str) -> Response:
         """Why an app waits: what was offered, what each offer lacked, in sentences."""
         return json_answer(self._explained(absolute(app_id)))
 
+    @describes("WaitingList")
     def explain_all(self) -> Response:
-        """The same for all apps that wait."""
+        """Why apps wait: of all that do."""
         now_ms = self._context.now_ms()
         items = (
             waiting_object(app, stats, self._delay(app), now_ms) for stats, app in self._waiting()
         )
         return json_answer(encode_list("waiting", items))
 
+    @describes("WaitingList")
     def explain(self, app_id: str) -> Response:
-        """The same for one, as a list."""
+        """Why one app waits, in the form of the list of all."""
         return json_answer({"waiting": [self._explained(absolute(app_id))]})
 
     def _explained(self, app_id: str) -> dict[str, object]:

@@ -112,7 +112,7 @@ class System:
 
     @describes("Metrics", PLAIN_TEXT)
     def metrics(self) -> Response:
-        """Marathon's snapshot of metrics in JSON, or Prometheus' text for those who ask for text."""
+        """Marathon's snapshot of metrics, or Prometheus' text for those who ask for text."""
         kinds = ["application/json", "text/plain", "application/openmetrics-text"]
         if request.accept_mimetypes.best_match(kinds) not in (None, "application/json"):
             return self.prometheus()

@@ -8,6 +8,7 @@ from api.context import (
     Context,
     Route,
     deployment_answer,
+    dry_run_answer,
     flag,
     json_answer,
     json_body,
@@ -17,6 +18,15 @@ from api.context import (
 from api.definitions import absolute
 from api.errors import BadRequestError, NotFoundError, app_unknown, invalid, task_unknown
 from api.faults import Invalid
+from api.openapi.operation import (
+    DRY_RUN,
+    FORCE,
+    PLAIN_TEXT,
+    boolean,
+    describes,
+    several,
+    text,
+)
 from api.render.instance import shown, shown_condition, task
 from api.render.json import encode_list
 from api.render.text import endpoints_text
@@ -29,6 +39,15 @@ from framework.domain.instance import STAGED, Condition, Instance
 from framework.domain.replies import Done
 
 _BY_STATUS = {"running": frozenset({Condition.RUNNING}), "staging": STAGED}
+
+_NETWORKS = several("containerNetworks", "For text: only endpoints of these networks.")
+_KILLING = (
+    boolean("scale", "Do not replace them: the apps have fewer instances from now on."),
+    boolean("wipe", "Forget them, and start others elsewhere."),
+    FORCE,
+    DRY_RUN,
+)
+_KILLED = ("TaskList", "DeploymentResult")
 
 
 class Tasks:
@@ -46,6 +65,15 @@ class Tasks:
             Route("DELETE", f"{of_app}/<task_id>", self.kill_one),
         )
 
+    @describes(
+        "TaskList",
+        PLAIN_TEXT,
+        query=(
+            _NETWORKS,
+            several("status", "Only tasks in these states.", "running", "staging"),
+            several("status[]", "The same as status."),
+        ),
+    )
     def list_all(self) -> Response:
         """The tasks of all apps, as JSON or as the text that bridges read."""
         apps = sorted_apps(self._context)
@@ -55,6 +83,7 @@ class Tasks:
         chosen = [_BY_STATUS[name] for name in names if name in _BY_STATUS]
         return self._list(apps, frozenset().union(*chosen), service_ports=True)
 
+    @describes("TaskList", PLAIN_TEXT, query=(_NETWORKS,))
     def list_of_app(self, app_id: str) -> Response:
         """The tasks of an app, or of the apps of ``group/*``."""
         if is_wildcard(app_id):
@@ -65,6 +94,11 @@ class Tasks:
             return self._text(apps)
         return self._list(apps, frozenset(), service_ports=False)
 
+    @describes(
+        *_KILLED,
+        query=(*_KILLING, text("host", "Only those on this host; * for any.")),
+        errors=(400, 409),
+    )
     def kill_of_app(self, app_id: str) -> Response:
         """Kill an app's tasks, all or those on one host."""
         _check_modes()
@@ -77,6 +111,7 @@ class Tasks:
             instances = [one for one in instances if self._host(one) == host]
         return self._kill(instances)
 
+    @describes("OneTask", "DeploymentResult", query=_KILLING, errors=(400, 409))
     def kill_one(self, app_id: str, task_id: str) -> Response:
         """Kill one task of an app."""
         _check_modes()
@@ -86,10 +121,11 @@ class Tasks:
             raise task_unknown(task_id)
         done = self._ask(found)
         if flag("scale"):
-            return deployment_answer(done)
+            return _scaled(done)
         killed = done.instances[0] if done.instances else found[0]
         return json_answer({"task": task(killed, app, self._context.view)})
 
+    @describes(*_KILLED, query=_KILLING, body=TASK_IDS, errors=(404, 409))
     def kill_many(self) -> Response:
         """Kill the named tasks of any apps; those that nobody knows are passed over."""
         _check_modes()
@@ -105,7 +141,7 @@ class Tasks:
 
     def _kill(self, instances: Sequence[Instance]) -> Response:
         if flag("scale"):
-            return deployment_answer(self._ask(instances))
+            return _scaled(self._ask(instances))
         killed = self._ask(instances).instances if instances else ()
         view = self._context.view
         tasks = (task(one, view.apps.get(one.app_id), view) for one in killed)
@@ -113,7 +149,8 @@ class Tasks:
 
     def _ask(self, instances: Sequence[Instance]) -> Done:
         ids = tuple(dict.fromkeys(instance.id for instance in instances))
-        return self._context.ask(KillTasks(ids, flag("scale"), flag("wipe"), flag("force")))
+        how = flag("scale"), flag("wipe"), flag("force"), flag("dryRun")
+        return self._context.ask(KillTasks(ids, *how))
 
     def _by_task_id(self, task_id: str) -> Instance | None:
         parsed = parse_task_id(task_id)
@@ -153,6 +190,10 @@ class Tasks:
     def _text(self, apps: Iterable[App]) -> Response:
         text = endpoints_text(self._context.view, apps, values("containerNetworks"))
         return Response(text, mimetype="text/plain")
+
+
+def _scaled(done: Done) -> Response:
+    return dry_run_answer(done) if flag("dryRun") else deployment_answer(done)
 
 
 def _check_modes() -> None:

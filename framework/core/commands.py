@@ -5,6 +5,7 @@ Nothing is half-applied: all that can refuse a command is asked before the first
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Protocol
 
 from framework.core import backoff, crashes, deployments, freezes, orphans, trees
 from framework.core.definitions import check_puts, removed_app, stamp, store_app
@@ -191,14 +192,25 @@ def _make_way(turn: Turn, change: _Change, deployment_id: str) -> None:
     deployments.make_way(turn, _affected(change.actions), why)
 
 
+class _How(Protocol):
+    """What commands that change apps have in common."""
+
+    @property
+    def force(self) -> bool: ...
+
+    @property
+    def dry_run(self) -> bool: ...
+
+
 def _change_each(
-    turn: Turn, version: str, pairs: list[Pair], restarting: Collection[str], *, force: bool
+    turn: Turn, version: str, pairs: list[Pair], restarting: Collection[str], how: _How
 ) -> Done | Refused:
     """A change of definitions that are there already."""
-    actions = _planned(turn, pairs, restarting, force=force)
+    actions = _planned(turn, pairs, restarting, force=how.force)
     if isinstance(actions, Refused):
         return actions
-    return _apply(turn, _Change(version, pairs, actions))
+    change = _Change(version, pairs, actions)
+    return _would_do(change) if how.dry_run else _apply(turn, change)
 
 
 def _restart(turn: Turn, command: RestartApp) -> Reply:
@@ -209,7 +221,7 @@ def _restart(turn: Turn, command: RestartApp) -> Reply:
     again = replace(
         app, version=version, config=version, keep_old=False, last_config_change_at=version
     )
-    return _change_each(turn, version, [(app, again)], {app.id}, force=command.force)
+    return _change_each(turn, version, [(app, again)], {app.id}, command)
 
 
 def _suspend(turn: Turn, command: SuspendApp) -> Reply:
@@ -219,7 +231,7 @@ def _suspend(turn: Turn, command: SuspendApp) -> Reply:
     if not app.instances:
         return Done(app.version)
     asleep = replace(app, suspended_from=app.instances, instances=0)
-    return _rescale(turn, app, asleep, force=command.force)
+    return _rescale(turn, app, asleep, command)
 
 
 def _resume(turn: Turn, command: ResumeApp) -> Reply:
@@ -229,13 +241,13 @@ def _resume(turn: Turn, command: ResumeApp) -> Reply:
     if not app.suspended_from:
         return Refused(Why.NOT_SUSPENDED, command.app_id)
     awake = replace(app, suspended_from=0, instances=app.suspended_from)
-    return _rescale(turn, app, awake, force=command.force)
+    return _rescale(turn, app, awake, command)
 
 
-def _rescale(turn: Turn, old: App, new: App, *, force: bool) -> Done | Refused:
+def _rescale(turn: Turn, old: App, new: App, how: _How) -> Done | Refused:
     version = turn.new_version()
     new = replace(new, version=version, last_scaling_at=version)
-    return _change_each(turn, version, [(old, new)], (), force=force)
+    return _change_each(turn, version, [(old, new)], (), how)
 
 
 def _kill_tasks(turn: Turn, command: KillTasks) -> Reply:
@@ -248,7 +260,9 @@ def _kill_tasks(turn: Turn, command: KillTasks) -> Reply:
     if under and not command.force:
         return _refused_by(under[0])
     if command.scale:
-        return _kill_and_scale(turn, instances, force=command.force)
+        return _kill_and_scale(turn, instances, command)
+    if command.dry_run:
+        return Done(instances=tuple(instances))
     for instance in instances:
         if command.wipe:
             decommission(turn, instance, _on_request(turn, instance, "wiped"))
@@ -286,7 +300,7 @@ def _tear_down(turn: Turn, command: TearDown) -> Reply:
     return Done()
 
 
-def _kill_and_scale(turn: Turn, instances: list[Instance], *, force: bool) -> Reply:
+def _kill_and_scale(turn: Turn, instances: list[Instance], how: _How) -> Reply:
     apps = turn.world.state.apps
     fewer: dict[str, int] = {}
     for instance in instances:
@@ -303,10 +317,10 @@ def _kill_and_scale(turn: Turn, instances: list[Instance], *, force: bool) -> Re
             last_scaling_at=version,
         )
         pairs.append((app, smaller))
-    done = _change_each(turn, version, pairs, (), force=force)
+    done = _change_each(turn, version, pairs, (), how)
     if isinstance(done, Refused):
         return done
-    for instance in instances:
+    for instance in () if how.dry_run else instances:
         decommission(turn, instance, _on_request(turn, instance, "scaled down"))
     return replace(done, instances=tuple(instances))
 
@@ -326,12 +340,13 @@ def _cancel(turn: Turn, command: CancelDeployment) -> Reply:
     if deployment is None:
         return Refused(Why.DEPLOYMENT_UNKNOWN, command.deployment_id)
     if command.force:
-        deployments.cancel(turn, deployment, "cancelled on request")
+        if not command.dry_run:
+            deployments.cancel(turn, deployment, "cancelled on request")
         return Done(deployment.version, deployment.id)
-    return revert(turn, deployment)
+    return revert(turn, deployment, dry_run=command.dry_run)
 
 
-def revert(turn: Turn, deployment: Deployment, *, late: str = "") -> Reply:
+def revert(turn: Turn, deployment: Deployment, *, late: str = "", dry_run: bool = False) -> Reply:
     """Take a deployment's change back by a new deployment; later changes of other apps stay."""
     state = turn.world.state
     puts, removes = [], []
@@ -342,9 +357,11 @@ def revert(turn: Turn, deployment: Deployment, *, late: str = "") -> Reply:
         elif not version and app_id in state.apps:
             removes.append(app_id)
     if not puts and not removes:  # what was before is known no more
-        deployments.cancel(turn, deployment, "cancelled on request")
+        if not dry_run:
+            deployments.cancel(turn, deployment, "cancelled on request")
         return Done(deployment.version, deployment.id)
-    back = ChangeApps(tuple(puts), tuple(removes), force=True, reverts=deployment.id)
+    reverts = deployment.id
+    back = ChangeApps(tuple(puts), tuple(removes), force=True, dry_run=dry_run, reverts=reverts)
     return change_apps(turn, back, late=late)
 
 

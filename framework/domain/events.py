@@ -38,10 +38,12 @@ class ChangeApps(Struct, frozen=True, gc=False):
 
 
 class RestartApp(Struct, frozen=True, gc=False):
-    """Replace every instance by a new one of the same definition."""
+    """Replace every instance by a new one of the same definition. Here and below ``dry_run``: only
+    say what would happen."""
 
     app_id: str
     force: bool = False
+    dry_run: bool = False
 
 
 class KillTasks(Struct, frozen=True, gc=False):
@@ -53,6 +55,7 @@ class KillTasks(Struct, frozen=True, gc=False):
     scale: bool = False
     wipe: bool = False
     force: bool = False
+    dry_run: bool = False
 
 
 class ResetDelay(Struct, frozen=True, gc=False):
@@ -66,6 +69,7 @@ class SuspendApp(Struct, frozen=True, gc=False):
 
     app_id: str
     force: bool = False
+    dry_run: bool = False
 
 
 class ResumeApp(Struct, frozen=True, gc=False):
@@ -73,6 +77,7 @@ class ResumeApp(Struct, frozen=True, gc=False):
 
     app_id: str
     force: bool = False
+    dry_run: bool = False
 
 
 class PauseDeployment(Struct, frozen=True, gc=False):
@@ -92,6 +97,7 @@ class CancelDeployment(Struct, frozen=True, gc=False):
 
     deployment_id: str
     force: bool = False
+    dry_run: bool = False
 
 
 class AdoptOrphan(Struct, frozen=True, gc=False):

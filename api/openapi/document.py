@@ -1,0 +1,184 @@
+"""The document: every route that is served, with what its handler declares and says of itself."""
+
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+from flask import Flask
+from marshmallow import Schema
+
+from api.body import MAX_DEPTH, MAX_INTEGER_DIGITS, MAX_ITEMS, MAX_STRING_CHARS
+from api.openapi.from_fields import Described, JsonSchema, reference
+from api.openapi.operation import JSON, STRICT, Many, Operation, Parameter, operation_of
+from api.openapi.shapes import SHAPES
+from api.schemas import APP
+
+READING = frozenset({"GET"})
+_VARIABLE = re.compile(r"<(?:(?P<kind>\w+):)?(?P<name>\w+)>")
+_ABOUT = f"""\
+Everything that is served. `/v2` is Marathon's API, with nothing in its answers that was not asked
+for; `/v3` is Stayer's own.
+
+Each GET answers HEAD as well, and each path OPTIONS. Ids of apps and groups contain slashes, which
+are written as they are: `/v2/apps/dev/shop/web`.
+
+Bodies are JSON in UTF-8 without repeated keys, at most {MAX_DEPTH} deep, with at most {MAX_ITEMS}
+items in an array or object, {MAX_STRING_CHARS} characters in a text and {MAX_INTEGER_DIGITS} digits
+in a whole number. A field that is null counts as absent. Words of an enumeration are taken in any
+case.
+"""
+_VARIABLES = {
+    "app_id": "Id of an app, without the first slash; it may contain others.",
+    "group_id": "Path of a group, without the first slash; it may contain others.",
+    "pod_id": "Id of a pod.",
+    "task_id": "Id of a task.",
+    "deployment_id": "Id of a deployment.",
+    "version": "A version: a timestamp such as 2026-01-31T12:00:00.000Z.",
+    "crash_id": "Id of a crash.",
+    "plugin_id": "Name of a plugin.",
+    "rest": "Whatever the plugin makes of it.",
+}
+
+
+class Served(NamedTuple):
+    """A route as Flask serves it."""
+
+    method: str
+    rule: str
+    handler: Callable[..., Any]
+
+
+def served(app: Flask) -> Iterator[Served]:
+    """Every route, but for HEAD and OPTIONS, which all have."""
+    for rule in app.url_map.iter_rules():
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+            yield Served(method, rule.rule, app.view_functions[rule.endpoint])
+
+
+def document(routes: Iterable[Served], version: str) -> dict[str, Any]:
+    """The OpenAPI document of these routes."""
+    described = Described()
+    described.mention(APP)  # which shapes of answers mention too
+    paths: dict[str, dict[str, Any]] = {}
+    tags: dict[str, str] = {}
+    for route in sorted(routes, key=lambda one: (one.rule, one.method)):
+        tags.setdefault(_tag(route.handler), _about_resource(route.handler))
+        path = _VARIABLE.sub(r"{\g<name>}", route.rule)
+        paths.setdefault(path, {})[route.method.lower()] = _operation(route, described)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Stayer",
+            "version": version,
+            "description": _ABOUT,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": ".."}],
+        "tags": [{"name": name, "description": text} for name, text in sorted(tags.items())],
+        "security": [{}, {"password": []}, {"token": []}],
+        "paths": paths,
+        "components": {
+            "schemas": {**SHAPES, **described.schemas},
+            "securitySchemes": {
+                "password": {"type": "http", "scheme": "basic"},
+                "token": {"type": "http", "scheme": "bearer"},
+            },
+        },
+    }
+
+
+def _tag(handler: Callable[..., Any]) -> str:
+    return handler.__qualname__.partition(".")[0]
+
+
+def _about_resource(handler: Callable[..., Any]) -> str:
+    return _plain(sys.modules[handler.__module__].__doc__ or "")
+
+
+def _operation(route: Served, described: Described) -> dict[str, Any]:
+    declared = operation_of(route.handler)
+    if declared is None:
+        raise LookupError(f"{route.handler.__qualname__} does not say what it takes and answers")
+    summary, more = _said(route.handler)
+    fields: dict[str, Any] = {
+        "operationId": _slug(route),
+        "tags": [_tag(route.handler)],
+        "summary": summary,
+    }
+    if more:
+        fields["description"] = more
+    parameters = [*_variables(route.rule), *map(_parameter, _query(declared))]
+    if parameters:
+        fields["parameters"] = parameters
+    if declared.body is not None:
+        content = {JSON: {"schema": _body(declared.body, described)}}
+        fields["requestBody"] = {"required": not declared.bare, "content": content}
+    fields["responses"] = {
+        str(status): _answer(status, declared.answers.get(status, ("Error",)))
+        for status in sorted({*declared.answers, *_errors(route, declared)})
+    }
+    return fields
+
+
+def _said(handler: Callable[..., Any]) -> tuple[str, str]:
+    """The first sentence of a docstring, and the others."""
+    first, _, rest = _plain(inspect.getdoc(handler) or "").partition(". ")
+    return first.removesuffix("."), rest
+
+
+def _plain(docstring: str) -> str:
+    return " ".join(docstring.split()).replace("``", "`")
+
+
+def _slug(route: Served) -> str:
+    return "_".join([route.method.lower(), *re.findall(r"\w+", _VARIABLE.sub(r"\2", route.rule))])
+
+
+def _variables(rule: str) -> Iterator[JsonSchema]:
+    for found in _VARIABLE.finditer(rule):
+        name = found["name"]
+        schema = {"type": "string", "minLength": 1}
+        described = {"description": _VARIABLES[name], "schema": schema}
+        yield {"name": name, "in": "path", "required": True, **described}
+
+
+def _query(declared: Operation) -> Iterable[Parameter]:
+    return declared.query if declared.body is None else (*declared.query, STRICT)
+
+
+def _parameter(one: Parameter) -> JsonSchema:
+    described = {"description": one.description, "schema": dict(one.schema)}
+    return {"name": one.name, "in": one.place, "required": False, **described}
+
+
+def _body(body: Schema | Many, described: Described) -> JsonSchema:
+    if isinstance(body, Many):
+        return {"type": "array", "items": described.mention(body.of)}
+    return described.mention(body)
+
+
+def _errors(route: Served, declared: Operation) -> set[int]:
+    """The statuses of errors: those of every route of its kind, and its own."""
+    errors = {401, 503, *declared.errors}
+    if route.method not in READING:
+        errors |= {403, 422}  # asked by a page of another site; dryRun where there is none
+    if declared.body is not None:
+        errors |= {400, 413, 415, 422}
+    if "<" in route.rule:
+        errors.add(404)
+    return errors
+
+
+def _answer(status: int, bodies: tuple[str, ...]) -> JsonSchema:
+    described: JsonSchema = {"description": HTTPStatus(status).phrase}
+    content: dict[str, JsonSchema] = {
+        one: {"schema": {"type": "string"}} for one in bodies if "/" in one
+    }
+    shapes = [reference(one) for one in bodies if "/" not in one]
+    if shapes:
+        schema = shapes[0] if len(shapes) == 1 else {"anyOf": shapes}
+        content = {JSON: {"schema": schema}, **content}
+    return {**described, "content": content} if content else described

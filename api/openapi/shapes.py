@@ -1,0 +1,309 @@
+"""The shapes of answers, as JSON Schema by name. ``api.render`` makes them; the tests that send
+generated requests hold each answer to its shape.
+
+A name with ``?`` at its end is a member that may be missing. Members that are not named here are
+allowed: clients have to bear new ones.
+"""
+
+from api.openapi.from_fields import JsonSchema, reference
+from framework.domain.rollout import ActionName
+
+TEXT: JsonSchema = {"type": "string"}
+FLAG: JsonSchema = {"type": "boolean"}
+COUNT: JsonSchema = {"type": "integer", "minimum": 0}
+NUMBER: JsonSchema = {"type": "number"}
+ANYTHING: JsonSchema = {}
+TIME: JsonSchema = {"type": "string", "format": "date-time"}
+PAIRS: JsonSchema = {"type": "object", "additionalProperties": {"type": "string"}}
+
+
+def array(items: JsonSchema) -> JsonSchema:
+    """An array of this."""
+    return {"type": "array", "items": items}
+
+
+def shape(description: str, **members: JsonSchema) -> JsonSchema:
+    """An object of these members."""
+    return _shape(description, members)
+
+
+def _shape(description: str, members: dict[str, JsonSchema]) -> JsonSchema:
+    required = [name for name in members if not name.endswith("?")]
+    described: JsonSchema = {
+        "type": "object",
+        "description": description,
+        "properties": {name.removesuffix("?"): schema for name, schema in members.items()},
+    }
+    return {**described, "required": required} if required else described
+
+
+def list_of(name: str, key: str) -> JsonSchema:
+    """An object with one array."""
+    return _shape("", {key: array(reference(name))})
+
+
+def _nullable(schema: JsonSchema) -> JsonSchema:
+    return {**schema, "type": [schema["type"], "null"]}
+
+
+_ID = array(shape("", id=TEXT))
+_DELAY = shape("The rest of a back-off.", timeLeftSeconds=COUNT, overdue=FLAG)
+_FUNNEL = array(shape("", reason=TEXT, declined=COUNT, processed=COUNT))
+_STEPS = array(reference("DeploymentStep"))
+_UNUSED = array(shape("", offer=ANYTHING, reason=array(TEXT), timestamp=TIME))
+_FREEZE = {"reason?": TEXT, "since?": TIME, "crash?": TEXT}
+_DEPLOYMENT = {
+    "id": TEXT,
+    "version": TIME,
+    "affectedApps": array(TEXT),
+    "steps": _STEPS,
+    "currentStep": COUNT,
+    "totalSteps": COUNT,
+}
+
+SHAPES: dict[str, JsonSchema] = {
+    "Error": _shape(
+        "Why a request was refused.",
+        {
+            "message": TEXT,
+            "details?": {
+                "anyOf": [TEXT, array(shape("", path=TEXT, errors=array(TEXT)))],
+                "description": "What is wrong, and where in the body.",
+            },
+            "deployments?": {**_ID, "description": "Those that hold an app of the request."},
+        },
+    ),
+    "Message": shape("That it was done.", message=TEXT),
+    "DeploymentResult": shape(
+        "The deployment that carries a change out.", version=TEXT, deploymentId=TEXT
+    ),
+    "DryRun": shape("What a change would do, step by step.", steps=_STEPS),
+    "DeploymentStep": shape(
+        "Actions at the same time.",
+        actions=array(
+            shape(
+                "",
+                action={
+                    "type": "string",
+                    "enum": [name.value for name in ActionName],
+                },
+                app=TEXT,
+            )
+        ),
+    ),
+    "ShownApp": {
+        "description": "An app with what the server says of it.",
+        "allOf": [
+            reference("App"),
+            _shape(
+                "",
+                {
+                    "version?": TIME,
+                    "versionInfo?": shape("", lastScalingAt=TIME, lastConfigChangeAt=TIME),
+                    "tasksStaged?": COUNT,
+                    "tasksRunning?": COUNT,
+                    "tasksHealthy?": COUNT,
+                    "tasksUnhealthy?": COUNT,
+                    "deployments?": _ID,
+                    "tasks?": array(reference("Task")),
+                    "lastTaskFailure?": ANYTHING,
+                    "readinessCheckResults?": array(ANYTHING),
+                    "taskStats?": ANYTHING,
+                },
+            ),
+        ],
+    },
+    "OneApp": shape("", app=reference("ShownApp")),
+    "AppList": list_of("ShownApp", "apps"),
+    "AppArray": array(reference("ShownApp")),
+    "MatchedApps": list_of("ShownApp", "*"),
+    "Versions": shape("The newest first.", versions=array(TIME)),
+    "VersionArray": array(TIME),
+    "Group": _shape(
+        "A group with what is in it.",
+        {
+            "id": TEXT,
+            "version": TIME,
+            "dependencies": array(TEXT),
+            "enforceRole?": FLAG,
+            "apps?": array(reference("ShownApp")),
+            "groups?": array(reference("Group")),
+            "pods?": array(ANYTHING),
+        },
+    ),
+    "Task": _shape(
+        "One instance of an app, running or on its way.",
+        {
+            "id": TEXT,
+            "appId": TEXT,
+            "host": TEXT,
+            "ports": array(COUNT),
+            "slaveId": TEXT,
+            "state": {"type": "string", "pattern": "^TASK_[A-Z_]+$"},
+            "role": TEXT,
+            "version?": TIME,
+            "stagedAt?": TIME,
+            "startedAt?": TIME,
+            "region?": TEXT,
+            "zone?": TEXT,
+            "ipAddresses?": array(shape("", ipAddress=TEXT, protocol=TEXT)),
+            "healthCheckResults?": array(ANYTHING),
+            "checkResult?": ANYTHING,
+            "servicePorts?": array(COUNT),
+        },
+    ),
+    "OneTask": shape("", task=reference("Task")),
+    "TaskList": list_of("Task", "tasks"),
+    "Deployment": _shape(
+        "A change under way.",
+        {**_DEPLOYMENT, "affectedPods": array(TEXT), "currentActions": array(ANYTHING)},
+    ),
+    "DeploymentArray": array(reference("Deployment")),
+    "WatchedDeployment": _shape(
+        "A change under way, with how far its apps are.",
+        {
+            **_DEPLOYMENT,
+            "paused": FLAG,
+            "canary": FLAG,
+            "apps": array(
+                shape(
+                    "",
+                    id=TEXT,
+                    wanted=COUNT,
+                    newServing=COUNT,
+                    newTotal=COUNT,
+                    oldServing=COUNT,
+                    oldTotal=COUNT,
+                    leaving=COUNT,
+                )
+            ),
+            "startedAt": TIME,
+            "progressAt": TIME,
+            "warnings": array(TEXT),
+            "reverts?": TEXT,
+            "deadlineAt?": TIME,
+        },
+    ),
+    "WatchedDeployments": array(reference("WatchedDeployment")),
+    "QueueItem": _shape(
+        "An app that waits for offers.",
+        {
+            "count": COUNT,
+            "delay": _DELAY,
+            "since": TIME,
+            "app": reference("ShownApp"),
+            "role?": TEXT,
+            "processedOffersSummary": _shape(
+                "",
+                {
+                    "processedOffersCount": COUNT,
+                    "unusedOffersCount": COUNT,
+                    "rejectSummaryLastOffers": _FUNNEL,
+                    "rejectSummaryLaunchAttempt": _FUNNEL,
+                    "lastUnusedOfferAt?": TIME,
+                    "lastUsedOfferAt?": TIME,
+                },
+            ),
+            "lastUnusedOffers?": _UNUSED,
+        },
+    ),
+    "Queue": list_of("QueueItem", "queue"),
+    "Waiting": _shape(
+        "Why an app waits, in numbers and sentences.",
+        {
+            "appId": TEXT,
+            "role": TEXT,
+            "waiting": COUNT,
+            "delay": _DELAY,
+            "explanation": array(TEXT),
+            "since?": TIME,
+            "offers?": ANYTHING,
+            "refused?": ANYTHING,
+            "lastUnusedOffers?": _UNUSED,
+        },
+    ),
+    "WaitingList": list_of("Waiting", "waiting"),
+    "Orphan": _shape(
+        "A task that Mesos calls ours and that no record knows.",
+        {
+            "taskId": TEXT,
+            "agentId": TEXT,
+            "state": TEXT,
+            "firstSeen": TIME,
+            "killRequested": FLAG,
+            "host?": TEXT,
+            "message?": TEXT,
+        },
+    ),
+    "OrphanList": list_of("Orphan", "orphans"),
+    "Agent": _shape(
+        "An agent as its last offer described it.",
+        {
+            "id": TEXT,
+            "hostname": TEXT,
+            "attributes": PAIRS,
+            "region?": TEXT,
+            "zone?": TEXT,
+            "address?": TEXT,
+        },
+    ),
+    "AgentArray": array(reference("Agent")),
+    "FreezeState": _shape(
+        "What nothing is launched or killed of.",
+        {
+            "frozen": FLAG,
+            "safeMode": FLAG,
+            "apps": array(_shape("", {"id": TEXT, **_FREEZE})),
+            **_FREEZE,
+        },
+    ),
+    "Crash": _shape(
+        "What was handled when the scheduler's decisions crashed.",
+        {
+            "id": TEXT,
+            "kind": TEXT,
+            "subject": TEXT,
+            "crashes": COUNT,
+            "first": TIME,
+            "last": TIME,
+            "error": TEXT,
+            "setAside": FLAG,
+            "appId?": TEXT,
+            "setAsideSince?": TIME,
+        },
+    ),
+    "CrashList": list_of("Crash", "crashes"),
+    "Info": _shape(
+        "What this process is and how it is set.",
+        {
+            "name": TEXT,
+            "version": TEXT,
+            "buildref": TEXT,
+            "elected": FLAG,
+            "leader": _nullable(TEXT),
+            "frameworkId": _nullable(TEXT),
+            "marathon_config": {"type": "object"},
+            "zookeeper_config": {"type": "object"},
+            "http_config": {"type": "object"},
+        },
+    ),
+    "Leader": shape("host:port of the process that decides.", leader=TEXT),
+    "Settings": {"type": "object", "description": "Values by the names of settings."},
+    "Loggers": {**PAIRS, "description": "Levels by the names of loggers."},
+    "LoggerChanged": _shape(
+        "What was set.", {"level": TEXT, "logger": TEXT, "durationSeconds?": COUNT}
+    ),
+    "Metrics": shape(
+        "Marathon's snapshot of metrics.",
+        version=TEXT,
+        counters={"type": "object"},
+        gauges={"type": "object"},
+        histograms={"type": "object"},
+        meters={"type": "object"},
+        timers={"type": "object"},
+    ),
+    "Plugins": shape("", plugins=array(ANYTHING)),
+    "Pods": array(ANYTHING),
+    "OpenApi": shape("An OpenAPI document.", openapi=TEXT, info=ANYTHING, paths=ANYTHING),
+    "Word": TEXT,
+}
