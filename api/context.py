@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from flask import Response, request
+from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from api.body import decode
@@ -128,10 +129,18 @@ def values(name: str) -> list[str]:
     return [part for value in request.args.getlist(name) for part in value.split(",") if part]
 
 
+def preferred(*kinds: str) -> str | None:
+    """The media type that the client likes best, the first of equal ones; None if none will do.
+    Parameters of what it accepts (``text/plain; version=0.0.4``) make no difference."""
+    accepted = MIMEAccept(
+        [(kind.partition(";")[0].strip(), quality) for kind, quality in request.accept_mimetypes]
+    )
+    return accepted.best_match(kinds)
+
+
 def prefers_text() -> bool:
     """Whether the client asked for plain text rather than JSON."""
-    accepted = request.accept_mimetypes
-    return accepted.best_match(["application/json", "text/plain"]) == "text/plain"
+    return preferred("application/json", "text/plain") == "text/plain"
 
 
 def json_answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response, redirect, request
 from prometheus_client.parser import text_string_to_metric_families
 
-from api.context import Context, Route, json_answer
+from api.context import Context, Route, json_answer, preferred
 from api.errors import NotFoundError, UnprocessableError
 from api.openapi.operation import PLAIN_TEXT, describes, text
 
@@ -104,8 +104,7 @@ class System:
         """Whether the API serves; in the form that the client accepts, else without a body."""
         if not request.headers.get("Accept"):
             return Response("pong", mimetype="text/plain")
-        kinds = ["text/plain", "text/html", "application/json"]
-        chosen = request.accept_mimetypes.best_match(kinds)
+        chosen = preferred("text/plain", "text/html", "application/json")
         if chosen is None:
             return Response(status=204)
         return Response('"pong"' if chosen == "application/json" else "pong", mimetype=chosen)
@@ -113,8 +112,8 @@ class System:
     @describes("Metrics", PLAIN_TEXT)
     def metrics(self) -> Response:
         """Marathon's snapshot of metrics, or Prometheus' text for those who ask for text."""
-        kinds = ["application/json", "text/plain", "application/openmetrics-text"]
-        if request.accept_mimetypes.best_match(kinds) not in (None, "application/json"):
+        kinds = ("application/json", "text/plain", "application/openmetrics-text")
+        if preferred(*kinds) not in (None, "application/json"):
             return self.prometheus()
         return json_answer(_snapshot(self._context.scheduler.metrics().decode()))
 
