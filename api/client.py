@@ -5,9 +5,10 @@ JSON objects whose outer shape is checked here and whose fields are the caller's
 needs nothing of the scheduler, so it works from another machine, and against Marathon too.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from urllib.parse import quote
 
+from api.stream import BadFrameError, StreamedEvent, events
 from api.transport import (
     DEFAULT_MAX_ANSWER_BYTES,
     DEFAULT_TIMEOUT_SECONDS,
@@ -42,12 +43,15 @@ __all__ = [
     "OutcomeUnknownError",
     "Query",
     "RefusedError",
+    "StreamedEvent",
     "Token",
     "UnauthorizedError",
     "UnavailableError",
     "UnreachableError",
 ]
 
+MAX_SILENCE_SECONDS = 60.0
+"""A stream that is silent for longer has ended unnoticed: heartbeats come more often."""
 DEFAULT_URL = "http://127.0.0.1:8080"
 _BAD_SEGMENTS = frozenset({"", ".", ".."})
 
@@ -271,6 +275,41 @@ class Client:
         """Name, version, framework id, leader and settings."""
         return _object(self.get("/v2/info"))
 
+    def leader(self) -> str:
+        """Where the one that leads answers, as HOST:PORT. NotFoundError if none does."""
+        return str(_object(self.get("/v2/leader")).get("leader", ""))
+
+    def abdicate(self) -> JsonObject:
+        """Have the one that leads give up its lead: {message}."""
+        return _object(self.send("DELETE", "/v2/leader"))
+
+    def metrics(self) -> JsonObject:
+        """Marathon's snapshot: {counters: {name: {count}}, gauges: {name: {value}}, ...}."""
+        return _object(self.get("/metrics"))
+
+    def list_orphans(self) -> list[JsonObject]:
+        """Tasks that Mesos calls ours and no record knows."""
+        return _objects(self.get("/v3/orphans"), "orphans")
+
+    def adopt_orphan(self, task_id: str, app_id: str) -> list[JsonObject]:
+        """Make such a task an instance of an app: the task as it is listed then."""
+        path = f"/v3/orphans/{quote(task_id, safe='')}/adopt"
+        return _objects(self.send("POST", path, {"appId": app_id}), "tasks")
+
+    def kill_orphan(self, task_id: str, *, force: bool = False) -> None:
+        """Have Mesos kill such a task. ``force``: even while everything is frozen."""
+        self.send("DELETE", f"/v3/orphans/{quote(task_id, safe='')}", None, _flags(force=force))
+
+    def events(self, *, query: Query | None = None, after: str = "") -> Iterator[StreamedEvent]:
+        """What happens, from now on or from the event ``after`` on, until the connection ends:
+        ask again then with the id of the last one. ``query``: event_type, app, label.
+
+        Raises as ``get`` does, before the first event, and BadAnswerError for a bad one.
+        """
+        headers = {"Accept": "text/event-stream", **({"Last-Event-ID": after} if after else {})}
+        pieces = self._transport.stream("/v3/events", query or {}, headers, MAX_SILENCE_SECONDS)
+        return _events(pieces)
+
     def freezes(self) -> JsonObject:
         """What is frozen: {frozen, reason, since, safeMode, apps: [{id, reason, since}]}."""
         return _object(self.get("/v3/freeze"))
@@ -321,6 +360,13 @@ class Client:
 def _is_unknown_page(error: RefusedError) -> bool:
     """Whether there is no such page; the last releases of Marathon say so with a 500."""
     return error.status == 404 or (error.status == 500 and error.message == "URI not found")
+
+
+def _events(pieces: Iterator[bytes]) -> Iterator[StreamedEvent]:
+    try:
+        yield from events(pieces)
+    except BadFrameError as error:
+        raise BadAnswerError(str(error)) from error
 
 
 def _object(answer: object, name: str | None = None) -> JsonObject:

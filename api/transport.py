@@ -217,6 +217,51 @@ class Transport:
             raise unavailable
         raise UnreachableError(causes)
 
+    def stream(
+        self, path: str, query: Query, headers: Mapping[str, str], silence_seconds: float
+    ) -> Iterator[bytes]:
+        """What a page sends for as long as it sends, piece by piece; it ends when the connection
+        does, whatever the reason, or when nothing came for ``silence_seconds``.
+
+        Raises as ``send`` does, before the first piece.
+        """
+        target = path + ("?" + urlencode(query, doseq=True) if query else "")
+        causes: dict[str, str] = {}
+        unavailable: UnavailableError | None = None
+        for url in self.urls:
+            try:
+                response = self._stream_from(url + target, headers, silence_seconds)
+            except (_NotSentError, _CutOffError) as error:
+                causes[url] = str(error)
+            except UnavailableError as error:
+                unavailable = error
+            else:
+                self._preferred = self._urls.index(url)
+                return _pieces(response)
+        if unavailable is not None:
+            raise unavailable
+        raise UnreachableError(causes)
+
+    def _stream_from(
+        self, where: str, headers: Mapping[str, str], silence_seconds: float
+    ) -> urllib3.BaseHTTPResponse:
+        """The answer whose headers have come; a standby's redirects are followed."""
+        deadline = time.monotonic() + self._timeout_seconds
+        for _ in range(_MAX_REDIRECTS):
+            with _transport_errors():
+                response = self._request("GET", where, None, headers, silence_seconds)
+                if response.status == 200:
+                    return response
+                try:
+                    body = _read(response, _MAX_ERROR_BYTES, deadline)
+                finally:
+                    response.close()
+            elsewhere = self._redirection("GET", where, response)
+            if elsewhere is None:
+                raise _refusal(response.status, response.reason or "", body)
+            where = elsewhere
+        raise BadAnswerError(f"redirected more than {_MAX_REDIRECTS - 1} times")
+
     def _attempt(self, method: str, url: str, target: str, content: bytes | None) -> object:
         deadline = time.monotonic() + self._timeout_seconds
         where = url + target
@@ -231,20 +276,9 @@ class Transport:
     def _exchange(
         self, method: str, where: str, content: bytes | None, deadline: float
     ) -> tuple[urllib3.BaseHTTPResponse, bytes]:
-        headers = dict(self._headers)
-        if content is not None:
-            headers["Content-Type"] = "application/json"
-        connect = min(MAX_CONNECT_SECONDS, self._timeout_seconds)
+        headers = {} if content is None else {"Content-Type": "application/json"}
         with _transport_errors():
-            response = self._pool.request(
-                method,
-                where,
-                body=content,
-                headers=headers,
-                timeout=urllib3.Timeout(connect=connect, read=self._timeout_seconds),
-                redirect=False,
-                preload_content=False,
-            )
+            response = self._request(method, where, content, headers, self._timeout_seconds)
             limit = _MAX_ERROR_BYTES if response.status >= 300 else self._max_answer_bytes
             try:
                 body = _read(response, limit, deadline)
@@ -253,6 +287,25 @@ class Transport:
                 raise
         response.release_conn()
         return response, body
+
+    def _request(
+        self,
+        method: str,
+        where: str,
+        content: bytes | None,
+        headers: Mapping[str, str],
+        silence_seconds: float,
+    ) -> urllib3.BaseHTTPResponse:
+        connect = min(MAX_CONNECT_SECONDS, self._timeout_seconds)
+        return self._pool.request(
+            method,
+            where,
+            body=content,
+            headers={**self._headers, **headers},
+            timeout=urllib3.Timeout(connect=connect, read=silence_seconds),
+            redirect=False,
+            preload_content=False,
+        )
 
     def _answer(self, method: str, response: urllib3.BaseHTTPResponse, body: bytes) -> object:
         if self._on_warning is not None:
@@ -336,6 +389,18 @@ def _read(response: urllib3.BaseHTTPResponse, limit: int, deadline: float) -> by
             raise _CutOffError("the answer took too long")
         pieces.append(piece)
     return b"".join(pieces)
+
+
+def _pieces(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    """What comes, as it comes."""
+    try:
+        with _transport_errors():
+            while piece := response.read1(_PIECE_BYTES):
+                yield piece
+    except (_NotSentError, _CutOffError):
+        return
+    finally:
+        response.close()
 
 
 def _decoded(content: bytes) -> object:

@@ -6,6 +6,7 @@ import click
 
 from cli.apps import app
 from cli.deployments import deployment
+from cli.events import events
 from cli.flags import flags
 from cli.forgetting import forget_framework
 from cli.frameworks import framework
@@ -34,6 +35,7 @@ for command in (
     app,
     crash,
     deployment,
+    events,
     flags,
     framework,
     freeze,

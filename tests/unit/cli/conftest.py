@@ -8,6 +8,7 @@ from click.testing import CliRunner, Result
 
 from cli.apps import app
 from cli.deployments import deployment
+from cli.events import events
 from cli.frameworks import framework
 from cli.freezes import crash, freeze, unfreeze
 from cli.groups import group
@@ -29,7 +30,7 @@ def api() -> Iterator[ScriptedServer]:
 def stayer(api: ScriptedServer) -> Stayer:
     """Runs a command line; it finds the scripted scheduler through its environment."""
     commands = click.Group(
-        commands=[app, crash, deployment, framework, freeze, group, queue, task, unfreeze]
+        commands=[app, crash, deployment, events, framework, freeze, group, queue, task, unfreeze]
     )
 
     def run(*words: str, stdin: str | bytes | None = None, url: str | None = None) -> Result:
