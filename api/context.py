@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from flask import Response, request
+from flask import Response, g, request
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
@@ -86,11 +86,16 @@ class Context:
         return reply
 
 
+def name_subject(path: str) -> None:
+    """Say which group the request is about where its body names it."""
+    g.subject = path
+
+
 def _subject() -> str:
-    """The app or group that the request names; the root for many at once."""
+    """The app or group that the request is about; the root for many at once."""
     arguments = request.view_args or {}
     named = arguments.get("app_id") or arguments.get("group_id") or "/"
-    return absolute(named.removesuffix("*"))
+    return str(g.get("subject") or absolute(named.removesuffix("*")))
 
 
 def json_body() -> Any:

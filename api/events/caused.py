@@ -21,7 +21,7 @@ from framework.domain.events import (
     ResumeApp,
     SuspendApp,
 )
-from framework.domain.replies import Done, Refused, Reply, Why
+from framework.domain.replies import Refused, Reply, Why
 
 _ONE_APP = frozenset(
     {
@@ -51,27 +51,30 @@ def caused(
     """The events of a command that changes definitions, in the context of its request. ``subject``
     is the app or group that the request names; ``version`` and ``why`` are told if it was
     refused."""
+    single = _single_app(command)
+    if single is not None:
+        subject = single.id
     if isinstance(reply, Refused):
         if reply.why not in _MADE_AGAIN:
             yield _happening(
                 "group_change_failed", "", groupId=subject, version=version, reason=why
             )
         return
-    app = _single_app(command, reply)
-    if app is not None:
+    if single is not None:
+        app = reply.apps[0] if reply.apps else single
         caller = {"clientIp": request.remote_addr, "uri": request.path}
         yield _happening("api_post_event", app.id, **caller, appDefinition=app_object(app))
-        subject = app.id
     yield _happening("group_change_success", "", groupId=subject, version=reply.version)
 
 
-def _single_app(command: Command, done: Done) -> App | None:
+def _single_app(command: Command) -> App | None:
+    """The app as it is wanted, of a call that is about just one."""
     rule = request.url_rule
     if not isinstance(command, ChangeApps) or rule is None:
         return None
     if (request.method, rule.rule) not in _ONE_APP:
         return None
-    return done.apps[0] if done.apps else command.puts[0].app
+    return command.puts[0].app
 
 
 def _happening(kind: str, app_id: str, **fields: object) -> Happening:

@@ -14,6 +14,7 @@ from api.context import (
     json_answer,
     json_body,
     location,
+    name_subject,
     values,
 )
 from api.definitions import absolute
@@ -104,6 +105,7 @@ class Groups:
     def create(self, group_id: str = ROOT) -> Response:
         """Store a group that does not exist yet."""
         wish = group_wish(absolute(group_id), json_body())
+        name_subject(wish.path)
         headers = location("groups", wish.path)
         return self._change(lambda tree: create(self._context, wish, tree), 201, headers)
 
@@ -111,6 +113,7 @@ class Groups:
     def put(self, group_id: str = ROOT) -> Response:
         """Change a group or create it."""
         wish = group_wish(absolute(group_id), json_body())
+        name_subject(wish.path)
         return self._change(lambda tree: update(self._context, wish, tree))
 
     @describes("DeploymentResult", query=_CHANGING, errors=_ERRORS)
