@@ -118,4 +118,6 @@ def _check_text(text: str) -> None:
 
 
 def _shown(text: str) -> str:
+    """A piece of the body for a message; a half surrogate, which no answer can have, as ``?``."""
+    text = text[: _SHOWN_CHARS + 1].encode("utf-8", "replace").decode()
     return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"

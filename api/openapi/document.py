@@ -58,8 +58,8 @@ def served(app: Flask) -> Iterator[Served]:
             yield Served(method, rule.rule, app.view_functions[rule.endpoint])
 
 
-def document(routes: Iterable[Served], version: str) -> dict[str, Any]:
-    """The OpenAPI document of these routes."""
+def document(routes: Iterable[Served], version: str, root: str = "") -> dict[str, Any]:
+    """The OpenAPI document of these routes, served below the path ``root``."""
     described = Described()
     described.mention(APP)  # which shapes of answers mention too
     paths: dict[str, dict[str, Any]] = {}
@@ -76,7 +76,7 @@ def document(routes: Iterable[Served], version: str) -> dict[str, Any]:
             "description": _ABOUT,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "servers": [{"url": ".."}],
+        "servers": [{"url": root or "/"}],
         "tags": [{"name": name, "description": text} for name, text in sorted(tags.items())],
         "security": [{}, {"password": []}, {"token": []}],
         "paths": paths,
@@ -140,8 +140,7 @@ def _slug(route: Served) -> str:
 def _variables(rule: str) -> Iterator[JsonSchema]:
     for found in _VARIABLE.finditer(rule):
         name = found["name"]
-        schema = {"type": "string", "minLength": 1}
-        described = {"description": _VARIABLES[name], "schema": schema}
+        described = {"description": _VARIABLES[name], "schema": {"type": "string", "minLength": 1}}
         yield {"name": name, "in": "path", "required": True, **described}
 
 
@@ -174,9 +173,7 @@ def _errors(route: Served, declared: Operation) -> set[int]:
 
 def _answer(status: int, bodies: tuple[str, ...]) -> JsonSchema:
     described: JsonSchema = {"description": HTTPStatus(status).phrase}
-    content: dict[str, JsonSchema] = {
-        one: {"schema": {"type": "string"}} for one in bodies if "/" in one
-    }
+    content: dict[str, JsonSchema] = {one: {} for one in bodies if "/" in one}
     shapes = [reference(one) for one in bodies if "/" not in one]
     if shapes:
         schema = shapes[0] if len(shapes) == 1 else {"anyOf": shapes}

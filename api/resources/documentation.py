@@ -6,7 +6,7 @@ The page needs nothing but this server: no other site's fonts, scripts or styles
 from collections.abc import Iterable
 from importlib import resources
 
-from flask import Response, current_app
+from flask import Response, current_app, request
 
 from api.context import Context, Route, json_answer
 from api.openapi.document import document, served
@@ -22,7 +22,7 @@ _POLICY = (
 class Documentation:
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._encoded: bytes | None = None
+        self._encoded: dict[str, bytes] = {}  # by the prefix of a router: with and without
 
     def routes(self) -> Iterable[Route]:
         """The document, and a page that shows it."""
@@ -34,10 +34,11 @@ class Documentation:
     @describes("OpenApi")
     def as_json(self) -> Response:
         """This document."""
-        if self._encoded is None:
+        root = request.script_root
+        if root not in self._encoded:
             version = str(self._context.scheduler.info().get("version") or "unknown")
-            self._encoded = encode(document(served(current_app), version))
-        return json_answer(self._encoded)
+            self._encoded[root] = encode(document(served(current_app), version, root))
+        return json_answer(self._encoded[root])
 
     @describes("text/html")
     def as_page(self) -> Response:
