@@ -4,11 +4,11 @@ Names and fields are Marathon's. What Marathon has no event for is one of OURS: 
 carry it only for readers that name it, because old clients raise on types they don't know.
 """
 
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator
 
+from api.events.deployments import of_deployment
+from api.events.happening import Fields, Happening
 from api.render.app import health_check
-from api.render.deployment import steps
 from api.render.health import definition_of
 from api.render.instance import shown_condition
 from framework.domain.instance import Condition, Instance
@@ -21,23 +21,15 @@ from framework.domain.notices import (
     InstanceChanged,
     Notice,
     Remarked,
+    SchedulerDisconnected,
+    SchedulerRegistered,
     StatusUpdated,
+    UnknownInstanceTerminated,
 )
-from framework.domain.rollout import Deployment, Plan
 from framework.domain.state import State
-
-Fields = dict[str, Any]
 
 REMARK = "scheduler_remark"
 OURS = frozenset({REMARK})
-
-
-class Happening(NamedTuple):
-    """One event before it is rendered: ``apps`` are the ids it is about (none: all)."""
-
-    kind: str
-    apps: tuple[str, ...]
-    fields: Callable[[], Fields]
 
 
 def happenings(notice: Notice, view: State) -> Iterator[Happening]:
@@ -53,12 +45,12 @@ def happenings(notice: Notice, view: State) -> Iterator[Happening]:
             yield from _health_changed(notice.instance)
         case HealthCheckFailed():
             yield from _check_failed(notice, view)
-        case DeploymentStarted():
-            yield from _started(notice)
-        case DeploymentStepped():
-            yield from _stepped(notice)
-        case DeploymentEnded():
-            yield from _ended(notice)
+        case DeploymentStarted() | DeploymentStepped() | DeploymentEnded():
+            yield from of_deployment(notice, view)
+        case SchedulerRegistered() | SchedulerDisconnected():
+            yield _connection(notice)
+        case UnknownInstanceTerminated():
+            yield _stranger_ended(notice)
         case Remarked():
             fields = {"level": notice.level, "message": notice.message}
             yield Happening(REMARK, (), lambda: fields)
@@ -165,53 +157,25 @@ def _killed(notice: HealthCheckFailed, view: State) -> Fields:
     return fields | ({"slaveId": instance.agent_id} if instance.agent_id else {})
 
 
-def _plan(deployment: Deployment, plan: Plan) -> Fields:
-    return {"id": deployment.id, "steps": steps(plan.steps), "version": deployment.version}
+def _connection(notice: SchedulerRegistered | SchedulerDisconnected) -> Happening:
+    if isinstance(notice, SchedulerDisconnected):
+        return Happening("scheduler_disconnected_event", (), dict)
+    fields = {"master": notice.master}
+    if notice.again:
+        return Happening("scheduler_reregistered_event", (), lambda: fields)
+    fields = {"frameworkId": notice.framework_id, **fields}
+    return Happening("scheduler_registered_event", (), lambda: fields)
 
 
-def _step(plan: Plan, number: int) -> Fields:
-    """The actions of a step, counted from 1."""
-    there = 0 < number <= len(plan.steps)
-    return steps([plan.steps[number - 1]])[0] if there else {"actions": []}
-
-
-def _of_step(kind: str, deployment: Deployment, plan: Plan, number: int) -> Happening:
+def _stranger_ended(notice: UnknownInstanceTerminated) -> Happening:
+    """Nobody knows the app any more, so its id is read from the instance's, as Marathon does."""
+    app_id = "/" + notice.instance_id.partition(".instance-")[0].replace("_", "/")
     return Happening(
-        kind,
-        plan.affected,
-        lambda: {"plan": _plan(deployment, plan), "currentStep": _step(plan, number)},
-    )
-
-
-def _started(notice: DeploymentStarted) -> Iterator[Happening]:
-    deployment, plan = notice.deployment, notice.plan
-    if plan.steps:
-        yield _of_step("deployment_info", deployment, plan, max(1, deployment.current_step))
-
-
-def _stepped(notice: DeploymentStepped) -> Iterator[Happening]:
-    deployment, plan = notice.deployment, notice.plan
-    yield _of_step("deployment_step_success", deployment, plan, deployment.current_step - 1)
-    yield _of_step("deployment_info", deployment, plan, deployment.current_step)
-
-
-def _ended(notice: DeploymentEnded) -> Iterator[Happening]:
-    deployment, plan = notice.deployment, notice.plan
-    if notice.failure:
-        yield Happening(
-            "deployment_failed",
-            plan.affected,
-            lambda: {
-                "id": deployment.id,
-                "plan": _plan(deployment, plan),
-                "reason": notice.failure,
-            },
-        )
-        return
-    if plan.steps:
-        yield _of_step("deployment_step_success", deployment, plan, len(plan.steps))
-    yield Happening(
-        "deployment_success",
-        plan.affected,
-        lambda: {"id": deployment.id, "plan": _plan(deployment, plan)},
+        "unknown_instance_terminated_event",
+        (app_id,),
+        lambda: {
+            "instanceId": notice.instance_id,
+            "runSpecId": app_id,
+            "condition": notice.condition.value,
+        },
     )

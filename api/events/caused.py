@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from flask import request
 
-from api.events.catalogue import Happening
+from api.events.happening import Happening
 from api.render.app import app_object
 from framework.domain.app import App
 from framework.domain.events import (

@@ -8,7 +8,8 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 
-from api.events.catalogue import Happening, happenings
+from api.events.catalogue import happenings
+from api.events.happening import Happening
 from api.events.log import EventLog
 from api.events.reader import Reader
 from api.events.writer import Writer

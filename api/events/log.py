@@ -8,7 +8,7 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from api.events.catalogue import Happening
+from api.events.happening import Happening
 from api.render.json import encode
 from framework.domain.clock import iso
 

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from api.events.catalogue import Happening
+from api.events.happening import Happening
 from api.events.log import Event, EventLog
 from api.events.reader import BLOCKED, LabelsOf, Reader
 

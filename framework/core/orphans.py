@@ -15,6 +15,7 @@ from framework.domain.events import AdoptOrphan, KillOrphan
 from framework.domain.ids import parse_task_id, safe_id
 from framework.domain.instance import Condition, Instance, Orphan
 from framework.domain.mesos import Agent, TaskState, TaskStatus
+from framework.domain.notices import UnknownInstanceTerminated
 from framework.domain.records import replace
 from framework.domain.replies import Done, Refused, Reply, Why
 from framework.domain.state import Kind
@@ -22,6 +23,9 @@ from framework.domain.state import Kind
 
 def stranger(turn: Turn, status: TaskStatus) -> None:
     """A status of a task without a record."""
+    parsed = parse_task_id(status.task_id)
+    if parsed is not None and is_last_word(status):
+        turn.notices.append(UnknownInstanceTerminated(parsed[0], condition_of(status)))
     if status.task_id in turn.world.state.tombstones:
         given_up(turn, status)
     elif status.state in ALIVE or (

@@ -47,6 +47,7 @@ from framework.domain.events import (
 )
 from framework.domain.health import ProbesReported
 from framework.domain.instance import Condition
+from framework.domain.notices import SchedulerDisconnected, SchedulerRegistered
 from framework.domain.records import replace
 from framework.domain.rollout import Connection, Framework
 from framework.domain.state import Kind
@@ -164,6 +165,8 @@ def _subscribed(turn: Turn, event: Subscribed) -> None:
     if not framework.framework_id:
         known = replace(framework, framework_id=event.framework_id)
         turn.put(Kind.FRAMEWORK, "framework", known)
+    known_before = bool(framework.framework_id)
+    turn.notices.append(SchedulerRegistered(event.framework_id, event.master, again=known_before))
     world.subscribed = True
     world.home_region = event.region
     world.offers.clear()
@@ -192,6 +195,8 @@ def _torn_down(turn: Turn) -> None:
 
 def _disconnected(turn: Turn, event: Disconnected) -> None:
     """No proof of anything, even if we asked to be removed: what is true shows on our return."""
+    if turn.world.subscribed:
+        turn.notices.append(SchedulerDisconnected())
     if turn.world.subscribed and not turn.world.tearing_down:
         turn.remark("warning", f"disconnected from Mesos: {event.why}")
     turn.world.subscribed = False

@@ -6,7 +6,7 @@ rendered by the API, logged by the runtime.
 
 from msgspec import Struct
 
-from framework.domain.instance import Instance
+from framework.domain.instance import Condition, Instance
 from framework.domain.mesos import TaskStatus
 from framework.domain.rollout import Deployment, Plan
 
@@ -61,6 +61,26 @@ class HealthCheckFailed(Struct, frozen=True, gc=False):
     killed: bool = False
 
 
+class SchedulerRegistered(Struct, frozen=True, gc=False):
+    """Mesos accepted our subscription (``scheduler_registered_event``); ``again``: under the
+    framework id from before (``scheduler_reregistered_event``)."""
+
+    framework_id: str
+    master: str
+    again: bool
+
+
+class SchedulerDisconnected(Struct, frozen=True, gc=False):
+    """Mesos is out of reach (``scheduler_disconnected_event``)."""
+
+
+class UnknownInstanceTerminated(Struct, frozen=True, gc=False):
+    """A task without a record ended (``unknown_instance_terminated_event``)."""
+
+    instance_id: str
+    condition: Condition
+
+
 class Remarked(Struct, frozen=True, gc=False):
     """Something an operator should read; ``level`` as in logging: info, warning, error."""
 
@@ -76,5 +96,8 @@ Notice = (
     | DeploymentEnded
     | HealthChanged
     | HealthCheckFailed
+    | SchedulerRegistered
+    | SchedulerDisconnected
+    | UnknownInstanceTerminated
     | Remarked
 )

@@ -312,6 +312,10 @@ def test_every_event_of_a_life_is_understood(client: MarathonClient) -> None:
     killed = told["unhealthy_instance_kill_event"][0]
     assert killed.host
     assert killed.slave_id
+    added = next(event for event in told["add_health_check_event"] if event.app_id == "/told/app")
+    assert (added.version, added.health_check.interval_seconds) == (created.version, 1)
+    for kind in ("remove_health_check_event", "app_terminated_event"):
+        assert "/told/app" in {event.app_id for event in told[kind]}
     assert {"group_change_success", "instance_changed_event", "deployment_step_success"} <= set(
         told
     )
