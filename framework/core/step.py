@@ -147,9 +147,9 @@ def _started(turn: Turn) -> None:
     trees.ensure_root(turn, iso(turn.now_ms))
     probing.watch_all(turn)
     for instance in list(state.instances.values()):
-        if instance.condition in {Condition.UNREACHABLE, Condition.UNREACHABLE_INACTIVE}:
-            if crashes.begin(turn, ("app", instance.app_id)):
-                statuses.unreachable_for(turn, instance)
+        gone = instance.condition in {Condition.UNREACHABLE, Condition.UNREACHABLE_INACTIVE}
+        if gone and crashes.begin(turn, ("app", instance.app_id)):
+            statuses.unreachable_for(turn, instance)
     backoff.watch_all(turn)
     turn.dirty.update(dict.fromkeys([*state.apps, *state.instances_of]))
 
