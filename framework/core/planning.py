@@ -76,7 +76,8 @@ def warnings(pairs: Iterable[Pair]) -> tuple[str, ...]:
 
 def _tight(old: App, new: App) -> list[str]:
     strategy = new.upgrade_strategy
-    if same_configuration(old, new) or not new.instances or strategy.minimum_health_capacity < 1:
+    replaced = old.config != new.config or not same_configuration(old, new)
+    if not replaced or not new.instances or strategy.minimum_health_capacity < 1:
         return []
     reasons = []
     if any(new.requested_host_ports):

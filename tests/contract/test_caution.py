@@ -6,10 +6,20 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from api.events.caused import changes_definitions
 from api.openapi.document import served
 from api.openapi.operation import DRY_RUN, Operation, operation_of
 from api.schemas.fields import TEXT_MAX_CHARS
-from framework.domain.events import CancelDeployment, KillTasks, RestartApp, SuspendApp
+from framework.domain.events import (
+    CancelDeployment,
+    ChangeApps,
+    Command,
+    KillTasks,
+    RestartApp,
+    ResumeApp,
+    SuspendApp,
+)
+from framework.domain.records import replace
 from framework.domain.replies import Done
 from framework.domain.rollout import ActionName, DeploymentAction
 from tests.contract.cluster import UUID
@@ -170,6 +180,21 @@ class TestDryRun:
         assert response.headers["Stayer-Warning"] == "no room"
         assert "Marathon-Deployment-Id" not in response.headers
         assert scheduler.asked == [asked]
+
+    @pytest.mark.parametrize(
+        "command",
+        [
+            ChangeApps(dry_run=True),
+            RestartApp("/a", dry_run=True),
+            SuspendApp("/a", dry_run=True),
+            ResumeApp("/a", dry_run=True),
+            KillTasks((), scale=True, dry_run=True),
+            CancelDeployment("d", dry_run=True),
+        ],
+    )
+    def test_no_event_tells_of_it(self, command: Command) -> None:
+        assert not changes_definitions(command)
+        assert changes_definitions(replace(command, dry_run=False))
 
     def test_kills_name_the_tasks(self, client: FlaskClient, scheduler: Recorder) -> None:
         ids = tuple(f"dev_web.instance-{UUID}{number}" for number in (1, 2))

@@ -98,3 +98,11 @@ def test_what_may_not_fit_is_told(session: Session) -> None:
     (warning,) = done.warnings
     assert "fixed host ports" in warning
     assert session.put(fixed).warnings == done.warnings
+    again = session.ask(RestartApp("/web", force=True, dry_run=True))
+    assert isinstance(again, Done)
+    assert again.warnings == done.warnings
+    fewer = session.ask(
+        ChangeApps((PutApp(replace(fixed, instances=1)),), dry_run=True, force=True)
+    )
+    assert isinstance(fewer, Done)
+    assert fewer.warnings == ()
