@@ -115,9 +115,10 @@ def change_apps(turn: Turn, command: ChangeApps, *, late: str = "") -> Reply:
     actions = _planned(turn, pairs, again, force=command.force)
     if isinstance(actions, Refused):
         return actions
-    change = _Change(
-        version, pairs, actions, command.groups, command.removed_groups, command.reverts, late
-    )
+    # A group without apps gives way to an app, as in Marathon.
+    empty = (app.id for app in stamped if app.id in turn.world.state.groups)
+    gone = (*command.removed_groups, *empty)
+    change = _Change(version, pairs, actions, command.groups, gone, command.reverts, late)
     return _would_do(change) if command.dry_run else _apply(turn, change)
 
 
@@ -366,8 +367,8 @@ def revert(turn: Turn, deployment: Deployment, *, late: str = "", dry_run: bool 
 
 
 def give_up(turn: Turn, deployment_id: str) -> None:
-    """A deployment's deadline is due: without progress its change is taken back. What it created
-    stays, since there is nothing to go back to."""
+    """A deployment's deadline is due: without progress its change is taken back. It is only ended
+    where that can not be: it created apps, or what was before fits no more beside the others."""
     deployment = turn.world.state.deployments.get(deployment_id)
     seconds = 0 if deployment is None else deployments.late_seconds(turn, deployment)
     if deployment is None or not seconds or _any_frozen(turn, deployment):
@@ -376,9 +377,10 @@ def give_up(turn: Turn, deployment_id: str) -> None:
     turn.remark("error", f"deployment {deployment_id} made no progress in time; taking it back")
     late = f"no progress within {seconds} s"
     if all(before.values()):
-        revert(turn, deployment, late=f"{late}; ")
-    else:
-        deployments.cancel(turn, deployment, late)
+        reply = revert(turn, deployment, late=f"{late}; ")
+        if isinstance(reply, Done):
+            return
+    deployments.cancel(turn, deployment, late)
 
 
 def _any_frozen(turn: Turn, deployment: Deployment) -> bool:

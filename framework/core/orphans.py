@@ -10,10 +10,10 @@ from framework.core.freezing import over_task
 from framework.core.kills import send_kill
 from framework.core.transitions import ALIVE, condition_of, is_last_word
 from framework.core.turn import Turn
-from framework.domain.actions import Kill
+from framework.domain.actions import Kill, Reconcile
 from framework.domain.events import AdoptOrphan, KillOrphan
 from framework.domain.ids import parse_task_id, safe_id
-from framework.domain.instance import Condition, Instance, Orphan
+from framework.domain.instance import STAGED, Condition, Instance, Orphan
 from framework.domain.mesos import Agent, TaskState, TaskStatus
 from framework.domain.notices import UnknownInstanceTerminated
 from framework.domain.records import replace
@@ -132,6 +132,10 @@ def adopt_orphan(turn: Turn, command: AdoptOrphan) -> Reply:
         turn.put_agent(Agent(orphan.agent_id, hostname=orphan.agent_id))
     turn.put(Kind.ORPHAN, orphan.task_id, None)
     turn.put_instance(adopted)
+    # How it is doing now, its health too: nobody would say that again.
+    turn.actions.append(Reconcile(((orphan.task_id, orphan.agent_id),)))
+    if condition in STAGED:
+        turn.world.deadlines.set(turn.now_ms, Due.LAUNCH_CHECK, adopted.task_id)
     if condition is Condition.UNREACHABLE:
         turn.world.deadlines.set(turn.now_ms, Due.UNREACHABLE, adopted.id)
     return Done(instances=(adopted,))

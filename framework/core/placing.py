@@ -26,6 +26,7 @@ from framework.core.matching import (
 )
 from framework.core.statuses import watch_launch
 from framework.core.turn import Turn
+from framework.core.world import old_key
 from framework.domain.actions import Accept, Decline, Launch
 from framework.domain.app import App
 from framework.domain.ids import instance_id
@@ -280,10 +281,15 @@ def launch(turn: Turn, request: Request, rest: Remainder) -> None:
 
 
 def _next_waiting(turn: Turn, app: App) -> Instance | None:
-    """One of this configuration if there is one; else one of another is made this."""
+    """One of this configuration if there is one; else one of another is made this, unless that is
+    wanted as what it is."""
     index = turn.world.apps[app.id]
     instances = turn.world.state.instances
-    ids = [*index.members[Slot.WAITING], *index.members[Slot.OLD_WAITING]]
+    ids = [*index.members[Slot.OLD_WAITING]]
+    if index.app is not None and app.config == index.app.config:
+        old = turn.world.demand.get(old_key(app.id))
+        spare = len(ids) - (0 if old is None else old.wanted)
+        ids = [*index.members[Slot.WAITING], *ids[: max(0, spare)]]
     same = (instances[one] for one in ids if instances[one].config == app.config)
     return next(same, instances[ids[0]] if ids else None)
 
