@@ -5,7 +5,8 @@ JSON objects whose outer shape is checked here and whose fields are the caller's
 needs nothing of the scheduler, so it works from another machine, and against Marathon too.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from urllib.parse import quote
 
 from api.stream import BadFrameError, StreamedEvent, events
@@ -300,7 +301,9 @@ class Client:
         """Have Mesos kill such a task. ``force``: even while everything is frozen."""
         self.send("DELETE", f"/v3/orphans/{quote(task_id, safe='')}", None, _flags(force=force))
 
-    def events(self, *, query: Query | None = None, after: str = "") -> Iterator[StreamedEvent]:
+    def events(
+        self, *, query: Query | None = None, after: str = ""
+    ) -> Generator[StreamedEvent, None, None]:
         """What happens, from now on or from the event ``after`` on, until the connection ends:
         ask again then with the id of the last one. ``query``: event_type, app, label.
 
@@ -308,7 +311,7 @@ class Client:
         """
         headers = {"Accept": "text/event-stream", **({"Last-Event-ID": after} if after else {})}
         pieces = self._transport.stream("/v3/events", query or {}, headers, MAX_SILENCE_SECONDS)
-        return _events(pieces)
+        return _events(pieces)  # closing it closes the connection
 
     def freezes(self) -> JsonObject:
         """What is frozen: {frozen, reason, since, safeMode, apps: [{id, reason, since}]}."""
@@ -362,9 +365,10 @@ def _is_unknown_page(error: RefusedError) -> bool:
     return error.status == 404 or (error.status == 500 and error.message == "URI not found")
 
 
-def _events(pieces: Iterator[bytes]) -> Iterator[StreamedEvent]:
+def _events(pieces: Generator[bytes, None, None]) -> Generator[StreamedEvent, None, None]:
     try:
-        yield from events(pieces)
+        with closing(pieces):
+            yield from events(pieces)
     except BadFrameError as error:
         raise BadAnswerError(str(error)) from error
 

@@ -7,7 +7,7 @@ the answer is none of this API, or the API refused. A change is never sent twice
 import base64
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -219,7 +219,7 @@ class Transport:
 
     def stream(
         self, path: str, query: Query, headers: Mapping[str, str], silence_seconds: float
-    ) -> Iterator[bytes]:
+    ) -> Generator[bytes, None, None]:
         """What a page sends for as long as it sends, piece by piece; it ends when the connection
         does, whatever the reason, or when nothing came for ``silence_seconds``.
 
@@ -391,7 +391,7 @@ def _read(response: urllib3.BaseHTTPResponse, limit: int, deadline: float) -> by
     return b"".join(pieces)
 
 
-def _pieces(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+def _pieces(response: urllib3.BaseHTTPResponse) -> Generator[bytes, None, None]:
     """What comes, as it comes."""
     try:
         with _transport_errors():

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from api.client import BadAnswerError
 
@@ -272,6 +272,17 @@ class Info(Struct, frozen=True, rename="camel"):
     version: str | None = None
     framework_id: str | None = None
     leader: str | None = None
+    buildref: str | None = None
+    marathon_config: dict[str, Any] = field(default_factory=dict, name="marathon_config")
+
+
+class Orphan(Struct, frozen=True, rename="camel"):
+    """A task as in ``/v3/orphans``."""
+
+    task_id: str
+    state: str = ""
+    host: str | None = None
+    first_seen: str = ""
 
 
 def read(answer: object, shape: type[Read]) -> Read:

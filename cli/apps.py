@@ -8,6 +8,7 @@ import click
 from api.client import Client
 from cli.answers import App, Task, read, read_all
 from cli.changes import Follow, dry_run_option, follow_options, planned, say_started, started
+from cli.completion import app_versions
 from cli.connection import absolute_id, force_option, json_option, with_client
 from cli.definitions import read_change, read_definition
 from cli.following import Change
@@ -157,7 +158,7 @@ def versions(client: Client, app_id: str, as_json: bool) -> None:
 
 @app.command()
 @click.argument("app_id", metavar="ID", type=absolute_id)
-@click.argument("version", metavar="VERSION")
+@click.argument("version", metavar="VERSION", shell_complete=app_versions)
 @force_option
 @dry_run_option
 @follow_options

@@ -5,20 +5,23 @@ Every command gets the same options, and every failure its exit code: 1 refused 
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
 import click
+from click.shell_completion import CompletionItem
 
 from api.client import (
     DEFAULT_TIMEOUT_SECONDS,
     DEFAULT_URL,
     BadAnswerError,
     Client,
+    ClientError,
     ConflictError,
     Credentials,
+    JsonObject,
     OutcomeUnknownError,
     RefusedError,
     Token,
@@ -31,6 +34,7 @@ from cli.output import say_aside, visible
 P = ParamSpec("P")
 
 _MAX_CREDENTIALS_BYTES = 4096
+_COMPLETION_SECONDS = 1.0
 _BAD_SEGMENTS = frozenset({"", ".", ".."})
 
 
@@ -49,18 +53,69 @@ class UnreachableFailure(Failure):
     exit_code = 3
 
 
-def absolute_id(text: str) -> str:
-    """An argument's app id in its absolute form; on the command line its slash may be left out.
-    click.BadParameter for what can be no id."""
-    path = text.strip("/")
-    if not _BAD_SEGMENTS.isdisjoint(path.split("/")):
-        raise click.BadParameter(f"{text!r} is not an app id; one looks like /web or /shop/web")
-    return "/" + path
+class IdType(click.ParamType):  # type: ignore[type-arg]  # generic in later releases of click only
+    """The id of an app (or group: ``of_groups``) in its absolute form; on the command line its
+    first slash may be left out. A shell completes it by those that there are."""
+
+    name = "id"
+
+    def __init__(self, *, of_groups: bool = False) -> None:
+        self._of_groups = of_groups
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """click.BadParameter for what can be no id."""
+        if value == "/" and self._of_groups:
+            return "/"
+        path = str(value).strip("/")
+        if not _BAD_SEGMENTS.isdisjoint(path.split("/")):
+            self.fail(f"{value!r} is not an app id; one looks like /web or /shop/web", param, ctx)
+        return "/" + path
+
+    def shell_complete(
+        self,
+        ctx: click.Context,
+        param: click.Parameter,  # noqa: ARG002  click's signature
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        """The ids that begin so."""
+        found = known_ids(ctx, self._of_groups)
+        slash = "" if incomplete.startswith("/") else "/"
+        return [CompletionItem(one) for one in found if one.startswith(slash + incomplete)]
 
 
-def group_id(text: str) -> str:
-    """The same for a group, of which the root is one: /"""
-    return "/" if text == "/" else absolute_id(text)
+absolute_id = IdType()
+group_id = IdType(of_groups=True)
+
+
+def known_ids(context: click.Context, of_groups: bool) -> list[str]:
+    """The ids of apps or groups, for a person who waits for them."""
+    if of_groups:
+        return ask_quickly(context, lambda client: _group_ids(client.get_group(query=_GROUPS)))
+    return ask_quickly(context, lambda client: [str(one["id"]) for one in client.list_apps()])
+
+
+_GROUPS = {"embed": ["group.groups"]}
+
+
+def _group_ids(group: JsonObject) -> list[str]:
+    inner = [_group_ids(one) for one in group.get("groups", [])]
+    return [str(group["id"]), *(path for paths in inner for path in paths)]
+
+
+def ask_quickly(context: click.Context, ask: Callable[[Client], list[str]]) -> list[str]:
+    """What the scheduler answers within the time that a person waits for a completion, sorted;
+    nothing when anything goes wrong, for there is nowhere to tell it."""
+    given = context.params
+    with suppress(ClientError, ValueError, OSError, LookupError, TypeError, AttributeError):
+        client = Client(
+            given.get("urls") or (DEFAULT_URL,),
+            timeout_seconds=_COMPLETION_SECONDS,
+            credentials=credentials_from(given.get("credentials_file"), given.get("token_file")),
+            ca_file=given.get("ca_file"),
+        )
+        with closing(client):
+            return sorted(ask(client))
+    return []
 
 
 # Marathon's keys for errors of structure, which stand alone in its answers.

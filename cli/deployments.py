@@ -7,6 +7,7 @@ import click
 from api.client import Client
 from cli.answers import Deployment, Started, read, read_all
 from cli.changes import Follow, follow_options, follow_to_the_end, started
+from cli.completion import deployment_ids
 from cli.connection import Failure, json_option, with_client
 from cli.following import Change, look
 from cli.output import Column, print_json, print_pairs, print_table, say
@@ -16,7 +17,7 @@ _COLUMNS = (Column("DEPLOYMENT"), Column("APPS"), Column("STANDS AT"), Column("V
 _STEP_COLUMNS = (Column("STEP", right=True), Column("ACTION"), Column("APP"), Column(""))
 _MAX_APPS_NAMED = 5
 
-_id_argument = click.argument("deployment_id", metavar="ID")
+_id_argument = click.argument("deployment_id", metavar="ID", shell_complete=deployment_ids)
 
 
 @click.group()
@@ -88,26 +89,30 @@ def watch(client: Client, deployment_id: str, limit_seconds: float | None) -> No
 
 @deployment.command()
 @_id_argument
+@json_option
 @with_client
-def pause(client: Client, deployment_id: str) -> None:
+def pause(client: Client, deployment_id: str, as_json: bool) -> None:
     """Replace nothing more for now; what runs is kept running."""
     client.pause_deployment(deployment_id)
-    say(f"{deployment_id} is paused. Go on: stayer deployment resume {deployment_id}")
+    resume_it = f"stayer deployment resume {deployment_id}"
+    _done(deployment_id, f"{deployment_id} is paused. Go on: {resume_it}", as_json)
 
 
 @deployment.command()
 @_id_argument
+@json_option
 @with_client
-def resume(client: Client, deployment_id: str) -> None:
+def resume(client: Client, deployment_id: str, as_json: bool) -> None:
     """Go on after a pause; canaries that wait are promoted."""
     client.resume_deployment(deployment_id)
-    say(f"{deployment_id} goes on")
+    _done(deployment_id, f"{deployment_id} goes on", as_json)
 
 
 @deployment.command()
 @_id_argument
+@json_option
 @with_client
-def promote(client: Client, deployment_id: str) -> None:
+def promote(client: Client, deployment_id: str, as_json: bool) -> None:
     """The canaries are good: replace the other instances too."""
     if not _find(client, deployment_id).canary:
         raise Failure(
@@ -115,7 +120,7 @@ def promote(client: Client, deployment_id: str) -> None:
             f"Look where it stands: stayer deployment show {deployment_id}"
         )
     client.resume_deployment(deployment_id)
-    say(f"{deployment_id} is promoted and goes on")
+    _done(deployment_id, f"{deployment_id} is promoted and goes on", as_json)
 
 
 @deployment.command()
@@ -144,6 +149,13 @@ def cancel(client: Client, deployment_id: str, force: bool, follow: Follow, as_j
         print_json(answer)
     else:
         say(f"{deployment_id} is stopped where it was")
+
+
+def _done(deployment_id: str, text: str, as_json: bool) -> None:
+    if as_json:
+        print_json({"deploymentId": deployment_id})
+    else:
+        say(text)
 
 
 def _take_back(client: Client, deployment_id: str, follow: Follow, as_json: bool) -> None:

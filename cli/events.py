@@ -7,7 +7,9 @@ that can not be, it is said.
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
+from itertools import islice
 from typing import Any
 
 import click
@@ -67,14 +69,11 @@ def events(
     if label:
         query["label"] = label
     chosen = {name: value for name, value in query.items() if value}
-    told = 0
     try:
-        for event in follow(client, chosen, after):
-            say(_line(event, as_json=as_json))
-            sys.stdout.flush()
-            told += 1
-            if told == count:
-                return
+        with closing(follow(client, chosen, after)) as happening:
+            for event in islice(happening, count):
+                say(_line(event, as_json=as_json))
+                sys.stdout.flush()
     except KeyboardInterrupt:
         raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
 
@@ -85,20 +84,21 @@ def follow(
     after: str = "",
     pause: Callable[[float], object] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
-) -> Iterator[StreamedEvent]:
+) -> Generator[StreamedEvent, None, None]:
     """Every event, over as many connections as it takes; without end. ClientError when the
     scheduler can not be used, or is away for too long."""
     heard: float | None = None
     while True:
         try:
-            for event in client.events(query=query, after=after):
-                heard = clock()
-                if event.kind == _GAP:
-                    say_aside("Warning: events were missed: they are not kept any more.")
-                    after = ""
-                elif event.kind != _TOO_SLOW:
-                    after = event.id or after
-                    yield event
+            with closing(client.events(query=query, after=after)) as stream:
+                for event in stream:
+                    heard = clock()
+                    if event.kind == _GAP:
+                        say_aside("Warning: events were missed: they are not kept any more.")
+                        after = ""
+                    elif event.kind != _TOO_SLOW:
+                        after = event.id or after
+                        yield event
             heard = clock()  # it was there, and has ended
             missed = "" if after else " What happens meanwhile is missed."
             say_aside(f"The stream has ended; it is taken up again.{missed}")

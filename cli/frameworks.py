@@ -3,8 +3,8 @@
 import click
 
 from api.client import Client
-from cli.connection import with_client
-from cli.output import say
+from cli.connection import json_option, with_client
+from cli.output import print_json, say
 
 
 @click.group()
@@ -15,8 +15,9 @@ def framework() -> None:
 @framework.command()
 @click.option("--yes", is_flag=True, help="Yes, end every task of every app.")
 @click.option("--force", is_flag=True, help="Even while something is frozen.")
+@json_option
 @with_client
-def teardown(client: Client, yes: bool, force: bool) -> None:
+def teardown(client: Client, yes: bool, force: bool, as_json: bool) -> None:
     """Remove the framework from Mesos: every task of every app is killed."""
     if not yes:
         raise click.UsageError(
@@ -24,4 +25,7 @@ def teardown(client: Client, yes: bool, force: bool) -> None:
             "meant: stayer framework teardown --yes"
         )
     client.teardown_framework(force=force)
-    say("The framework is removed from Mesos, and its tasks with it.")
+    if as_json:
+        print_json({"removed": True})
+    else:
+        say("The framework is removed from Mesos, and its tasks with it.")

@@ -91,11 +91,15 @@ def list_crashes(client: Client, as_json: bool) -> None:
 
 @crash.command()
 @click.argument("crash_id", metavar="ID")
+@json_option
 @with_client
-def forget(client: Client, crash_id: str) -> None:
+def forget(client: Client, crash_id: str, as_json: bool) -> None:
     """Handle again what was set aside, and end the freeze that it led to."""
     client.forget_crash(crash_id)
-    say(f"{crash_id} is forgotten; what it was about is tried again.")
+    if as_json:
+        print_json({"id": crash_id})
+    else:
+        say(f"{crash_id} is forgotten; what it was about is tried again.")
 
 
 def _row(found: Crash) -> Sequence[object]:

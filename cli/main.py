@@ -5,6 +5,7 @@ from importlib.metadata import version
 import click
 
 from cli.apps import app
+from cli.completion import completion
 from cli.deployments import deployment
 from cli.events import events
 from cli.flags import flags
@@ -16,6 +17,7 @@ from cli.imports import import_command
 from cli.local import local
 from cli.mesos import mesos
 from cli.queues import queue
+from cli.scheduler import agent, info, leader, metrics, orphan
 from cli.serve import serve
 from cli.state import state
 from cli.tasks import task
@@ -32,7 +34,9 @@ def main() -> None:
 
 
 for command in (
+    agent,
     app,
+    completion,
     crash,
     deployment,
     events,
@@ -41,8 +45,12 @@ for command in (
     freeze,
     group,
     import_command,
+    info,
+    leader,
     local,
     mesos,
+    metrics,
+    orphan,
     queue,
     serve,
     state,

@@ -6,6 +6,7 @@ import click
 
 from api.client import Client
 from cli.answers import Started, Task, read, read_all
+from cli.completion import task_ids
 from cli.connection import Failure, absolute_id, force_option, json_option, with_client
 from cli.output import Column, print_json, print_table, say
 
@@ -43,7 +44,7 @@ def list_tasks(client: Client, app_id: str | None, as_json: bool) -> None:
 
 
 @task.command()
-@click.argument("task_ids", metavar="ID...", nargs=-1, required=True)
+@click.argument("task_ids", metavar="ID...", nargs=-1, required=True, shell_complete=task_ids)
 @click.option("--scale", is_flag=True, help="Want that many instances less.")
 @click.option("--wipe", is_flag=True, help="Forget the instances; new ones take their places.")
 @force_option

@@ -102,8 +102,8 @@ def test_a_refusal(api: ScriptedServer, stayer: Stayer) -> None:
 
 def followed(url: str, count: int, after: str = "", **how: Any) -> list[str]:
     """The kinds of so many events."""
-    with closing(Client([url])) as client:
-        found = follow(client, {}, after, **{"pause": lambda _: None, **how})
+    how = {"pause": lambda _: None, **how}
+    with closing(Client([url])) as client, closing(follow(client, {}, after, **how)) as found:
         return [event.kind for event in itertools.islice(found, count)]
 
 
@@ -160,8 +160,7 @@ def serving() -> Iterator[tuple[str, Callable[[Remarked], None]]]:
 
 def test_a_real_stream(serving: tuple[str, Callable[[Remarked], None]]) -> None:
     url, tell = serving
-    with closing(Client([url])) as client:
-        stream = client.events()
+    with closing(Client([url])) as client, closing(client.events()) as stream:
         first = next(stream)
         assert first.kind == "event_stream_attached"
         tell(Remarked("info", "hello"))
