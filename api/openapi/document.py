@@ -11,8 +11,9 @@ from flask import Flask
 from marshmallow import Schema
 
 from api.body import MAX_DEPTH, MAX_INTEGER_DIGITS, MAX_ITEMS, MAX_STRING_CHARS
+from api.context import DEPLOYMENT_HEADER, WARNING_HEADER
 from api.openapi.from_fields import Described, JsonSchema, reference
-from api.openapi.operation import JSON, STRICT, Many, Operation, Parameter, operation_of
+from api.openapi.operation import DRY_RUN, JSON, STRICT, Many, Operation, Parameter, operation_of
 from api.openapi.shapes import SHAPES
 from api.schemas import APP
 
@@ -40,6 +41,14 @@ _VARIABLES = {
     "crash_id": "Id of a crash.",
     "plugin_id": "Name of a plugin.",
     "rest": "Whatever the plugin makes of it.",
+}
+
+
+_HEADERS = {
+    "Location": {"description": "Where it is found from now on."},
+    "Retry-After": {"description": "Seconds after which another try makes sense."},
+    DEPLOYMENT_HEADER: {"description": "Id of the deployment that carries the change out."},
+    WARNING_HEADER: {"description": "What may keep the change from ending; once for each reason."},
 }
 
 
@@ -117,7 +126,7 @@ def _operation(route: Served, described: Described) -> dict[str, Any]:
         content = {JSON: {"schema": _body(declared.body, described)}}
         fields["requestBody"] = {"required": not declared.bare, "content": content}
     fields["responses"] = {
-        str(status): _answer(status, declared.answers.get(status, ("Error",)))
+        str(status): _answer(status, declared)
         for status in sorted({*declared.answers, *_errors(route, declared)})
     }
     return fields
@@ -171,11 +180,32 @@ def _errors(route: Served, declared: Operation) -> set[int]:
     return errors
 
 
-def _answer(status: int, bodies: tuple[str, ...]) -> JsonSchema:
+def _answer(status: int, declared: Operation) -> JsonSchema:
+    bodies = declared.answers.get(status, ("Error",))
     described: JsonSchema = {"description": HTTPStatus(status).phrase}
+    headers = {
+        name: {"schema": {"type": "string"}, **_HEADERS[name]}
+        for name in _headers(status, declared)
+    }
+    if headers:
+        described["headers"] = headers
     content: dict[str, JsonSchema] = {one: {} for one in bodies if "/" in one}
     shapes = [reference(one) for one in bodies if "/" not in one]
     if shapes:
         schema = shapes[0] if len(shapes) == 1 else {"anyOf": shapes}
         content = {JSON: {"schema": schema}, **content}
     return {**described, "content": content} if content else described
+
+
+def _headers(status: int, declared: Operation) -> Iterator[str]:
+    """The headers that say more than the body does, or the same."""
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        yield "Retry-After"
+    if status not in declared.answers:
+        return
+    if status == HTTPStatus.CREATED:
+        yield "Location"
+    if status == HTTPStatus.CREATED or "DeploymentResult" in declared.answers[status]:
+        yield DEPLOYMENT_HEADER
+    if DRY_RUN in declared.query:
+        yield WARNING_HEADER

@@ -122,7 +122,9 @@ class Groups:
         wish = group_wish(absolute(group_id), {"version": version})
         return self._change(lambda tree: update(self._context, wish, tree))
 
-    @describes(query=(DRY_RUN,), body=GROUP_ROLE, answers={200: ()}, errors=_ERRORS)
+    @describes(
+        query=(DRY_RUN,), body=GROUP_ROLE, answers={200: ("DryRun", "text/html")}, errors=_ERRORS
+    )
     def patch(self, group_id: str = ROOT) -> Response:
         """Change whether a group's name is the role of its apps; nothing is deployed."""
         body, path = read(GROUP_ROLE, json_body()), absolute(group_id)

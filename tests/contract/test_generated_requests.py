@@ -54,8 +54,8 @@ OPERATIONS = [
     for method in methods
 ]
 _OTHER_ROUTES = frozenset({"apps", "delay", "freeze", "restart", "tasks", "versions", "waiting"})
-_REQUESTS_SHORT = 20
-_REQUESTS_LONG = 200
+_REQUESTS_SHORT = 13
+_REQUESTS_LONG = 125
 
 
 @contextmanager
