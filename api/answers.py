@@ -45,6 +45,8 @@ def answer(
 def plain_path(environ: "WSGIEnvironment") -> str:
     """The path without doubled and closing slashes: ``//v2/apps//web/`` is ``/v2/apps/web``.
 
-    Clients glue an absolute id to a URL that ends in a slash (what-clients-need.md, 4).
+    Clients glue an absolute id to a URL that ends in a slash (what-clients-need.md, 4), or quote
+    its slashes, which the server leaves quoted (in capitals).
     """
-    return "/" + "/".join(part for part in environ.get("PATH_INFO", "").split("/") if part)
+    path = environ.get("PATH_INFO", "").replace("%2F", "/")
+    return "/" + "/".join(part for part in path.split("/") if part)

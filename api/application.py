@@ -3,6 +3,7 @@
 import gzip
 import time
 from collections.abc import Callable, Iterable
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, request
@@ -114,7 +115,10 @@ class _PlainPaths:
 
 
 def _finished(response: Response, scheduler: Scheduler, options: ApiOptions) -> Response:
+    response.status = f"{response.status_code} {HTTPStatus(response.status_code).phrase}"
     response.headers.update(COMMON_HEADERS)
+    if not response.is_streamed and not response.get_data():
+        response.headers.pop("Content-Type", None)  # of nothing
     leader = scheduler.info().get("leader")
     if leader:
         scheme = "https" if options.disable_http else "http"

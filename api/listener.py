@@ -32,6 +32,7 @@ _HANDSHAKE_SECONDS = 10.0
 _HEADER = re.compile(
     rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*\r\n"
 )
+_DOUBLED = re.compile(rb"\A([!-~]+ )//+")
 _ONCE = frozenset({b"Content-Length", b"Transfer-Encoding", b"Host", b"Authorization", b"Origin"})
 _PLAIN_ON_TLS = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
@@ -116,8 +117,30 @@ class _Headers(HeaderReader):
         return headers
 
 
+class _RequestLine:
+    """The first line of a request, its path without doubled slashes in front: cheroot takes what
+    follows them for the name of another server, and clients glue a path to a URL that ends in a
+    slash (what-clients-need.md, 4)."""
+
+    def __init__(self, rfile: Any) -> None:
+        self._rfile = rfile
+
+    def readline(self) -> bytes:
+        line: bytes = self._rfile.readline()
+        return _DOUBLED.sub(rb"\1/", line)
+
+
 class _Request(HTTPRequest):
     header_reader = _Headers()
+
+    def read_request_line(self) -> bool:
+        rfile = self.rfile
+        self.rfile = _RequestLine(rfile)
+        try:
+            read: bool = super().read_request_line()  # type: ignore[no-untyped-call]  # cheroot's stub
+        finally:
+            self.rfile = rfile
+        return read
 
     def read_request_headers(self) -> bool:
         if not super().read_request_headers():  # type: ignore[no-untyped-call]  # cheroot's stub
