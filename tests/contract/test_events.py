@@ -130,6 +130,29 @@ def test_a_change_is_told_with_its_definition(serving: Serving) -> None:
     assert (data["appDefinition"]["id"], data["appDefinition"]["cmd"]) == ("/web", "sleep 1")
 
 
+@pytest.mark.parametrize(
+    ("path", "whole"),
+    [
+        ("/v2/events?event_type=deployment_info&event_type=deployment_success", True),
+        ("/v2/events?event_type=deployment_success&plan-format=light", False),
+        ("/v2/events?event_type=deployment_success&plan-format=heavy", True),
+        ("/v3/events?event_type=deployment_success", False),
+    ],
+)
+def test_plans_are_whole_unless_light_ones_are_asked_for(
+    serving: Serving, path: str, whole: bool
+) -> None:
+    with stream(serving.port, path, accept="application/json, TEXT/Event-Stream;q=1") as events:
+        eventually(lambda: serving.hub.counts.readers, "the stream is open")
+        serving.client.create_app({"id": "/web", "cmd": "sleep 1", "instances": 0})
+        frames = chunks(events.until("deployment_success.*\r\n\r\n\r\n"))
+    assert frames
+    for frame in frames:
+        plan = json.loads(frame.partition("data: ")[2])["plan"]
+        assert ("original" in plan, "target" in plan) == (whole, whole)
+        assert {"id", "steps", "version"} <= plan.keys()
+
+
 def test_numbered_events_can_be_read_on(serving: Serving) -> None:
     with stream(serving.port, "/v3/events?app=/web") as events:
         eventually(lambda: serving.hub.counts.readers, "the stream is open")
