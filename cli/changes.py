@@ -17,12 +17,12 @@ from rich.live import Live
 from api.client import Client, JsonObject
 from cli.answers import Deployment, DryRun, Started, read
 from cli.connection import Failure
+from cli.exits import CommandExit
 from cli.following import Change, Moment, moments, shortcoming
 from cli.output import Column, print_json, print_table, say, say_aside
 from cli.progress import changes, drawn
 
 DEFAULT_WAIT_SECONDS = 600.0
-EXIT_INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ def follow_to_the_end(client: Client, change: Change, follow: Follow, *, aside: 
             last, reverted_by = _in_lines(passing, tell, apps=follow.watch)
     except KeyboardInterrupt:
         say_aside(f"The deployment goes on: stayer deployment watch {change.deployment_id}")
-        raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
+        raise click.exceptions.Exit(CommandExit.INTERRUPTED) from None
     if reason := shortcoming(client, change, last, reverted_by):
         raise Failure(f"Deployment {change.deployment_id} is over and not done: {reason}.")
     if not aside:

@@ -29,6 +29,7 @@ from api.client import (
     UnavailableError,
     UnreachableError,
 )
+from cli.exits import CommandExit
 from cli.output import say_aside, visible
 
 P = ParamSpec("P")
@@ -41,7 +42,7 @@ _BAD_SEGMENTS = frozenset({"", ".", ".."})
 class Failure(click.ClickException):
     """Ends the command: the API refused. Its text goes to standard error."""
 
-    exit_code = 1
+    exit_code = CommandExit.FAILED
 
     def __init__(self, message: str) -> None:
         super().__init__(visible(message))
@@ -50,7 +51,7 @@ class Failure(click.ClickException):
 class UnreachableFailure(Failure):
     """Ends the command: no scheduler answered, or none that is ready."""
 
-    exit_code = 3
+    exit_code = CommandExit.UNREACHABLE
 
 
 class IdType(click.ParamType):  # type: ignore[type-arg]  # generic in later releases of click only

@@ -15,8 +15,8 @@ from typing import Any
 import click
 
 from api.client import Client, StreamedEvent, UnavailableError, UnreachableError
-from cli.changes import EXIT_INTERRUPTED
 from cli.connection import absolute_id, json_option, with_client
+from cli.exits import CommandExit
 from cli.output import say, say_aside
 
 MAX_AWAY_SECONDS = 120.0
@@ -75,7 +75,7 @@ def events(
                 say(_line(event, as_json=as_json))
                 sys.stdout.flush()
     except KeyboardInterrupt:
-        raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
+        raise click.exceptions.Exit(CommandExit.INTERRUPTED) from None
 
 
 def follow(
