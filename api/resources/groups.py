@@ -122,23 +122,21 @@ class Groups:
         wish = group_wish(absolute(group_id), {"version": version})
         return self._change(lambda tree: update(self._context, wish, tree))
 
-    @describes(
-        query=(DRY_RUN,), body=GROUP_ROLE, answers={200: ("DryRun", "text/html")}, errors=_ERRORS
-    )
+    @describes(query=(DRY_RUN,), body=GROUP_ROLE, answers={200: ()}, errors=_ERRORS)
     def patch(self, group_id: str = ROOT) -> Response:
-        """Change whether a group's name is the role of its apps; nothing is deployed."""
+        """Change whether a group's name is the role of its apps. Nothing is deployed, so there is no
+        plan to answer either."""
         body, path = read(GROUP_ROLE, json_body()), absolute(group_id)
         if isinstance(body, Invalid):
             raise invalid(body)
         wanted = body.get("enforceRole")
-        dry_run = flag("dryRun")
-        done = change_tree(
+        change_tree(
             self._context,
             lambda tree: set_role(self._context, path, wanted, tree),
             force=False,
-            dry_run=dry_run,
+            dry_run=flag("dryRun"),
         )
-        return dry_run_answer(done) if dry_run else Response(status=200)
+        return Response(status=200)
 
     @describes("DeploymentResult", query=_CHANGING, errors=_ERRORS)
     def delete(self, group_id: str = ROOT) -> Response:
