@@ -124,8 +124,8 @@ class Groups:
 
     @describes(query=(DRY_RUN,), body=GROUP_ROLE, answers={200: ()}, errors=_ERRORS)
     def patch(self, group_id: str = ROOT) -> Response:
-        """Change whether a group's name is the role of its apps. Nothing is deployed, so there is no
-        plan to answer either."""
+        """Change whether a group's name is the role of its apps. Nothing is deployed, so a try of
+        it has no plan to answer either."""
         body, path = read(GROUP_ROLE, json_body()), absolute(group_id)
         if isinstance(body, Invalid):
             raise invalid(body)

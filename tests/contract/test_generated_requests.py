@@ -106,8 +106,17 @@ def requests(
         for name in case.path_parameters:
             if known.get(name):
                 case.path_parameters[name] = draw(st.sampled_from(known[name]))
+        _match(case.path_parameters)
         case.body = draw(sensible(case.body))
     return case
+
+
+def _match(variables: dict[str, Any]) -> None:
+    """Have the app be that of the task."""
+    if {"app_id", "task_id"} <= variables.keys():
+        app, _, rest = variables["task_id"].partition(".instance-")
+        if rest:
+            variables["app_id"] = app.replace("_", "/")
 
 
 def sensible(body: Any) -> st.SearchStrategy[Any]:
