@@ -2,6 +2,10 @@
 a Stayer whose tasks run as soon as they are launched."""
 
 import json
+import os
+import pty
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -144,6 +148,32 @@ def test_it_asks_before_it_changes_anything(run: Import, stayer: Client) -> None
     assert result.exit_code == 2
     assert "give --yes" in result.stderr
     assert counts(stayer) == {}
+
+
+@pytest.mark.parametrize(("said", "code", "apps"), [("n\n", 1, 0), ("y\n", 0, 3)])
+def test_on_a_terminal_it_asks(
+    stayer: Client, marathon: ScriptedServer, said: str, code: int, apps: int
+) -> None:
+    ours, theirs = pty.openpty()
+    os.write(ours, said.encode())
+    env = {**os.environ, "STAYER_URL": stayer.urls[0]}
+    line = [sys.executable, "-c", "from cli.main import main; main()"]
+    try:
+        done = subprocess.run(
+            [*line, "import", marathon.url, "--suspended"],
+            env=env,
+            stdin=theirs,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert done.returncode == code, done.stderr
+    assert "Do that? [y/N]" in done.stderr
+    assert len(counts(stayer)) == apps
 
 
 def test_wrong_sources(run: Import, marathon: ScriptedServer, tmp_path: Path) -> None:

@@ -102,7 +102,8 @@ def test_service_ports_of_several_apps() -> None:
     made = plan([app("/a"), app("/b")], app("/c"), app("/d", portDefinitions=[]))
     (warning,) = made.warnings
     assert warning == "service port 10000 is that of several apps: /a, /b, /c (there already)"
-    assert plan([app("/a"), app("/b", portDefinitions=[{"port": 0}])]).warnings == ()
+    open_ports = [app(name, portDefinitions=[{"port": 0}]) for name in ("/a", "/b")]
+    assert plan(open_ports).warnings == ()
     assert plan(app("/a"), app("/a")).warnings == ()
 
 

@@ -109,6 +109,8 @@ def test_a_users_own_names_are_left_alone() -> None:
     found = definition(app("/x", labels={"version": "3", "tasks": ""}, env={"id": "7"}))
     assert found["labels"] == {"version": "3", "tasks": ""}
     assert found["env"] == {"id": "7"}
+    unset = translate("/x", app("/x", env={"A": None}), marathon_role="*").definition
+    assert unset["env"] == {"A": None}, "for the API to judge"
 
 
 def test_only_a_part() -> None:
