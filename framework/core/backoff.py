@@ -49,10 +49,11 @@ def forget(turn: Turn, app_id: str) -> None:
 
 def remaining_ms(turn: Turn, app: App) -> int:
     """How long until the app may launch; 0: now."""
-    delay = turn.world.state.delays.get(_key(turn, app))
-    if delay is None or delay.config != app.config:
-        return 0
-    return max(0, delay.until_ms - turn.now_ms)
+    delays = turn.world.state.delays
+    # Under either key: the definition may have been in force when it failed, and be left by now.
+    known = [delays.get(key) for key in (app.id, old_key(app.id))]
+    until_ms = max((one.until_ms for one in known if one and one.config == app.config), default=0)
+    return max(0, until_ms - turn.now_ms)
 
 
 def due(turn: Turn, key: str) -> None:

@@ -14,7 +14,6 @@ from framework.domain.events import (
     ChangeApps,
     Disconnected,
     KillTasks,
-    PauseDeployment,
     PutApp,
     RestartApp,
     ResumeDeployment,
@@ -319,3 +318,16 @@ def test_scaling_takes_no_notice_of_what_was_replaced_while_out_of_reach() -> No
     session.put(replace(app, cmd="sleep 2", instances=3))
     started = launches(session.offer(session.offer_of(agent(2))))
     assert [one.app.cmd for one in started] == ["sleep 2", "sleep 2"]
+
+
+def test_delay_of_a_definition_holds_also_after_that_is_left() -> None:
+    session = Session()
+    app = replace(WEB, instances=3, backoff_seconds=60, upgrade_strategy=CANARY)
+    first, second, _ = session.running(app, agent(1))
+    session.put(App(id="/db", cmd="x"), replace(app, cmd="sleep 2", dependencies=("/db",)))
+    session.step(status_of(first, TaskState.FAILED), status_of(second, TaskState.FAILED))
+    session.offer(session.offer_of(agent(1)))
+    session.status(session.only("/db"), TaskState.RUNNING)  # now it is the old one's turn to go
+    for _ in range(2):  # two offers: one definition may take all of the first
+        started = launches(session.offer(session.offer_of(agent(1))))
+        assert "sleep 1" not in [one.app.cmd for one in started]
