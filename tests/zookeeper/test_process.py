@@ -24,6 +24,10 @@ Event().wait()
 """
 
 
+def _name(pid: int) -> str:
+    return Path(f"/proc/{pid}/comm").read_text().strip()
+
+
 def _is_running(pid: int) -> bool:
     stat = Path(f"/proc/{pid}/stat")
     try:
@@ -40,7 +44,8 @@ def test_process_ends_with_its_starter(tmp_path: Path, number: int) -> None:
     ) as starter:
         assert starter.stdout is not None
         pid = int(starter.stdout.readline())
-        assert _is_running(pid)
+        # Before that it is still about to ask the kernel for its end.
+        eventually(lambda: _name(pid) == "sleep", "the command itself")
         starter.send_signal(number)
     eventually(lambda: not _is_running(pid), "the end of the process")
 

@@ -75,7 +75,7 @@ def test_a_line_tells_when_with_which_seed_and_what(tmp_path: Path) -> None:
     text = written(
         tmp_path / "journal", Asked(3, KillTasks(("i",), wipe=True)), Asked(4, ResetDelay("/web"))
     )
-    kill = {"instance_ids": ["i"], "scale": False, "wipe": True, "force": False}
+    kill = {"instance_ids": ["i"], "scale": False, "wipe": True, "force": False, "dry_run": False}
     assert json.loads(text) == {
         "nowMs": 5,
         "seed": 6,
