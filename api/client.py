@@ -284,6 +284,23 @@ class Client:
         """Have the one that leads give up its lead: {message}."""
         return _object(self.send("DELETE", "/v2/leader"))
 
+    def settings(self) -> JsonObject:
+        """Every setting of the scheduler by its name, without credentials."""
+        return _object(self.get("/config"))
+
+    def log_levels(self) -> JsonObject:
+        """The level of each logger, by its name."""
+        return _object(self.get("/logging"))
+
+    def set_log_level(
+        self, logger: str, level: str, duration_seconds: int | None = None
+    ) -> JsonObject:
+        """Give a logger a level, for a while or for good: what was asked for."""
+        change: JsonObject = {"logger": logger, "level": level}
+        if duration_seconds is not None:
+            change["durationSeconds"] = duration_seconds
+        return _object(self.send("POST", "/logging", change))
+
     def metrics(self) -> JsonObject:
         """Marathon's snapshot: {counters: {name: {count}}, gauges: {name: {value}}, ...}."""
         return _object(self.get("/metrics"))

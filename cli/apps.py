@@ -96,10 +96,19 @@ def list_apps(client: Client, part: str | None, label: str | None, as_json: bool
 
 @app.command()
 @click.argument("app_id", metavar="ID", type=absolute_id)
+@click.option(
+    "--version",
+    metavar="VERSION",
+    shell_complete=app_versions,
+    help="Only the definition that it had, as JSON.",
+)
 @json_option
 @with_client
-def show(client: Client, app_id: str, as_json: bool) -> None:
+def show(client: Client, app_id: str, version: str | None, as_json: bool) -> None:
     """Show one app, its tasks and its last failure."""
+    if version:
+        print_json(client.app_version(app_id, version))
+        return
     answer = client.get_app(app_id)
     if as_json:
         print_json(answer)
@@ -237,6 +246,19 @@ def restart(client: Client, app_id: str, force: bool, follow: Follow, as_json: b
     """Replace every instance of an app by a new one."""
     answer = client.restart_app(app_id, force=force)
     started(client, answer, f"{app_id} restarts", follow, as_json, [app_id])
+
+
+@app.command("reset-delay")
+@click.argument("app_id", metavar="ID", type=absolute_id)
+@json_option
+@with_client
+def reset_delay(client: Client, app_id: str, as_json: bool) -> None:
+    """Launch again at once what waits after failures."""
+    client.reset_delay(app_id)
+    if as_json:
+        print_json({"id": app_id})
+    else:
+        say(f"{app_id} is no longer delayed")
 
 
 @app.command()

@@ -17,7 +17,7 @@ from cli.imports import import_command
 from cli.local import local
 from cli.mesos import mesos
 from cli.queues import queue
-from cli.scheduler import agent, info, leader, metrics, orphan
+from cli.scheduler import agent, info, leader, logger, metrics, orphan
 from cli.serve import serve
 from cli.state import state
 from cli.tasks import task
@@ -48,6 +48,7 @@ for command in (
     info,
     leader,
     local,
+    logger,
     mesos,
     metrics,
     orphan,

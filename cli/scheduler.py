@@ -1,4 +1,4 @@
-"""`stayer info`, `leader`, `metrics`, `agent`, `orphan`: the scheduler itself and what it sees."""
+"""The scheduler itself and what it sees: `stayer info`, `leader`, `metrics`, `logger` and more."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,17 +18,22 @@ _AGENT_COLUMNS = (
     Column("ATTRIBUTES"),
 )
 _ORPHAN_COLUMNS = (Column("TASK"), Column("STATE"), Column("HOST"), Column("SINCE"))
+_LOGGER_COLUMNS = (Column("LOGGER"), Column("LEVEL"))
 _METRIC_COLUMNS = (Column("METRIC"), Column("VALUE", right=True))
 
 
 @click.command()
+@click.option("--settings", is_flag=True, help="Every setting of the scheduler, by its name.")
 @json_option
 @with_client
-def info(client: Client, as_json: bool) -> None:
+def info(client: Client, settings: bool, as_json: bool) -> None:
     """What answers: its release, framework id and leader."""
-    answer = client.info()
+    answer = client.settings() if settings else client.info()
     if as_json:
         print_json(answer)
+        return
+    if settings:
+        print_pairs(sorted(answer.items()))
         return
     found = read(answer, Info)
     print_pairs(
@@ -98,6 +103,46 @@ def _values(answer: JsonObject) -> list[tuple[str, float]]:
             if isinstance(value, int | float):
                 found.append((name, float(value)))
     return sorted(found)
+
+
+@click.group()
+def logger() -> None:
+    """How much the scheduler writes to its log: list, set."""
+
+
+@logger.command("list")
+@json_option
+@with_client
+def list_loggers(client: Client, as_json: bool) -> None:
+    """List the loggers and their levels."""
+    answer = client.log_levels()
+    if as_json:
+        print_json(answer)
+    else:
+        print_table(_LOGGER_COLUMNS, sorted(answer.items()))
+
+
+@logger.command("set")
+@click.argument("name", metavar="LOGGER")
+@click.argument("level", type=click.Choice(["trace", "debug", "info", "warn", "error"]))
+@click.option(
+    "--for",
+    "duration_seconds",
+    type=click.IntRange(min=1),
+    metavar="SECONDS",
+    help="As before after so long; else for good.",
+)
+@json_option
+@with_client
+def set_logger(
+    client: Client, name: str, level: str, duration_seconds: int | None, as_json: bool
+) -> None:
+    """Give LOGGER a level; that of ROOT is for all others."""
+    answer = client.set_log_level(name, level, duration_seconds)
+    if as_json:
+        print_json(answer)
+    else:
+        say(f"{name} writes at level {level}")
 
 
 @click.group()

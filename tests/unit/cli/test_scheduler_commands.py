@@ -73,6 +73,27 @@ def test_metrics(api: ScriptedServer) -> None:
     assert json.loads(run(api, "metrics", "--json").stdout) == answer
 
 
+def test_settings_and_loggers(api: ScriptedServer) -> None:
+    api.script["GET /config"] = Answer({"zk": None, "mesos_role": "*", "ha": True})
+    assert lines(run(api, "info", "--settings")) == [["ha", "True"], ["mesos_role", "*"]]
+    api.script["GET /logging"] = Answer({"b": "warn", "ROOT": "info"})
+    assert lines(run(api, "logger", "list"))[1:] == [["ROOT", "info"], ["b", "warn"]]
+    api.script["POST /logging"] = Answer({})
+    assert run(api, "logger", "set", "ROOT", "debug", "--for", "60").exit_code == 0
+    assert api.requests[-1].body == {"logger": "ROOT", "level": "debug", "durationSeconds": 60}
+    assert run(api, "logger", "set", "ROOT", "warn").exit_code == 0
+    assert api.requests[-1].body == {"logger": "ROOT", "level": "warn"}
+    assert run(api, "logger", "set", "ROOT", "loud").exit_code == 2
+
+
+def test_an_earlier_definition_and_the_end_of_a_delay(api: ScriptedServer) -> None:
+    api.script["GET /v2/apps/web/versions/2026"] = Answer({"id": "/web", "cmd": "old"})
+    shown = run(api, "app", "show", "web", "--version", "2026")
+    assert json.loads(shown.stdout) == {"id": "/web", "cmd": "old"}
+    api.script["DELETE /v2/queue/web/delay"] = Answer(b"", 204)
+    assert run(api, "app", "reset-delay", "web").stdout == "/web is no longer delayed\n"
+
+
 def test_agents(api: ScriptedServer) -> None:
     agent = {"id": "S1", "hostname": "h1", "attributes": {"rack": "r1", "disk": "ssd"}, "zone": "z"}
     api.script["GET /v3/agents"] = Answer([agent])
