@@ -9,12 +9,13 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import click
 
-from api.client import Client, ClientError, InvalidError, JsonObject
+from api.client import Client, ClientError, InvalidError, JsonObject, RefusedError
 from cli.answers import Started, read
 from cli.changes import Follow, dry_run_option, follow_options, say_started
 from cli.connection import (
@@ -304,6 +305,11 @@ def _put(client: Client, plan: Plan, *, force: bool, dry_run: bool) -> JsonObjec
     except InvalidError as error:
         details = [(_with_id(path, definitions), why) for path, why in error.details]
         raise InvalidError(error.status, error.message, details) from error
+    except RefusedError as error:
+        if error.status != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            raise
+        text = f"{error.message}\nTake them over in parts: --only /GROUP"
+        raise RefusedError(error.status, text) from error
 
 
 def _with_id(path: str, definitions: Sequence[JsonObject]) -> str:

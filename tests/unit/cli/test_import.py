@@ -56,6 +56,13 @@ def test_a_refusal_names_the_app(api: ScriptedServer, source: str) -> None:
     assert len([one for one in api.requests if one.method == "PUT"]) == 1, "only tried"
 
 
+def test_too_much_for_one_request(api: ScriptedServer, source: str) -> None:
+    api.script["PUT /v2/apps"] = Answer({"message": "The body is too large"}, 413)
+    result = run(api, source, "--yes")
+    assert result.exit_code == 1
+    assert "in parts: --only" in result.stderr
+
+
 def test_the_plan_for_machines(api: ScriptedServer, source: str) -> None:
     result = run(api, source, "--dry-run", "--json")
     told = json.loads(result.stdout)
