@@ -9,6 +9,7 @@ their own session are found through their parents.
 import errno
 import os
 import signal
+import time
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -20,6 +21,8 @@ _SHELL = "/bin/sh"
 _SIGNALS_TO_DEFAULT = (signal.SIGPIPE, signal.SIGXFSZ)
 _ROUNDS_OF_KILLING = 20
 _MAX_STAT_BYTES = 4096
+_ENDING_SECONDS = 1.0
+_PAUSE_SECONDS = 0.002
 
 
 class ProcessEntry(NamedTuple):
@@ -106,7 +109,9 @@ def kill(root: int | None = None) -> int:
     """Send SIGKILL to everything in this session but this process, with all descendants.
 
     With `root` only to that process, its group and descendants. Repeats until nothing new
-    appears, because a process can fork while the table is read. The number of processes reached.
+    appears, because a process can fork while the table is read. Without `root` it waits until
+    they are gone, for a moment at most: the signal alone frees no port. The number of processes
+    reached.
     """
     killed: set[int] = set()
     for _ in range(_ROUNDS_OF_KILLING):
@@ -114,7 +119,16 @@ def kill(root: int | None = None) -> int:
         if not members:
             break
         killed |= _signal_all(members, signal.SIGKILL)
+    if root is None:
+        _await_end(killed)
     return len(killed)
+
+
+def _await_end(pids: set[int]) -> None:
+    """Only one that hangs in the kernel takes longer than an instant."""
+    deadline = time.monotonic() + _ENDING_SECONDS
+    while pids & {each.pid for each in process_table()} and time.monotonic() < deadline:
+        time.sleep(_PAUSE_SECONDS)
 
 
 def describe_status(status: int) -> str:
