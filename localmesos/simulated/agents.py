@@ -2,7 +2,7 @@
 
 from localmesos.cluster import AgentSpec
 from localmesos.simulated import allocation, events, tasks
-from localmesos.simulated.resources import minus, parse_text
+from localmesos.simulated.resources import EMPTY, Bag, contains, minus, parse_text
 from localmesos.simulated.state import Agent, AgentState, Cluster, Framework, Task
 
 
@@ -19,6 +19,25 @@ def add_agent(cluster: Cluster, now: float, spec: AgentSpec) -> Agent:
     allocation.mark(cluster, now, agent)
     cluster.allocation_due = now
     return agent
+
+
+def add_tasks(cluster: Cluster, seat: allocation.Seat, agent: Agent, bags: dict[str, Bag]) -> None:
+    """Let these run there, by id, as if launched long ago. Raises ValueError, and adds none, when
+    one is known already or does not fit in what is free."""
+    framework, role = seat
+    free = agent.free if agent.state is AgentState.REGISTERED else EMPTY
+    for task_id, bag in bags.items():
+        if task_id in framework.tasks or task_id in framework.unreachable:
+            raise ValueError(f"there is a task {task_id!r} already")
+        if not contains(free, bag):
+            raise ValueError(f"there is no room on {agent.spec.hostname} for {task_id!r}")
+        free = minus(free, bag)
+    for task_id, bag in bags.items():
+        number = cluster.number()
+        task = Task(task_id, task_id, framework, agent, bag, role, number, state="TASK_RUNNING")
+        framework.tasks[task_id] = task
+        agent.tasks[task] = None
+        _take_back(agent, task)
 
 
 def disconnect_agent(cluster: Cluster, now: float, agent: Agent) -> None:

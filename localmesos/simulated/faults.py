@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from localmesos.cluster import AgentSpec
 from localmesos.simulated import agents, allocation, events, frameworks, tasks
+from localmesos.simulated.resources import parse_text
 from localmesos.simulated.state import (
     TERMINAL,
     Agent,
@@ -33,6 +34,16 @@ class AddAgent(Struct, frozen=True, tag="add_agent"):
     resources: str = "cpus:4;mem:4096;disk:10000;ports:[31000-31999]"
     region: str | None = None
     zone: str | None = None
+
+
+class AddTasks(Struct, frozen=True, tag="add_tasks"):
+    """Tasks run already on what is free of an agent: each id with its resources. Their framework
+    need not have subscribed yet; it has no principal then, and what it says of itself later."""
+
+    framework_id: str
+    agent: AgentName
+    tasks: dict[str, str]
+    role: str = "*"
 
 
 class DisconnectAgent(Struct, frozen=True, tag="disconnect_agent"):
@@ -143,6 +154,7 @@ class Stats(Struct, frozen=True, tag="stats"):
 
 Fault = (
     AddAgent
+    | AddTasks
     | DisconnectAgent
     | LoseAgent
     | ReturnAgent
@@ -178,6 +190,8 @@ def carry_out(cluster: Cluster, now: float, fault: Fault) -> Result:
     match fault:
         case AddAgent():
             return _add_agent(cluster, now, fault)
+        case AddTasks():
+            _add_tasks(cluster, fault)
         case DisconnectAgent() | LoseAgent() | ReturnAgent() | MarkAgentGone():
             _to_agent(cluster, now, fault)
         case RescindOffers() | DropStreams() | RefuseCalls() | ServeCalls():
@@ -194,6 +208,13 @@ def carry_out(cluster: Cluster, now: float, fault: Fault) -> Result:
 def _add_agent(cluster: Cluster, now: float, fault: AddAgent) -> Result:
     spec = AgentSpec(fault.hostname, fault.attributes, fault.resources, fault.region, fault.zone)
     return {"agent_id": agents.add_agent(cluster, now, spec).id}
+
+
+def _add_tasks(cluster: Cluster, fault: AddTasks) -> None:
+    agent = find_agent(cluster, fault.agent)
+    bags = {task_id: parse_text(text) for task_id, text in fault.tasks.items()}
+    framework = frameworks.expected(cluster, fault.framework_id)
+    agents.add_tasks(cluster, (framework, fault.role), agent, bags)
 
 
 def _to_agent(

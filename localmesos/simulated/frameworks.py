@@ -129,6 +129,19 @@ def _new(
     return framework
 
 
+def expected(cluster: Cluster, framework_id: str) -> Framework:
+    """The framework; one never heard of is known from now on, and not given up before it has
+    subscribed. Raises ValueError for an id that no framework can have."""
+    known = cluster.frameworks.get(framework_id)
+    if known is not None:
+        return known
+    if not framework_id or framework_id in cluster.removed:
+        raise ValueError(f"there is no framework {framework_id!r}")
+    asked = wire.FrameworkInfo(user="root", name=framework_id, checkpoint=True)
+    info: dict[str, object] = {"id": {"value": framework_id}, "name": framework_id, "user": "root"}
+    return _new(cluster, framework_id, asked, info)
+
+
 def _displace(cluster: Cluster, now: float, framework: Framework) -> None:
     """Take the framework from the stream it had: its offers are void, nobody is told."""
     if framework.stream is not None:

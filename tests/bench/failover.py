@@ -1,11 +1,12 @@
 """From the death of a leader to its successor's first write: ``python -m tests.bench.failover``.
 
-Two Stayers on one ZooKeeper and a simulated Mesos run 100, 1,000 and 10,000 instances (a smaller
-run has fewer); the one that leads is killed with SIGKILL. First ZooKeeper waits until the session
-ends, which is a setting and not ours: that row stands apart. Then, counted from the moment at
-which the dead leader's znode is gone: the first write that the successor acknowledges, and the
-first new task that runs. The peer of both: a bare client, told of the same moment, that bumps an
-epoch and makes one write under it.
+Two Stayers on one ZooKeeper and a simulated Mesos find 100, 1,000 and 10,000 running instances
+(``--preload`` says how many, a smaller run has fewer) in the store and in Mesos, where they were
+put directly. Once the one that leads has heard of all of them, it is killed with SIGKILL. First
+ZooKeeper waits until the session ends, which is a setting and not ours: that row stands apart.
+Then, counted from the moment at which the dead leader's znode is gone: the first write that the
+successor acknowledges, and the first new task that runs. The peer of both: a bare client, told of
+the same moment, that bumps an epoch and makes one write under it.
 """
 
 import tempfile
@@ -15,23 +16,23 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from kazoo.client import KazooClient
 
 from api.client import Client, ClientError
 from tests.bench._cluster import Started, simulated_mesos
-from tests.bench.report import Options, Result, options, report
+from tests.bench._preloaded import FIRST_PORT, PROBE, ask, preload
+from tests.bench.report import Result, chosen, parser, report
 from tests.polling import eventually
 from tests.torture.stayers import StayerProcess
 from tests.zookeeper.server import ZooKeeperServer
 
 INSTANCES = (100, 1_000, 10_000)
-INSTANCES_AN_APP = 100
 AGENTS = 20
-RESOURCES = "cpus:1000;mem:1000000;disk:1000000;ports:[31000-31999]"
+PORTS = 1_000
+MOST_INSTANCES = AGENTS * (PORTS - 1)
+RESOURCES = f"cpus:1000;mem:1000000;disk:1000000;ports:[{FIRST_PORT}-{FIRST_PORT + PORTS - 1}]"
 SESSION_MS = 2_000
-PROBE = "/probe"
 _ROOT = "/stayer"
 _PATIENCE_SECONDS = 600.0
 _ASK_SECONDS = 5.0
@@ -91,18 +92,6 @@ class Bystander:
         self.bare = time.monotonic()
 
 
-def definition(app_id: str, instances: int) -> dict[str, Any]:
-    """An app as it is posted."""
-    return {
-        "id": app_id,
-        "cmd": "sleep 100000",
-        "cpus": 0.01,
-        "mem": 16,
-        "disk": 0,
-        "instances": instances,
-    }
-
-
 @contextmanager
 def pair(folder: Path, zookeeper: ZooKeeperServer, mesos: Started) -> Iterator[list[StayerProcess]]:
     """A leader and a standby that knows it, in this order."""
@@ -124,25 +113,21 @@ def pair(folder: Path, zookeeper: ZooKeeperServer, mesos: Started) -> Iterator[l
             raise
 
 
-def load(url: str, count: int) -> None:
-    """Run so many instances, and one app without any for writing."""
+def hear_of_all(url: str) -> None:
+    """Wait until the leader has heard of all tasks: before it is told of one that it launches
+    itself, Mesos has answered what it asked when it came."""
+    eventually(lambda: _writes(url, 1), "a write", _PATIENCE_SECONDS)
+    eventually(lambda: _runs(url, 1), "a task", _PATIENCE_SECONDS)
+
+
+def running(url: str) -> int:
+    """How many instances of all apps run, as a Stayer tells."""
     client = Client((url,))
     try:
-        client.create_app(definition(PROBE, 0))
-        for number, first in enumerate(range(0, count, INSTANCES_AN_APP)):
-            each = min(INSTANCES_AN_APP, count - first)
-            client.create_app(definition(f"/bench/app{number}", each))
-        eventually(
-            lambda: sum(app["tasksRunning"] for app in _counts(client)) == count,
-            f"{count} instances",
-            _PATIENCE_SECONDS,
-        )
+        apps = client.list_apps(query={"embed": ["apps.counts"]})
     finally:
         client.close()
-
-
-def _counts(client: Client) -> list[dict[str, Any]]:
-    return client.list_apps(query={"embed": ["apps.counts"]})
+    return sum(int(app["tasksRunning"]) for app in apps)
 
 
 def fail_over(zookeeper: ZooKeeperServer, members: list[StayerProcess]) -> Moments:
@@ -153,8 +138,8 @@ def fail_over(zookeeper: ZooKeeperServer, members: list[StayerProcess]) -> Momen
     with Bystander(zookeeper.hosts) as bystander:
         leader.process.kill()
         killed = time.monotonic()
-        written = _first(lambda: _writes(successor.url))
-        launched = _first(lambda: _launches(successor.url))
+        written = _first(lambda: _writes(successor.url, 2))
+        launched = _first(lambda: _runs(successor.url, 2))
         return Moments(
             killed,
             bystander.released,
@@ -165,11 +150,11 @@ def fail_over(zookeeper: ZooKeeperServer, members: list[StayerProcess]) -> Momen
         )
 
 
-def _writes(url: str) -> bool:
+def _writes(url: str, instances: int) -> bool:
     """Whether it acknowledges a write, which asks for a task too."""
     client = Client((url,), timeout_seconds=_ASK_SECONDS)
     try:
-        client.scale_app(PROBE, 1, force=True)
+        client.scale_app(PROBE, instances, force=True)
     except ClientError:
         return False
     else:
@@ -178,10 +163,10 @@ def _writes(url: str) -> bool:
         client.close()
 
 
-def _launches(url: str) -> bool:
+def _runs(url: str, instances: int) -> bool:
     client = Client((url,), timeout_seconds=_ASK_SECONDS)
     try:
-        return bool(client.get_app(PROBE)["tasksRunning"] == 1)
+        return bool(client.get_app(PROBE)["tasksRunning"] == instances)
     except ClientError:
         return False
     finally:
@@ -203,10 +188,15 @@ def measure(folder: Path, instances: int) -> Iterator[Result]:
     with (
         simulated_mesos(folder, AGENTS, RESOURCES) as mesos,
         ZooKeeperServer(folder / "zookeeper", heap_mib=512) as zookeeper,
-        pair(folder, zookeeper, mesos) as members,
     ):
-        load(members[0].url, instances)
-        seen = fail_over(zookeeper, members)
+        preload(mesos.url, zookeeper.url(_ROOT), instances)
+        with pair(folder, zookeeper, mesos) as members:
+            hear_of_all(members[0].url)
+            seen = fail_over(zookeeper, members)
+            assert running(members[1].url) == instances + 2, "the successor knows too few"
+        stats = ask(f"{mesos.url}/simulated/stats")
+        assert (stats["launched"], stats["ended"]) == (2, 0), "it did more than was asked"
+        assert stats["tasks"] == instances + 2, "tasks were lost"
     peer = 1000 * (seen.bare - seen.released)
     name = f"failover, {instances} instances"
 
@@ -218,13 +208,20 @@ def measure(folder: Path, instances: int) -> Iterator[Result]:
     yield row("first task after", seen.launched - seen.released, peer)
 
 
-def main(wanted: Options) -> None:
+def main() -> None:
     """Every number of instances."""
-    for full in INSTANCES:
+    made = parser(__doc__)
+    what = f"how many instances (may be given more than once; default: {INSTANCES})"
+    made.add_argument("--preload", type=int, action="append", metavar="N", help=what)
+    wanted, arguments = chosen(made)
+    counts = [wanted.scaled(full) for full in arguments.preload or INSTANCES]
+    if max(counts) > MOST_INSTANCES:
+        made.error(f"at most {MOST_INSTANCES} instances have room")
+    for count in counts:
         with tempfile.TemporaryDirectory() as folder:
-            for result in measure(Path(folder), wanted.scaled(full)):
+            for result in measure(Path(folder), count):
                 report(result, wanted.json)
 
 
 if __name__ == "__main__":
-    main(options(__doc__))
+    main()

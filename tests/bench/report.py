@@ -44,13 +44,23 @@ class Options:
 
 def options(description: str | None) -> Options:
     """From the command line."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--size", type=float, default=1.0, help="fraction of the full size")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="append one JSON line a result")
-    arguments = parser.parse_args()
+    return chosen(parser(description))[0]
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """Of the arguments that all take; a measurement may add its own."""
+    made = argparse.ArgumentParser(description=description)
+    made.add_argument("--size", type=float, default=1.0, help="fraction of the full size")
+    made.add_argument("--json", type=Path, metavar="FILE", help="append one JSON line a result")
+    return made
+
+
+def chosen(made: argparse.ArgumentParser) -> tuple[Options, argparse.Namespace]:
+    """From the command line, with everything that stood there."""
+    arguments = made.parse_args()
     if not 0 < arguments.size <= 100:
-        parser.error("--size must be above 0 and at most 100")
-    return Options(arguments.size, arguments.json)
+        made.error("--size must be above 0 and at most 100")
+    return Options(arguments.size, arguments.json), arguments
 
 
 def report(result: Result, json_file: Path | None) -> None:

@@ -361,6 +361,44 @@ def test_rescinded_offers_are_void_and_made_anew() -> None:
     assert [each["hostname"] for each in scheduler.offers()] == ["agent1.local"]
 
 
+def test_tasks_that_ran_before_their_framework_came_are_its_own() -> None:
+    mesos = FakeMesos(2, "cpus:4;ports:[1-9]")
+    mesos.do(faults.AddTasks("old", 0, {"a": "cpus:1;ports:[2-2]", "b": "cpus:0.5;ports:[9-9]"}))
+    mesos.do(faults.AddTasks("old", "agent2.local", {"c": "cpus:4"}))
+    scheduler = mesos.subscribe(id={"value": "old"}, user="me", failover_timeout=60.0)
+    assert scheduler.framework_id == "old"
+    free = {offer["hostname"]: offer for offer in scheduler.offers()}
+    assert list(free) == ["agent1.local"]
+    assert cpus(free["agent1.local"]) == 2.5
+    held = [each["ranges"]["range"] for each in free["agent1.local"]["resources"][1:]]
+    assert held == [[{"begin": 1, "end": 1}, {"begin": 3, "end": 8}]]
+    scheduler.call("RECONCILE", reconcile={"tasks": []})
+    answers = {each["task_id"]["value"]: each for each in scheduler.statuses()}
+    assert {(task_id, each["state"]) for task_id, each in answers.items()} == {
+        ("a", "TASK_RUNNING"),
+        ("b", "TASK_RUNNING"),
+        ("c", "TASK_RUNNING"),
+    }
+    assert answers["a"]["agent_id"] == free["agent1.local"]["agent_id"]
+    scheduler.kill("a")
+    assert scheduler.acknowledge_all() == ["TASK_KILLING", "TASK_KILLED"]
+    scheduler.decline(list(free.values()), 0.0)
+    mesos.pass_time(1.0)
+    assert sum(cpus(offer) for offer in scheduler.offers()) == 3.5
+
+
+def test_tasks_that_can_not_run_all_do_not_run_at_all() -> None:
+    mesos = FakeMesos(1, "cpus:4;ports:[1-9]")
+    with pytest.raises(ValueError, match=r"no room on agent1\.local for 'b'"):
+        mesos.do(faults.AddTasks("old", 0, {"a": "ports:[2-2]", "b": "ports:[2-2]"}))
+    mesos.do(faults.AddTasks("old", 0, {"a": "ports:[2-2]"}))
+    with pytest.raises(ValueError, match="a task 'a' already"):
+        mesos.do(faults.AddTasks("old", 0, {"b": "cpus:1", "a": "cpus:1"}))
+    assert mesos.do(faults.Stats())["tasks"] == 1
+    (offer,) = mesos.subscribe(id={"value": "old"}).offers()
+    assert cpus(offer) == 4.0
+
+
 WRONG_FAULTS: list[faults.Fault] = [
     faults.LoseAgent("nobody"),
     faults.LoseAgent(7),
@@ -368,6 +406,9 @@ WRONG_FAULTS: list[faults.Fault] = [
     faults.DropStreams("nobody"),
     faults.RefuseCalls(307),
     faults.AddAgent("x", resources="cpus"),
+    faults.AddTasks("", 0, {"t": "cpus:1"}),
+    faults.AddTasks("x", 0, {"t": "cpus"}),
+    faults.AddTasks("x", 7, {"t": "cpus:1"}),
 ]
 
 
