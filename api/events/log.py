@@ -65,6 +65,11 @@ class EventLog:
         self._events.append(event)
         return event
 
+    def skip(self) -> None:
+        """Something was not numbered: what came before is no ground to go on from."""
+        self.latest = next(self._numbers)
+        self._events.clear()
+
     def position(self, number: int) -> str:
         """An event's id, as readers give it back."""
         return f"{self.run}-{number}"

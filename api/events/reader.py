@@ -67,6 +67,7 @@ class Reader:
         self.address = address
         self.wants = wants
         self.after = after
+        self.replayed = 0  # frames of what it missed that are still to be sent
         self.closing = False  # nothing is added any more; closed once all is sent
         self._chunked = chunked
         self._frames: deque[bytes] = deque()
@@ -76,6 +77,12 @@ class Reader:
     def outstanding(self) -> int:
         """Frames that were not sent whole yet."""
         return len(self._frames)
+
+    def lags(self, most: int) -> bool:
+        """Whether more than ``most`` frames wait beside those of a replay, which it can not have
+        taken yet."""
+        self.replayed = min(self.replayed, self.outstanding)
+        return not self.closing and self.outstanding - self.replayed > most
 
     def add(self, frame: bytes) -> None:
         """Queue a frame."""

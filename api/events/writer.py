@@ -57,6 +57,8 @@ class Writer:
         self._news: deque[tuple[int, Happening]] = deque()
         self._joining: deque[Reader] = deque()
         self._readers: dict[Reader, float] = {}  # and by when one that is closing must be closed
+        self._overflowed = False
+        self._told = False  # a byte is on its way to the thread
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="events", daemon=True)
 
@@ -68,6 +70,7 @@ class Writer:
             end.setblocking(False)
         self._selector.register(self._wake_reads, selectors.EVENT_READ)
         self._thread.start()
+        self._wake()  # for what came before
 
     def stop(self) -> None:
         """Close every stream and end."""
@@ -85,9 +88,11 @@ class Writer:
 
     def submit(self, moment_ms: int, happening: Happening) -> None:
         """Number, keep and tell this to those who want it."""
-        if len(self._news) < _NEWS_LIMIT:  # beyond, readers are told of a gap by the numbers
+        if len(self._news) < _NEWS_LIMIT:
             self._news.append((moment_ms, happening))
-        if len(self._news) <= 1 and self._thread.is_alive():
+        else:
+            self._overflowed = True
+        if self._thread.is_alive():
             self._wake()
 
     def join(self, reader: Reader) -> None:
@@ -99,6 +104,10 @@ class Writer:
             reader.connection.close()
 
     def _wake(self) -> None:
+        """After something was queued: one that is told already looks at all that is there."""
+        if self._told:
+            return
+        self._told = True
         with contextlib.suppress(OSError):  # full: it is awake; closed: it has ended
             self._wake_writes.send(b"\0")
 
@@ -111,6 +120,8 @@ class Writer:
                     self._admit(self._joining.popleft())
                 while self._news:
                     self._publish(*self._news.popleft())
+                if self._overflowed:
+                    self._tell_of_loss()
                 if time.monotonic() >= beat_at:
                     beat_at = time.monotonic() + _HEARTBEAT_SECONDS
                     self._beat()
@@ -124,6 +135,7 @@ class Writer:
                 with contextlib.suppress(BlockingIOError):
                     while self._wake_reads.recv(_READ_BYTES):
                         pass
+                self._told = False  # before anything is taken from the queues
             elif _has_left(key.data):
                 self._drop(key.data)
             else:
@@ -148,6 +160,7 @@ class Writer:
         for event in events:
             if reader.wants.takes(event, self._labels_of):
                 reader.add(self._frame(event, reader))
+        reader.replayed = reader.outstanding
 
     def _publish(self, moment_ms: int, happening: Happening) -> None:
         event = self._log.add(moment_ms, happening)
@@ -165,12 +178,24 @@ class Writer:
             return frame
         return b"id: %b\r\n%b" % (self._log.position(event.number).encode(), frame)
 
+    def _tell_of_loss(self) -> None:
+        """More happened at once than is kept: nobody may take what follows for all there was."""
+        self._overflowed = False
+        _log.warning("events were lost: their readers are told to read everything anew")
+        self._log.skip()
+        for reader in list(self._readers):
+            self._end(reader, _GAP)
+            self._send(reader)
+
     def _check_pace(self, reader: Reader) -> None:
-        if reader.outstanding <= self._max_outstanding or reader.closing:
+        if not reader.lags(self._max_outstanding):
             return
         self.counts.too_slow += 1
         _log.warning("event stream of %s closed: it reads too slowly", reader.address)
-        reader.end(_TOO_SLOW if reader.wants.numbered else b"")
+        self._end(reader, _TOO_SLOW)
+
+    def _end(self, reader: Reader, last_word: bytes) -> None:
+        reader.end(last_word if reader.wants.numbered else b"")
         self._readers[reader] = time.monotonic() + _LAST_WORD_SECONDS
 
     def _send(self, reader: Reader) -> None:

@@ -4,11 +4,12 @@ ones."""
 import re
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 import pytest
 
+from api.events import writer as writer_module
 from api.events.hub import EventHub
 from api.events.reader import Reader, Wants
 from api.options import ApiOptions
@@ -221,3 +222,54 @@ def test_the_end_closes_all(view: State, opened: Open) -> None:
         stream.to_the_end()
     late = opened(hub)
     assert late.to_the_end() == ""
+
+
+def test_a_long_replay_is_no_slowness(view: State, opened: Open) -> None:
+    options = ApiOptions(event_stream_max_outstanding_messages=_OUTSTANDING)
+    hub = EventHub(view, options, log_events=2_000)
+    hub.start()
+    told = 1_500
+    for number in range(told):
+        hub.tell(Remarked("info", f"{number} " + "x" * 2_000))
+    eventually(lambda: hub.counts.events == told, "all is numbered")
+    reader = opened(hub, Wants(numbered=True), after=hub.log.position(0))
+    eventually(lambda: hub.counts.readers == 1, "it is open, and its socket full")
+    hub.tell(Remarked("info", "last"))
+    eventually(lambda: hub.counts.events == told + 2, "it is told while the replay goes on")
+    assert kinds(reader.until('"last"')).count("too_slow") == 0
+    hub.stop()
+
+
+def test_what_came_before_the_start_is_written_at_once(view: State) -> None:
+    hub = EventHub(view, ApiOptions())
+    tell(hub, "/web")
+    tell(hub, "/web", 2)
+    hub.start()
+    eventually(lambda: hub.counts.events == 2, "it is numbered", deadline_seconds=5)
+    hub.stop()
+
+
+def test_more_at_once_than_is_kept_is_told_and_closes(
+    view: State, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "_NEWS_LIMIT", 10)
+    hub = EventHub(view, ApiOptions())
+    hub.start()
+    held, go_on = threading.Event(), threading.Event()
+
+    def hold(labels: Mapping[str, str]) -> bool:
+        held.set()
+        return go_on.wait(20)
+
+    reader = opened(hub, Wants(selected=hold, numbered=True))
+    eventually(lambda: hub.counts.readers == 1, "the stream is open")
+    tell(hub, "/web")
+    assert held.wait(20)
+    before = hub.log.latest
+    for number in range(20):
+        tell(hub, "/web", number)
+    go_on.set()
+    assert kinds(reader.to_the_end())[-1] == "gap"
+    later = opened(hub, Wants(numbered=True), after=hub.log.position(before))
+    assert kinds(later.until("attached"))[0] == "gap"
+    hub.stop()
