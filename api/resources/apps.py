@@ -147,32 +147,22 @@ class Apps:
         """Remove an app and its tasks. Unlike elsewhere ``force`` is on unless told otherwise."""
         force, dry_run = flag("force", default=True), flag("dryRun")
         command = ChangeApps(removes=(absolute(app_id),), force=force, dry_run=dry_run)
-        done = self._context.ask(command)
-        return dry_run_answer(done) if dry_run else deployment_answer(done)
+        return self._answer(command)
 
     @describes("DeploymentResult", query=_CHANGING, errors=(409,))
     def restart(self, app_id: str) -> Response:
         """Replace every instance of an app."""
-        dry_run = flag("dryRun")
-        command = RestartApp(absolute(app_id), force=flag("force"), dry_run=dry_run)
-        done = self._context.ask(command)
-        return dry_run_answer(done) if dry_run else deployment_answer(done)
+        return self._answer(RestartApp(absolute(app_id), flag("force"), flag("dryRun")))
 
     @describes("DeploymentResult", query=_CHANGING, errors=(409,))
     def suspend(self, app_id: str) -> Response:
         """Scale an app to nothing and remember the count."""
-        dry_run = flag("dryRun")
-        command = SuspendApp(absolute(app_id), force=flag("force"), dry_run=dry_run)
-        done = self._context.ask(command)
-        return dry_run_answer(done) if dry_run else deployment_answer(done)
+        return self._answer(SuspendApp(absolute(app_id), flag("force"), flag("dryRun")))
 
     @describes("DeploymentResult", query=_CHANGING, errors=(409,))
     def resume(self, app_id: str) -> Response:
         """Scale an app back to the count from before it was suspended."""
-        dry_run = flag("dryRun")
-        command = ResumeApp(absolute(app_id), force=flag("force"), dry_run=dry_run)
-        done = self._context.ask(command)
-        return dry_run_answer(done) if dry_run else deployment_answer(done)
+        return self._answer(ResumeApp(absolute(app_id), flag("force"), flag("dryRun")))
 
     @describes("Versions")
     def list_versions(self, app_id: str) -> Response:
@@ -198,6 +188,10 @@ class Apps:
         if path and outcome.created:
             return deployment_answer(outcome.done, 201, location("apps", path))
         return deployment_answer(outcome.done)
+
+    def _answer(self, command: ChangeApps | RestartApp | SuspendApp | ResumeApp) -> Response:
+        done = self._context.ask(command)
+        return dry_run_answer(done) if command.dry_run else deployment_answer(done)
 
     def _known(self, app_id: str) -> App:
         app = self._context.view.apps.get(app_id)
