@@ -5,6 +5,7 @@ offers of another agent, which would not have come before it.
 """
 
 import base64
+import signal
 import uuid
 from collections.abc import Iterator
 
@@ -447,6 +448,13 @@ def test_several_offers_of_one_agent_serve_one_task(url: str) -> None:
 
 # The life of a task
 
+# The executor signals the whole tree at once: a shell whose child dies before the signal
+# reaches the shell itself still says how the child ended, as shells do.
+KILLED_BY_REQUEST = (
+    "Command terminated with signal Terminated",
+    f"Command exited with status {128 + signal.SIGTERM}",
+)
+
 
 def test_a_task_starts_runs_and_is_killed(url: str) -> None:
     with Scheduler(url) as scheduler:
@@ -462,7 +470,7 @@ def test_a_task_starts_runs_and_is_killed(url: str) -> None:
         assert "message" not in killing
         scheduler.acknowledge(killing)
         killed = scheduler.status(task_id, "TASK_KILLED")
-        assert killed["message"] == "Command terminated with signal Terminated"
+        assert killed["message"] in KILLED_BY_REQUEST
         since = scheduler.mark
         scheduler.acknowledge(killed)
         scheduler.reconcile((task_id, info["agent_id"]["value"]))
