@@ -1,0 +1,71 @@
+"""A finished configuration: the bytes for haproxy, and what its runtime API may bring about.
+
+``services`` and ``render`` make it from a snapshot; ``swap`` puts it in place, and ``runtime``
+changes a running haproxy to it where that needs no reload.
+"""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class Server(Struct, frozen=True):
+    """A server line of a backend. ``options`` is the rest of the line as written (``check inter
+    2s fall 3``); ``weight`` 0..256; ``draining``: no new sessions."""
+
+    name: str
+    address: str
+    port: int
+    weight: int = 100
+    draining: bool = False
+    options: str = ""
+    task_id: str = ""
+    app_id: str = ""
+
+
+class Backend(Struct, frozen=True):
+    """A backend's members. ``dynamic``: its algorithm and options allow ``add server``."""
+
+    name: str
+    servers: tuple[Server, ...] = ()
+    dynamic: bool = True
+
+
+class Trouble(StrEnum):
+    """Why something of an app is not served as it asked."""
+
+    CONFLICT = "conflict"  # another app has the port, or the host and path, already
+    INVALID = "invalid"  # a label that can not be understood
+    FORBIDDEN = "forbidden"  # a label that this node's policy does not allow
+    UNSUPPORTED = "unsupported"  # what haproxy or this bridge can not do
+    REFUSED = "refused"  # haproxy -c refused what its labels led to
+    IGNORED = "ignored"  # a label that nothing reads; a warning
+
+
+class Problem(Struct, frozen=True):
+    """One finding about an app, for people: ``label`` names the label, if one is to blame, and
+    ``message`` says what is wrong and what would be right."""
+
+    trouble: Trouble
+    app_id: str
+    message: str
+    label: str = ""
+
+    @property
+    def keeps_out(self) -> bool:
+        """Whether something of the app is not served because of it."""
+        return self.trouble is not Trouble.IGNORED
+
+
+class Rendered(Struct, frozen=True):
+    """``config`` is the whole haproxy.cfg; ``files`` what it refers to beside it (maps, lists of
+    certificates), by name within the folder of the configuration. ``structure`` is a digest of all
+    that needs a reload: equal digests differ in ``backends`` and maps only. ``stanzas``: for each
+    app a digest of all that it contributes, members aside, to tell whose labels changed."""
+
+    config: bytes
+    files: dict[str, bytes] = {}
+    structure: str = ""
+    backends: tuple[Backend, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    stanzas: dict[str, str] = {}

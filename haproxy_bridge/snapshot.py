@@ -1,0 +1,99 @@
+"""What a scheduler says of its apps at one moment, checked and in one form.
+
+Whatever the source (Stayer's ``/v3/services``, Marathon's ``/v2/apps``, the text of
+``/v2/tasks``), the rest of the bridge sees only these records. They hold facts; what follows from
+them for haproxy is decided in ``services``.
+"""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class Verdict(StrEnum):
+    """What is known of a task's health. UNKNOWN is not unhealthy: the bridge keeps its last
+    verdict of the same task, and takes a new task in only once it is known."""
+
+    UP = "up"
+    DOWN = "down"
+    UNKNOWN = "unknown"
+
+
+class Check(Struct, frozen=True):
+    """A health check of the definition that a task runs, as far as haproxy can repeat it.
+    ``kind`` is http, https or tcp; ``port`` a number of its own instead of the ``port_index``."""
+
+    kind: str = "tcp"
+    path: str = "/"
+    port_index: int = 0
+    port: int | None = None
+    interval_seconds: float = 60
+    timeout_seconds: float = 20
+    max_consecutive_failures: int = 3
+
+
+class Endpoint(Struct, frozen=True):
+    """Where one port of a task is reached: an address or host name, and a number of 1..65535."""
+
+    host: str
+    port: int
+
+
+class Task(Struct, frozen=True):
+    """One task that runs, or is out of reach for now. ``endpoints`` has one item for each port of
+    its app, in declared order; None where it has none. ``host`` is its agent. ``ready``: what its
+    readiness check says, None without one. ``draining``: it is to be killed, and gets nothing
+    new. ``reachable``: False while its agent is out of reach. ``checks``: those of the
+    definition that it was launched with."""
+
+    id: str
+    app_id: str
+    host: str
+    endpoints: tuple[Endpoint | None, ...]
+    version: str = ""
+    started_at_ms: int = 0
+    health: Verdict = Verdict.UNKNOWN
+    ready: bool | None = None
+    draining: bool = False
+    reachable: bool = True
+    checks: tuple[Check, ...] = ()
+
+
+class Port(Struct, frozen=True):
+    """A declared port of an app. ``service_port`` 0: it has none, and is served nowhere.
+    ``protocol``: tcp, udp or ``udp,tcp``."""
+
+    service_port: int = 0
+    name: str = ""
+    protocol: str = "tcp"
+    labels: dict[str, str] = {}
+
+
+class App(Struct, frozen=True):
+    """An app and its tasks. ``labels`` also holds what its ``env`` has under ``HAPROXY_`` names,
+    where no label says otherwise. ``wanted`` is its count; 0 while it is suspended.
+    ``has_checks``: tasks count as up only once a check says so. ``deploying``: a deployment of it
+    runs."""
+
+    id: str
+    labels: dict[str, str] = {}
+    ports: tuple[Port, ...] = ()
+    tasks: tuple[Task, ...] = ()
+    wanted: int = 0
+    has_checks: bool = False
+    deploying: bool = False
+    version: str = ""
+
+
+class Snapshot(Struct, frozen=True):
+    """All apps of one scheduler, sorted by id. ``state_id`` and ``epoch`` name the state and who
+    leads on it ("" and 0 where the source does not say); ``synced``: the tasks were compared with
+    Mesos since the leader began, so that one which is missing is really gone. ``source``: the URL
+    that answered. ``tag``: its ETag, for asking whether anything changed."""
+
+    apps: tuple[App, ...]
+    source: str = ""
+    state_id: str = ""
+    epoch: int = 0
+    synced: bool = True
+    tag: str = ""
