@@ -1,0 +1,11 @@
+"""What stands between an answer of the scheduler and the traffic.
+
+``rotation`` decides which tasks serve, ``losses`` whether an answer is to be believed that takes
+most servers away, ``judge`` brings both together. Pure: the memory of the last run comes in as a
+value and goes out as one.
+"""
+
+from haproxy_bridge.guard.judge import Judged, judge
+from haproxy_bridge.guard.memory import GuardOptions, Held, Memory, Panic
+
+__all__ = ["GuardOptions", "Held", "Judged", "Memory", "Panic", "judge"]

@@ -1,0 +1,86 @@
+"""Whether an answer that takes many servers away is to be believed at once.
+
+A control plane that is down, half loaded or restored from an old copy looks like a cluster without
+apps. A loss with a reason (apps removed or scaled down, as a scheduler with a known state says) is
+none; one without is held until the same answer has come for a while.
+"""
+
+import hashlib
+
+from haproxy_bridge.guard.memory import GuardOptions, Held, Memory
+from haproxy_bridge.snapshot import App, Snapshot
+
+
+def stale(new: Snapshot, memory: Memory) -> str:
+    """Why the answer is older than what is known already; "" if it is not."""
+    last = memory.rotation
+    if last is None or not new.state_id or last.state_id != new.state_id:
+        return ""
+    if new.epoch < last.epoch:
+        return f"the answer is of epoch {new.epoch}, after one of epoch {last.epoch} was seen"
+    return ""
+
+
+def suspicious(new: Snapshot, memory: Memory, options: GuardOptions) -> str:
+    """Why the rotation ``new`` should not be believed at once; "" if it may be."""
+    last = memory.rotation
+    if last is None:
+        return ""
+    before, after = _servers(last), _servers(new)
+    if last.state_id and new.state_id and last.state_id != new.state_id and before:
+        return f"the scheduler's state is another one ({new.state_id}), with {after} servers"
+    if before == 0 or after >= before:
+        return ""
+    lost = sum(_lost_without_reason(new, last).values())
+    if lost and (after == 0 or lost > before * options.max_drop):
+        return f"{lost} of {before} servers are gone without a reason"
+    return ""
+
+
+def _servers(snapshot: Snapshot) -> int:
+    return sum(len(app.tasks) for app in snapshot.apps)
+
+
+def _lost_without_reason(new: Snapshot, last: Snapshot) -> dict[str, int]:
+    """By app, how many servers went that nobody asked to go."""
+    there = {app.id: app for app in new.apps}
+    known = bool(new.state_id) and new.synced
+    found = {}
+    for before in last.apps:
+        lost = _lost(before, there.get(before.id), removal_known=known)
+        if lost > 0:
+            found[before.id] = lost
+    return found
+
+
+def _lost(before: App, after: App | None, *, removal_known: bool) -> int:
+    if after is None:
+        return 0 if removal_known else len(before.tasks)
+    gone = len(before.tasks) - len(after.tasks)
+    asked = max(0, len(before.tasks) - after.wanted) if after.wanted < before.wanted else 0
+    return gone - asked
+
+
+def signature_of(snapshot: Snapshot) -> str:
+    """Equal for answers that name the same state and tasks."""
+    digest = hashlib.sha256(f"{snapshot.state_id}/{snapshot.epoch}".encode())
+    for app in snapshot.apps:
+        digest.update(f"\n{app.id} {app.wanted}".encode())
+        for task_id in sorted(task.id for task in app.tasks):
+            digest.update(f" {task_id}".encode())
+    return digest.hexdigest()
+
+
+def held_again(why: str, new: Snapshot, memory: Memory, now_ms: int) -> Held:
+    """The hold that this answer begins or goes on with."""
+    signature = signature_of(new)
+    held = memory.held
+    if held is None or held.signature != signature or now_ms < held.since_ms:
+        return Held(why, signature, now_ms)
+    return Held(why, signature, held.since_ms, held.runs + 1)
+
+
+def is_over(held: Held, options: GuardOptions, now_ms: int) -> bool:
+    """Whether the same answer has come often enough, for long enough, to be believed."""
+    long_enough = now_ms - held.since_ms >= options.hold_seconds * 1000
+    return held.runs >= options.hold_runs and long_enough
