@@ -16,6 +16,7 @@ from api.cors import allow_origins, answer_options
 from api.events.hub import EventHub
 from api.guard import on_loopback_only, refuse_foreign_pages
 from api.options import ApiOptions
+from api.resources.alarms import Alarms, warn_of_alarms
 from api.resources.apps import Apps
 from api.resources.cluster import Cluster
 from api.resources.deployments import Deployments
@@ -47,6 +48,7 @@ _RESOURCES = (
     Orphans,
     Cluster,
     Freezes,
+    Alarms,
     Pods,
     Plugins,
     Logging,
@@ -93,6 +95,7 @@ def create_app(
     app.before_request(refuse_what_was_not_meant)
     app.register_error_handler(Exception, errors.answer)
     app.after_request(lambda response: warn_of_freezes(response, context))
+    app.after_request(lambda response: warn_of_alarms(response, context))
     app.after_request(lambda response: _finished(response, scheduler, options))
     app.wsgi_app = _PlainPaths(app.wsgi_app)  # type: ignore[method-assign]  # Flask's own idiom
     return app

@@ -21,6 +21,7 @@ from api.transport import (
     JsonObject,
     NotFoundError,
     OutcomeUnknownError,
+    Page,
     Query,
     RefusedError,
     Token,
@@ -42,6 +43,7 @@ __all__ = [
     "JsonObject",
     "NotFoundError",
     "OutcomeUnknownError",
+    "Page",
     "Query",
     "RefusedError",
     "StreamedEvent",
@@ -344,6 +346,10 @@ class Client:
         path = "/v3/freeze" if app_id is None else f"/v3/apps{_id_path(app_id)}/freeze"
         return _object(self.send("DELETE", path))
 
+    def list_alarms(self) -> list[JsonObject]:
+        """What an operator should look at, as long as it lasts: [{key, message, since, last}]."""
+        return _objects(self.get("/v3/alarms"), "alarms")
+
     def list_crashes(self) -> list[JsonObject]:
         """What the decisions crashed on: [{id, kind, subject, crashes, setAside, appId, ...}]."""
         return _objects(self.get("/v3/crashes"), "crashes")
@@ -358,6 +364,18 @@ class Client:
         self.send("POST", "/v3/framework/teardown", {}, _flags(force=force))
 
     # The way there and back
+
+    def fetch(
+        self,
+        path: str,
+        query: Query | None = None,
+        *,
+        accept: str = "application/json",
+        tag: str = "",
+    ) -> Page:
+        """A page as it came, undecoded. ``tag``: the ETag of an earlier one; if it is still the
+        present one, the page comes back ``unchanged`` and empty. Raises as ``send`` does."""
+        return self._transport.fetch(path, query, accept=accept, tag=tag)
 
     def get(self, path: str, query: Query | None = None) -> object:
         """The decoded JSON of a page; asks the next URL when one fails or is unavailable."""

@@ -255,6 +255,14 @@ class Frozen(Struct, frozen=True, rename="camel"):
     apps: tuple[FrozenApp, ...] = ()
 
 
+class Alarm(Struct, frozen=True):
+    """As in ``/v3/alarms``."""
+
+    key: str
+    message: str = ""
+    since: str = ""
+
+
 class Crash(Struct, frozen=True, rename="camel"):
     """What the scheduler's decisions crashed on."""
 

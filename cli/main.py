@@ -4,6 +4,7 @@ from importlib.metadata import version
 
 import click
 
+from cli.alarms import alarm
 from cli.apps import app
 from cli.completion import completion
 from cli.deployments import deployment
@@ -35,6 +36,7 @@ def main() -> None:
 
 for command in (
     agent,
+    alarm,
     app,
     completion,
     crash,

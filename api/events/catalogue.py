@@ -8,11 +8,14 @@ from collections.abc import Iterator
 
 from api.events.deployments import of_deployment
 from api.events.happening import Fields, Happening
+from api.render.alarms import alarm_object
 from api.render.app import health_check
 from api.render.health import definition_of
 from api.render.instance import shown_condition
 from framework.domain.instance import Condition, Instance
 from framework.domain.notices import (
+    AlarmCleared,
+    AlarmRaised,
     DeploymentEnded,
     DeploymentStarted,
     DeploymentStepped,
@@ -29,7 +32,9 @@ from framework.domain.notices import (
 from framework.domain.state import State
 
 REMARK = "scheduler_remark"
-OURS = frozenset({REMARK})
+ALARM_RAISED = "alarm_raised"
+ALARM_CLEARED = "alarm_cleared"
+OURS = frozenset({REMARK, ALARM_RAISED, ALARM_CLEARED})
 
 
 def happenings(notice: Notice, view: State) -> Iterator[Happening]:
@@ -51,9 +56,16 @@ def happenings(notice: Notice, view: State) -> Iterator[Happening]:
             yield _connection(notice)
         case UnknownInstanceTerminated():
             yield _stranger_ended(notice)
-        case Remarked():
-            fields = {"level": notice.level, "message": notice.message}
-            yield Happening(REMARK, (), lambda: fields)
+        case Remarked() | AlarmRaised() | AlarmCleared():
+            yield _for_operators(notice)
+
+
+def _for_operators(notice: Remarked | AlarmRaised | AlarmCleared) -> Happening:
+    if isinstance(notice, Remarked):
+        fields = {"level": notice.level, "message": notice.message}
+        return Happening(REMARK, (), lambda: fields)
+    kind = ALARM_RAISED if isinstance(notice, AlarmRaised) else ALARM_CLEARED
+    return Happening(kind, (), lambda: alarm_object(notice.alarm))
 
 
 def _instance_changed(notice: InstanceChanged) -> Happening:

@@ -273,6 +273,11 @@ SHAPES: dict[str, JsonSchema] = {
         },
     ),
     "CrashList": list_of("Crash", "crashes"),
+    "Alarm": _shape(
+        "What an operator should look at, for as long as it lasts.",
+        {"key": TEXT, "message": TEXT, "since": TIME, "last": TIME},
+    ),
+    "AlarmList": list_of("Alarm", "alarms"),
     "Info": _shape(
         "What this process is and how it is set.",
         {

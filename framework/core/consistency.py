@@ -50,6 +50,7 @@ _IDS: dict[Kind, Callable[..., tuple[str, ...]]] = {
     Kind.FRAMEWORK: lambda _: ("framework",),
     Kind.FREEZE: lambda one: (one.app_id or EVERYTHING,),
     Kind.CRASH: lambda one: (one.id,),
+    Kind.ALARM: lambda one: (one.key,),
     Kind.WAIT: lambda one: (one.app_id, old_key(one.app_id)),
 }
 

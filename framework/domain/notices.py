@@ -6,6 +6,7 @@ rendered by the API, logged by the runtime.
 
 from msgspec import Struct
 
+from framework.domain.alarms import Alarm
 from framework.domain.instance import Condition, Instance
 from framework.domain.mesos import TaskStatus
 from framework.domain.rollout import Deployment, Plan
@@ -88,6 +89,18 @@ class Remarked(Struct, frozen=True, gc=False):
     message: str
 
 
+class AlarmRaised(Struct, frozen=True, gc=False):
+    """An alarm stands from now on, or says something else than before."""
+
+    alarm: Alarm
+
+
+class AlarmCleared(Struct, frozen=True, gc=False):
+    """The cause of an alarm is gone."""
+
+    alarm: Alarm
+
+
 Notice = (
     InstanceChanged
     | StatusUpdated
@@ -100,4 +113,6 @@ Notice = (
     | SchedulerDisconnected
     | UnknownInstanceTerminated
     | Remarked
+    | AlarmRaised
+    | AlarmCleared
 )

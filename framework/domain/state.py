@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
+from framework.domain.alarms import Alarm
 from framework.domain.app import App
 from framework.domain.crashes import Crash
 from framework.domain.freezing import Freeze
@@ -48,6 +49,7 @@ Record = (
     | Freeze
     | Crash
     | Wait
+    | Alarm
 )
 
 
@@ -70,6 +72,7 @@ class Kind(StrEnum):
     FREEZE = "freeze"  # id: app id, or EVERYTHING
     CRASH = "crash"  # id: its own
     WAIT = "wait"  # id: app id, or <app id>@ for the configuration that it leaves
+    ALARM = "alarm"  # id: its key
     LAUNCH_STATS = "launch-stats"  # id: app id; never stored
     CONNECTION = "connection"  # id: "connection"; never stored
     HEALTH = "health"  # id: instance id; never stored
@@ -92,6 +95,7 @@ RECORD_TYPES: dict[Kind, type] = {
     Kind.FREEZE: Freeze,
     Kind.CRASH: Crash,
     Kind.WAIT: Wait,
+    Kind.ALARM: Alarm,
     Kind.LAUNCH_STATS: LaunchStats,
     Kind.CONNECTION: Connection,
     Kind.HEALTH: InstanceHealth,
@@ -238,6 +242,10 @@ class State:
     @property
     def crashes(self) -> dict[str, Crash]:
         return self.tables[Kind.CRASH]  # type: ignore[return-value]  # see above
+
+    @property
+    def alarms(self) -> dict[str, Alarm]:
+        return self.tables[Kind.ALARM]  # type: ignore[return-value]  # see above
 
     @property
     def waits(self) -> dict[str, Wait]:

@@ -68,6 +68,7 @@ class Metrics(Collector):
                 "tasks that Mesos calls ours and no record knows",
                 len(view.orphans),
             ),
+            ("stayer_alarms", "alarms that stand", len(view.alarms)),
             ("stayer_frozen", "freezes: of everything, or of apps", len(view.freezes)),
             (
                 "stayer_crashes_set_aside",

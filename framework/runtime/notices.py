@@ -4,6 +4,8 @@ import logging
 
 from framework.domain.instance import Condition
 from framework.domain.notices import (
+    AlarmCleared,
+    AlarmRaised,
     DeploymentEnded,
     DeploymentStarted,
     DeploymentStepped,
@@ -45,6 +47,10 @@ def _log_rare(notice: Notice) -> None:
     match notice:
         case Remarked():
             _log.log(_LEVELS[notice.level], "%s", notice.message)
+        case AlarmRaised():
+            _log.error("alarm %s: %s", notice.alarm.key, notice.alarm.message)
+        case AlarmCleared():
+            _log.info("alarm %s is over", notice.alarm.key)
         case DeploymentStarted():
             _log.info("deployment %s of %s began", notice.deployment.id, _some(notice.plan))
         case DeploymentStepped():

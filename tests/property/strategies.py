@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from hypothesis import strategies as st
 
+from framework.domain.alarms import Alarm
 from framework.domain.app import (
     App,
     Check,
@@ -278,6 +279,8 @@ waits = st.builds(
     refused=st.dictionaries(names, st.integers(1, 10**9), max_size=3),
 )
 
+alarms = st.builds(Alarm, names, texts, moments_ms, moments_ms)
+
 
 def _version_id(app: App) -> str:
     return version_key(app.id, app.version)
@@ -301,6 +304,7 @@ _KINDS: dict[Kind, tuple[st.SearchStrategy[Record], Callable[..., str]]] = {
     Kind.FREEZE: (freezes, lambda freeze: str(freeze.app_id) or EVERYTHING),
     Kind.CRASH: (crashes, lambda crash: str(crash.id)),
     Kind.WAIT: (waits, lambda wait: str(wait.app_id)),
+    Kind.ALARM: (alarms, lambda alarm: str(alarm.key)),
 }
 assert set(_KINDS) == set(Kind) - VOLATILE
 

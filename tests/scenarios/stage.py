@@ -38,6 +38,8 @@ from framework.domain.ids import parse_task_id, task_id
 from framework.domain.instance import Instance
 from framework.domain.mesos import Agent, Attribute, Offer, OfferResource, TaskState, TaskStatus
 from framework.domain.notices import (
+    AlarmCleared,
+    AlarmRaised,
     DeploymentEnded,
     DeploymentStarted,
     DeploymentStepped,
@@ -423,3 +425,7 @@ def _notice_text(notice: Notice) -> Iterable[str]:
         yield f"deployment: step {notice.deployment.current_step} began"
     elif isinstance(notice, Remarked):
         yield f"{notice.level}: {notice.message}"
+    elif isinstance(notice, AlarmRaised):
+        yield f"alarm {notice.alarm.key}: {notice.alarm.message}"
+    elif isinstance(notice, AlarmCleared):
+        yield f"alarm {notice.alarm.key} is over"

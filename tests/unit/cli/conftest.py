@@ -6,6 +6,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from cli.alarms import alarm
 from cli.apps import app
 from cli.deployments import deployment
 from cli.events import events
@@ -30,7 +31,19 @@ def api() -> Iterator[ScriptedServer]:
 def stayer(api: ScriptedServer) -> Stayer:
     """Runs a command line; it finds the scripted scheduler through its environment."""
     commands = click.Group(
-        commands=[app, crash, deployment, events, framework, freeze, group, queue, task, unfreeze]
+        commands=[
+            alarm,
+            app,
+            crash,
+            deployment,
+            events,
+            framework,
+            freeze,
+            group,
+            queue,
+            task,
+            unfreeze,
+        ]
     )
 
     def run(*words: str, stdin: str | bytes | None = None, url: str | None = None) -> Result:
