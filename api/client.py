@@ -9,26 +9,28 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from urllib.parse import quote
 
+from api.client_errors import (
+    BadAnswerError,
+    ClientError,
+    ConflictError,
+    InvalidError,
+    NotFoundError,
+    OutcomeUnknownError,
+    RefusedError,
+    UnauthorizedError,
+    UnavailableError,
+    UnreachableError,
+)
 from api.stream import BadFrameError, StreamedEvent, events
 from api.transport import (
     DEFAULT_MAX_ANSWER_BYTES,
     DEFAULT_TIMEOUT_SECONDS,
-    BadAnswerError,
-    ClientError,
-    ConflictError,
     Credentials,
-    InvalidError,
     JsonObject,
-    NotFoundError,
-    OutcomeUnknownError,
     Page,
     Query,
-    RefusedError,
     Token,
     Transport,
-    UnauthorizedError,
-    UnavailableError,
-    UnreachableError,
 )
 
 __all__ = [

@@ -22,6 +22,16 @@ from urllib3.exceptions import (
     SSLError,
 )
 
+from api.client_errors import (
+    JSON_ERRORS,
+    BadAnswerError,
+    OutcomeUnknownError,
+    RefusedError,
+    UnavailableError,
+    UnreachableError,
+    refusal,
+)
+
 JsonObject = dict[str, Any]
 Query = Mapping[str, str | Sequence[str]]
 
@@ -39,80 +49,8 @@ _MAX_WARNINGS = 20
 _MAX_REDIRECTS = 3
 _REDIRECTS_ALL = frozenset({307, 308})
 _REDIRECTS_READING = _REDIRECTS_ALL | {301, 302}
+_NOT_MODIFIED = 304
 _PORTS = {"http": 80, "https": 443}
-_JSON_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
-
-class ClientError(Exception):
-    """Whatever kept a call from its answer; the text is fit for people."""
-
-
-class UnreachableError(ClientError):
-    """No URL could be connected to: nothing was sent. ``causes`` maps each URL to why."""
-
-    def __init__(self, causes: Mapping[str, str]) -> None:
-        self.causes = dict(causes)
-        super().__init__("; ".join(f"{url}: {why}" for url, why in self.causes.items()))
-
-
-class OutcomeUnknownError(ClientError):
-    """The request went out, but its answer did not come: the change may have been made."""
-
-
-class BadAnswerError(ClientError):
-    """The answer is not what this API answers: too large, no JSON, or of another shape."""
-
-
-class RefusedError(ClientError):
-    """The API answered with an error, in Marathon's form.
-
-    ``details`` are (path, error) pairs of bad input; ``deployment_ids`` those in the way.
-    """
-
-    def __init__(
-        self,
-        status: int,
-        message: str,
-        details: Sequence[tuple[str, str]] = (),
-        deployment_ids: Sequence[str] = (),
-    ) -> None:
-        self.status = status
-        self.message = message
-        self.details = tuple(details)
-        self.deployment_ids = tuple(deployment_ids)
-        super().__init__(message)
-
-
-class InvalidError(RefusedError):
-    """400, 422: the input is wrong; ``details`` name each field."""
-
-
-class UnauthorizedError(RefusedError):
-    """401: the API wants (other) credentials."""
-
-
-class NotFoundError(RefusedError):
-    """404: no such app, task, deployment or path."""
-
-
-class ConflictError(RefusedError):
-    """409: it exists already, or ``deployment_ids`` hold it."""
-
-
-class UnavailableError(RefusedError):
-    """502, 503, 504: not ready, no leader, or too busy."""
-
-
-_ERRORS: dict[int, type[RefusedError]] = {
-    400: InvalidError,
-    401: UnauthorizedError,
-    404: NotFoundError,
-    409: ConflictError,
-    422: InvalidError,
-    502: UnavailableError,
-    503: UnavailableError,
-    504: UnavailableError,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +74,17 @@ class Token:
     def header(self) -> str:
         """The value of the Authorization header."""
         return f"token={self.token}"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What one URL answered. ``tag`` is its ETag, "" if it has none; ``unchanged``: it is still
+    the page that the request had the tag of, and ``content`` is empty."""
+
+    url: str
+    content: bytes
+    tag: str = ""
+    unchanged: bool = False
 
 
 class Transport:
@@ -192,14 +141,33 @@ class Transport:
 
         Raises UnreachableError, OutcomeUnknownError, BadAnswerError or RefusedError.
         """
-        changes = method != "GET"
-        target = path + ("?" + urlencode(query, doseq=True) if query else "")
         content = None if body is None else msgspec.json.encode(body)
+        headers = {} if content is None else {"Content-Type": "application/json"}
+        return _decoded(self._ask(method, _target(path, query), content, headers).content)
+
+    def fetch(
+        self,
+        path: str,
+        query: Query | None = None,
+        *,
+        accept: str = "application/json",
+        tag: str = "",
+    ) -> Page:
+        """A page as it came, undecoded. ``tag``: the ETag of an earlier one; if it is still the
+        present one, the page comes back ``unchanged`` and empty. Raises as ``send`` does."""
+        headers = {"Accept": accept, **({"If-None-Match": tag} if tag else {})}
+        return self._ask("GET", _target(path, query), None, headers)
+
+    def _ask(
+        self, method: str, target: str, content: bytes | None, headers: Mapping[str, str]
+    ) -> Page:
+        """The answer of the first URL that takes the request."""
+        changes = method != "GET"
         causes: dict[str, str] = {}
         unavailable: UnavailableError | None = None
         for url in self.urls:
             try:
-                answer = self._attempt(method, url, target, content)
+                response, body = self._attempt(method, url, target, content, headers)
             except _NotSentError as error:
                 causes[url] = str(error)
             except _CutOffError as error:
@@ -212,7 +180,8 @@ class Transport:
                 unavailable = error
             else:
                 self._preferred = self._urls.index(url)
-                return answer
+                tag = response.headers.get("ETag", "")
+                return Page(url, body, tag, unchanged=response.status == _NOT_MODIFIED)
         if unavailable is not None:
             raise unavailable
         raise UnreachableError(causes)
@@ -225,7 +194,7 @@ class Transport:
 
         Raises as ``send`` does, before the first piece.
         """
-        target = path + ("?" + urlencode(query, doseq=True) if query else "")
+        target = _target(path, query)
         causes: dict[str, str] = {}
         unavailable: UnavailableError | None = None
         for url in self.urls:
@@ -258,25 +227,37 @@ class Transport:
                     response.close()
             elsewhere = self._redirection("GET", where, response)
             if elsewhere is None:
-                raise _refusal(response.status, response.reason or "", body)
+                raise refusal(response.status, response.reason or "", body)
             where = elsewhere
         raise BadAnswerError(f"redirected more than {_MAX_REDIRECTS - 1} times")
 
-    def _attempt(self, method: str, url: str, target: str, content: bytes | None) -> object:
+    def _attempt(
+        self,
+        method: str,
+        url: str,
+        target: str,
+        content: bytes | None,
+        headers: Mapping[str, str],
+    ) -> tuple[urllib3.BaseHTTPResponse, bytes]:
         deadline = time.monotonic() + self._timeout_seconds
         where = url + target
         for _ in range(_MAX_REDIRECTS):
-            response, body = self._exchange(method, where, content, deadline)
+            response, body = self._exchange(method, where, content, headers, deadline)
             elsewhere = self._redirection(method, where, response)
             if elsewhere is None:
-                return self._answer(method, response, body)
+                self._check(method, response, body)
+                return response, body
             where = elsewhere
         raise BadAnswerError(f"redirected more than {_MAX_REDIRECTS - 1} times")
 
     def _exchange(
-        self, method: str, where: str, content: bytes | None, deadline: float
+        self,
+        method: str,
+        where: str,
+        content: bytes | None,
+        headers: Mapping[str, str],
+        deadline: float,
     ) -> tuple[urllib3.BaseHTTPResponse, bytes]:
-        headers = {} if content is None else {"Content-Type": "application/json"}
         with _transport_errors():
             response = self._request(method, where, content, headers, self._timeout_seconds)
             limit = _MAX_ERROR_BYTES if response.status >= 300 else self._max_answer_bytes
@@ -307,16 +288,16 @@ class Transport:
             preload_content=False,
         )
 
-    def _answer(self, method: str, response: urllib3.BaseHTTPResponse, body: bytes) -> object:
+    def _check(self, method: str, response: urllib3.BaseHTTPResponse, body: bytes) -> None:
         if self._on_warning is not None:
             for text in response.headers.getlist(WARNING_HEADER)[:_MAX_WARNINGS]:
                 self._on_warning(text[:_MAX_TEXT_CHARACTERS])
-        if response.status < 300:
-            return _decoded(body)
-        refusal = _refusal(response.status, response.reason or "", body)
+        if response.status < 300 or response.status == _NOT_MODIFIED:
+            return
+        refused = refusal(response.status, response.reason or "", body)
         if method != "GET" and response.headers.get(OUTCOME_HEADER) == "unknown":
-            raise OutcomeUnknownError(refusal.message)
-        raise refusal
+            raise OutcomeUnknownError(refused.message)
+        raise refused
 
     def _redirection(
         self, method: str, where: str, response: urllib3.BaseHTTPResponse
@@ -341,6 +322,10 @@ class Transport:
                 "URLs: credentials are not sent there",
             )
         return elsewhere
+
+
+def _target(path: str, query: Query | None) -> str:
+    return path + ("?" + urlencode(query, doseq=True) if query else "")
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:
@@ -408,39 +393,8 @@ def _decoded(content: bytes) -> object:
         return None
     try:
         return msgspec.json.decode(content)
-    except _JSON_ERRORS as error:
+    except JSON_ERRORS as error:
         raise BadAnswerError(f"the answer is not JSON ({error}): is this a Stayer URL?") from error
-
-
-def _refusal(status: int, reason: str, content: bytes) -> RefusedError:
-    """The error in the answer, whatever shape it has."""
-    try:
-        body = msgspec.json.decode(content)
-    except _JSON_ERRORS:
-        body = None
-    if not isinstance(body, dict):
-        body = {}
-    message = body.get("message")
-    if not isinstance(message, str):
-        message = reason or f"HTTP status {status}"
-    deployments = body.get("deployments")
-    ids = [
-        entry["id"]
-        for entry in (deployments if isinstance(deployments, list) else [])
-        if isinstance(entry, dict) and isinstance(entry.get("id"), str)
-    ]
-    return _ERRORS.get(status, RefusedError)(status, message, _details(body.get("details")), ids)
-
-
-def _details(details: object) -> list[tuple[str, str]]:
-    """(path, error) pairs of Marathon's details: a list of {path, errors}, or a plain text."""
-    if isinstance(details, str):
-        return [("/", details)]
-    pairs: list[tuple[str, str]] = []
-    for entry in details if isinstance(details, list) else []:
-        if isinstance(entry, dict) and isinstance(errors := entry.get("errors"), list):
-            pairs.extend((str(entry.get("path", "/")), str(error)) for error in errors)
-    return pairs
 
 
 def _checked_url(url: str) -> str:

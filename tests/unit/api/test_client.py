@@ -463,3 +463,19 @@ def test_odd_characters_of_an_id_stay_in_its_path(
     with pytest.raises(NotFoundError):
         _ask(lambda c: c.get_app("/a b?c#d%2e"), server)
     assert server.asked() == ["GET /v2/apps/a%20b%3Fc%23d%252e"]
+
+
+def test_a_page_is_fetched_as_it_came(serve: Callable[[Script], ScriptedServer]) -> None:
+    server = serve({"GET /v2/apps": Answer({"apps": []}, headers={"ETag": 'W/"1"'})})
+    page = _ask(lambda c: c.fetch("/v2/apps", {"embed": ["apps.tasks"]}), server)
+    assert page.content == b'{"apps": []}'
+    assert (page.url, page.tag, page.unchanged) == (server.url, 'W/"1"', False)
+
+
+def test_a_page_that_is_still_the_same_comes_back_empty(
+    serve: Callable[[Script], ScriptedServer],
+) -> None:
+    server = serve({"GET /v2/apps": Answer(b"", 304)})
+    page = _ask(lambda c: c.fetch("/v2/apps", tag='W/"1"'), server)
+    assert server.requests[0].headers["If-None-Match"] == 'W/"1"'
+    assert (page.content, page.unchanged) == (b"", True)
