@@ -21,8 +21,7 @@ class GuardOptions(Struct, frozen=True, kw_only=True):
     ``hold_runs`` and ``hold_seconds``: an answer that was held is believed once it came that often,
     over that time. ``healthy_share``: below it, 0..1, an app's unhealthy tasks serve too (0: only
     once none is healthy, and then as ``panic`` says). ``min_uptime_seconds``: a task without
-    health check serves once it ran that long. ``any_check``: one passed check is enough, as for
-    marathon-lb; else all must pass."""
+    health check serves once it ran that long."""
 
     max_drop: float = 0.5
     hold_runs: int = 3

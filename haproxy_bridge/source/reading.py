@@ -1,0 +1,93 @@
+"""Asking the scheduler, whichever it is, and taking only an answer of the right shape."""
+
+from enum import StrEnum
+from urllib.parse import quote
+
+import msgspec
+from msgspec import Struct
+
+from api.client import BadAnswerError, Client, ClientError, Page, RefusedError
+from haproxy_bridge.snapshot import Snapshot
+from haproxy_bridge.source import marathon, stayer, text
+
+_WRONG_SHAPE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, text.BadTextError)
+
+
+class Kind(StrEnum):
+    """Which page is read. AUTO: Stayer's if there is one, else Marathon's."""
+
+    AUTO = "auto"
+    STAYER = "stayer"
+    MARATHON = "marathon"
+    TEXT = "text"
+
+
+class SourceOptions(Struct, frozen=True, kw_only=True):
+    """``any_check``: with Marathon, one passed check makes a task healthy, as for marathon-lb."""
+
+    kind: Kind = Kind.AUTO
+    any_check: bool = False
+
+
+class Unchanged(Struct, frozen=True):
+    """The scheduler's answer is still the one with the tag that was asked with."""
+
+
+class Reader:
+    """Snapshots of one scheduler, behind one or several URLs."""
+
+    def __init__(self, client: Client, options: SourceOptions) -> None:
+        self._client = client
+        self._options = options
+        self._kind = options.kind
+
+    def read(self, tag: str = "") -> Snapshot | Unchanged:
+        """What it says now. ``tag`` is that of an earlier snapshot.
+
+        ClientError whatever goes wrong: nobody answers, it refuses, or its answer is none.
+        """
+        if self._kind is Kind.TEXT:
+            return self._translated(self._client.fetch(text.PATH, accept=text.ACCEPT))
+        page = self._page(tag)
+        return Unchanged() if page.unchanged else self._translated(page)
+
+    def _page(self, tag: str) -> Page:
+        if self._kind is not Kind.MARATHON:
+            try:
+                page = self._client.fetch(stayer.PATH, tag=tag)
+            except RefusedError as error:
+                if self._kind is Kind.STAYER or not _is_unknown_page(error):
+                    raise
+                self._kind = Kind.MARATHON
+            else:
+                self._kind = Kind.STAYER
+                return page
+        return self._client.fetch(marathon.PATH, marathon.QUERY, tag=tag)
+
+    def _translated(self, page: Page) -> Snapshot:
+        try:
+            if self._kind is Kind.TEXT:
+                return text.snapshot(page.content, page.url)
+            if self._kind is Kind.STAYER:
+                return stayer.snapshot(page.content, page.url, page.tag)
+            return marathon.snapshot(
+                page.content,
+                page.url,
+                page.tag,
+                self._definition,
+                any_check=self._options.any_check,
+            )
+        except _WRONG_SHAPE as error:
+            raise BadAnswerError(f"{page.url} answers what is no list of apps: {error}") from error
+
+    def _definition(self, app_id: str, version: str) -> bytes | None:
+        try:
+            path = f"{marathon.PATH}/{quote(app_id.strip('/'))}/versions/{quote(version, safe='')}"
+            return self._client.fetch(path).content
+        except ClientError:
+            return None  # better a guess at one app's checks than no news of all apps
+
+
+def _is_unknown_page(error: RefusedError) -> bool:
+    """Whether there is no such page; the last releases of Marathon say so with a 500."""
+    return error.status in {404, 405} or (error.status == 500 and error.message == "URI not found")

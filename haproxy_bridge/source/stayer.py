@@ -1,0 +1,117 @@
+"""Stayer's ``/v3/services``: the page is a Snapshot in JSON but for the checks made here."""
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from haproxy_bridge.snapshot import App, Check, Endpoint, Port, Snapshot, Task, Verdict
+from haproxy_bridge.source import checked
+
+PATH = "/v3/services"
+
+
+class _Check(Struct, frozen=True, rename="camel"):
+    kind: str
+    path: str = "/"
+    port_index: int = 0
+    port: int | None = None
+    interval_seconds: float = 60
+    timeout_seconds: float = 20
+    max_consecutive_failures: int = 3
+
+
+class _Endpoint(Struct, frozen=True, rename="camel"):
+    host: str
+    port: int
+
+
+class _Task(Struct, frozen=True, rename="camel"):
+    id: str
+    host: str
+    endpoints: tuple[_Endpoint | None, ...]
+    version: str = ""
+    started_at_ms: int = 0
+    health: Verdict = Verdict.UNKNOWN
+    ready: bool | None = None
+    draining: bool = False
+    reachable: bool = True
+    checks: tuple[_Check, ...] = ()
+
+
+class _Port(Struct, frozen=True, rename="camel"):
+    service_port: int = 0
+    name: str = ""
+    protocol: str = "tcp"
+    labels: dict[str, str] = {}
+
+
+class _Service(Struct, frozen=True, rename="camel"):
+    id: str
+    wanted: int
+    labels: dict[str, str] = {}
+    ports: tuple[_Port, ...] = ()
+    tasks: tuple[_Task, ...] = ()
+    has_checks: bool = False
+    deploying: bool = False
+    version: str = ""
+
+
+class _Page(Struct, frozen=True, rename="camel"):
+    state_id: str
+    epoch: int
+    synced: bool
+    services: tuple[_Service, ...]
+
+
+_DECODER = msgspec.json.Decoder(_Page)
+
+
+def snapshot(content: bytes, source: str, tag: str) -> Snapshot:
+    """The page as a snapshot. msgspec.DecodeError (with the path) if it is of another shape."""
+    page = _DECODER.decode(content)
+    return Snapshot(
+        apps=tuple(sorted((_app(service) for service in page.services), key=lambda app: app.id)),
+        source=source,
+        state_id=page.state_id,
+        epoch=page.epoch,
+        synced=page.synced,
+        tag=tag,
+    )
+
+
+def _app(service: _Service) -> App:
+    return App(
+        id=service.id,
+        labels=service.labels,
+        ports=tuple(
+            Port(checked.service_port(port.service_port), port.name, port.protocol, port.labels)
+            for port in service.ports
+        ),
+        tasks=tuple(_task(service, task) for task in service.tasks),
+        wanted=service.wanted,
+        has_checks=service.has_checks,
+        deploying=service.deploying,
+        version=service.version,
+    )
+
+
+def _task(service: _Service, task: _Task) -> Task:
+    endpoints = tuple(map(_endpoint, task.endpoints[: len(service.ports)]))
+    made = Task(
+        id=task.id,
+        app_id=service.id,
+        host=task.host,
+        endpoints=endpoints + (None,) * (len(service.ports) - len(endpoints)),
+        version=task.version,
+        started_at_ms=task.started_at_ms,
+        health=task.health,
+        ready=task.ready,
+        draining=task.draining,
+        reachable=task.reachable,
+    )
+    checks = tuple(Check(**msgspec.structs.asdict(check)) for check in task.checks)
+    return replace(made, checks=checks) if checks else made
+
+
+def _endpoint(where: _Endpoint | None) -> Endpoint | None:
+    return None if where is None else checked.endpoint(where.host, where.port)
