@@ -63,6 +63,14 @@ class Authentication:
         digest = self._digest(*presented)
         return any(digest in known for known in (self._fixed, *map(Rotating.current, self._files)))
 
+    def name_of(self, authorization: str) -> str:
+        """Who this value that lets in speaks of: the user, or that it is a token."""
+        presented = _presented(authorization) if self.required else None
+        if presented is None:
+            return ""
+        kind, secret = presented
+        return secret.partition(b":")[0].decode("latin-1") if kind == "basic" else "(token)"
+
     def _of_setting(self, credentials: str | None) -> frozenset[bytes]:
         if credentials is None:
             return frozenset()
@@ -133,9 +141,11 @@ class Authenticated:
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        if self._authentication.allows(environ.get("HTTP_AUTHORIZATION", "")) or (
-            self._open_ping and plain_path(environ) == "/ping"
-        ):
+        authorization = environ.get("HTTP_AUTHORIZATION", "")
+        if self._authentication.allows(authorization):
+            environ["REMOTE_USER"] = self._authentication.name_of(authorization)
+            return self._application(environ, start_response)
+        if self._open_ping and plain_path(environ) == "/ping":
             return self._application(environ, start_response)
         self._tell_of(environ.get("REMOTE_ADDR", ""))
         challenges = [("WWW-Authenticate", one) for one in self._authentication.challenges]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from api.accounting import exchange_of
 from api.answers import Headers, answer, plain_path
 from api.guard import FOREIGN_PAGE, is_foreign, on_loopback_only
 from api.options import ApiOptions
@@ -28,6 +29,7 @@ from api.proxy import (
     loops,
     via,
 )
+from api.request_id import HEADER
 from framework.interfaces import Leader
 
 if TYPE_CHECKING:
@@ -152,7 +154,12 @@ class Front:
             raise _RefusedError(error.status, error.message) from error
         except TooManyConnectionsError as error:
             raise _RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, BUSY, RETRY_AFTER) from error
-        start_response(found.status, [*found.headers(), (VIA, via(self._own()))])
+        exchange = exchange_of(environ)
+        if exchange is not None:
+            exchange.forwarded_to = target.address
+        # The id is the same, and stands in every answer of this process anyway.
+        headers = [one for one in found.headers() if one[0].lower() != HEADER.lower()]
+        start_response(found.status, [*headers, (VIA, via(self._own()))])
         return found
 
     def _look(self, tried: Leader | None) -> "Leader | WSGIApplication | None":

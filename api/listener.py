@@ -12,11 +12,13 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from cheroot import wsgi
 from cheroot.server import HeaderReader, HTTPConnection, HTTPRequest
 
+from api import request_id
 from api.events.handover import HandoverGateway
 from api.options import ApiOptions
 from api.tls import Tls
@@ -40,6 +42,11 @@ _PLAIN_ON_TLS = (
 )
 
 
+Refused = Callable[[int, str, str, str], str]
+"""Told the status, the caller's address, method and URI of what is refused before it is a request;
+gives it an id."""
+
+
 class Listener:
     """Serves an application on one address. The port is bound when ``start`` returns."""
 
@@ -49,9 +56,11 @@ class Listener:
         options: ApiOptions,
         bind: tuple[str, int],
         tls: Tls | None = None,
+        refused: Refused = lambda *_told: request_id.accepted_or_new(None),
     ) -> None:
         self.tls = tls
         self._server = _server(application, options, bind)
+        self._server.refused = refused
         self._server.ssl_adapter = tls
         self._failure: OSError | None = None
         self._bound = threading.Event()
@@ -132,6 +141,34 @@ class _RequestLine:
 
 class _Request(HTTPRequest):
     header_reader = _Headers()
+    reached = False  # the application, which counts and logs for itself
+
+    def respond(self) -> None:
+        self.reached = True
+        super().respond()
+
+    def simple_response(self, status: Any, msg: str = "") -> None:
+        """An answer of the server's own, after which it closes the connection; with an id."""
+        told = str(status)
+        refused_id = request_id.current() if self.reached else ""
+        if not refused_id:
+            method, uri = (
+                part.decode("latin-1") if isinstance(part, bytes) else "-"
+                for part in (getattr(self, "method", None), getattr(self, "uri", None))
+            )
+            remote = self.conn.remote_addr or ""
+            refused_id = self.server.refused(int(told[:3]), remote, method, uri)
+        body = msg.encode("latin-1", "replace")
+        head = (
+            f"{self.server.protocol} {told}\r\nContent-Length: {len(body)}\r\n"
+            f"Content-Type: text/plain\r\nConnection: close\r\n{request_id.HEADER}: {refused_id}"
+            "\r\n\r\n"
+        )
+        self.close_connection = True
+        try:
+            self.conn.wfile.write(head.encode("latin-1") + body)
+        except OSError:
+            _log.debug("the client went away")
 
     def read_request_line(self) -> bool:
         rfile = self.rfile
@@ -204,6 +241,7 @@ def _send_plain(sock: ssl.SSLSocket) -> None:
 
 class _Server(wsgi.Server):
     ConnectionClass = _Connection
+    refused: Refused
 
     @staticmethod
     def bind_socket(socket_: socket.socket, bind_addr: Any) -> socket.socket:
@@ -233,9 +271,7 @@ class _Server(wsgi.Server):
         _log.log(level, "%s", msg, exc_info=traceback)
 
 
-def _server(
-    application: "WSGIApplication", options: ApiOptions, bind: tuple[str, int]
-) -> wsgi.Server:
+def _server(application: "WSGIApplication", options: ApiOptions, bind: tuple[str, int]) -> _Server:
     server = _Server(
         bind,
         application,

@@ -85,6 +85,21 @@ class ApiOptions:
     access_control_allow_origin: tuple[str, ...] = field(
         default=(), metadata={"help": "sites whose pages may read answers in a browser; * for all"}
     )
+    http_access_log: str = field(
+        default="changes",
+        metadata={
+            "help": "requests that are logged: all; changes, and what was refused or failed, and "
+            "event streams; or off",
+            "choices": ("all", "changes", "off"),
+        },
+    )
+    http_access_log_file: str | None = field(
+        default=None,
+        metadata={
+            "help": "file that the access log is appended to, as lines of JSON, and which may "
+            "be moved away at any time; else it stands among the other lines of the log"
+        },
+    )
     http_threads: int = field(
         default=16, metadata={"help": "requests served at the same time; others wait"}
     )

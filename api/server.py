@@ -8,6 +8,8 @@ process leads and forwards to the leader until then.
 import logging
 from typing import TYPE_CHECKING
 
+from api.access_log import open_access_log
+from api.accounting import Accounted
 from api.application import create_app
 from api.authentication import Authenticated, Authentication
 from api.entrance import Entrance
@@ -38,18 +40,20 @@ class ApiServer:
         files of credentials or certificates that can not be used."""
         authentication = Authentication(options)
         _check_doors(options, authentication)
-        guarded = Entrance(
-            Authenticated(application, authentication, open_ping=options.http_open_ping), options
-        )
+        authenticated = Authenticated(application, authentication, open_ping=options.http_open_ping)
+        log = open_access_log(options.http_access_log, options.http_access_log_file)
+        self.accounted = Accounted(Entrance(authenticated, options), log)
+        refused = self.accounted.refused
         self._listeners: list[tuple[str, Listener]] = []
         if not options.disable_http:
             address = options.http_address
-            plain = Listener(guarded, options, (address, options.http_port))
+            plain = Listener(self.accounted, options, (address, options.http_port), refused=refused)
             self._listeners.append((address, plain))
         if options.https_cert_file is not None:
             tls = Tls(options.https_cert_file, options.https_key_file)
             address = options.secure_address
-            listener = Listener(guarded, options, (address, options.https_port), tls)
+            bind = (address, options.https_port)
+            listener = Listener(self.accounted, options, bind, tls, refused)
             self._listeners.append((address, listener))
 
     @classmethod
@@ -88,6 +92,7 @@ class ApiServer:
 
     def start(self) -> None:
         """Bind and serve. OSError if a port is taken; then nothing is served."""
+        self.accounted.log.start()
         for _, listener in self._listeners:
             try:
                 listener.start()
@@ -100,6 +105,7 @@ class ApiServer:
         started, or repeated."""
         for _, listener in self._listeners:
             listener.stop(grace_seconds)
+        self.accounted.log.stop()
 
 
 def _host_port(host: str, port: int) -> str:

@@ -68,6 +68,9 @@ class Reader:
         self.wants = wants
         self.after = after
         self.replayed = 0  # frames of what it missed that are still to be sent
+        self.taken = 0  # frames that were sent whole
+        self.sent_bytes = 0
+        self.on_closed: Callable[[int, int], None] = lambda _frames, _bytes: None
         self.closing = False  # nothing is added any more; closed once all is sent
         self._chunked = chunked
         self._frames: deque[bytes] = deque()
@@ -114,6 +117,11 @@ class Reader:
             self._advance(count)
         return False
 
+    def close(self) -> None:
+        """The end of its connection, told to whoever wants to know."""
+        self.connection.close()
+        self.on_closed(self.taken, self.sent_bytes)
+
     def _piece(self) -> bytes:
         """As much as goes into one call: usually one frame, more when it lags behind."""
         first = self._frames[0][self._sent :] if self._sent else self._frames[0]
@@ -128,9 +136,11 @@ class Reader:
         return b"".join(pieces)
 
     def _advance(self, count: int) -> None:
+        self.sent_bytes += count
         count += self._sent
         while self._frames and count >= len(self._frames[0]):
             count -= len(self._frames.popleft())
+            self.taken += 1
         self._sent = count
 
 

@@ -33,6 +33,7 @@ class EventCounts:
 
     readers: int = 0
     events: int = 0
+    sent_bytes: int = 0
     too_slow: int = 0
 
 
@@ -101,7 +102,7 @@ class Writer:
         if self._thread.is_alive():
             self._wake()
         else:
-            reader.connection.close()
+            reader.close()
 
     def _wake(self) -> None:
         """After something was queued: one that is told already looks at all that is there."""
@@ -199,11 +200,14 @@ class Writer:
         self._readers[reader] = time.monotonic() + _LAST_WORD_SECONDS
 
     def _send(self, reader: Reader) -> None:
+        before = reader.sent_bytes
         try:
             left = reader.send()
         except OSError:
             self._drop(reader)
             return
+        finally:
+            self.counts.sent_bytes += reader.sent_bytes - before
         if not left and reader.closing:
             self._drop(reader)
             return
@@ -216,7 +220,7 @@ class Writer:
             return
         self.counts.readers = len(self._readers)
         self._selector.unregister(reader.connection)
-        reader.connection.close()
+        reader.close()
         if not self._stopping.is_set():
             self.submit(self._now_ms(), _attached("event_stream_detached", reader))
 
@@ -235,7 +239,7 @@ class Writer:
             reader.end()
             with contextlib.suppress(OSError):
                 reader.send()
-            reader.connection.close()
+            reader.close()
         self._readers.clear()
         self._selector.close()
         self._wake_reads.close()

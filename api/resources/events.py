@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 from flask import Response, request
 
+from api.accounting import exchange_of
 from api.context import Context, Route, values
 from api.errors import BadRequestError, MethodNotAllowedError, UnavailableError
 from api.events.handover import HANDOVER, TakeConnection
@@ -90,9 +91,13 @@ class Events:
 
     def _taker(self, wants: Wants, after: str | None) -> TakeConnection:
         hub, address = self._context.events, request.remote_addr or ""
+        exchange = exchange_of(request.environ)
+        closed = None if exchange is None else exchange.stream_closer()
 
         def take(connection: socket.socket, chunked: bool) -> None:
-            hub.join(Reader(connection, address, wants, chunked=chunked, after=after))
+            reader = Reader(connection, address, wants, chunked=chunked, after=after)
+            reader.on_closed = closed or reader.on_closed
+            hub.join(reader)
 
         return take
 

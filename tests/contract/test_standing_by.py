@@ -118,6 +118,7 @@ def test_the_call_goes_on_as_it_came(script: ScriptedServer, before: Process) ->
         "X-Marathon-Via": "1.1 h9:8080",
         "TE": "trailers",
         "X-Other": "kept, \xe9 too",
+        "X-Request-Id": "mine:1",
         "X_Underscore": "no",
     }
     ask(before, "PUT", "/v2/apps//a%20b/%E9?force=true&x=1&x=%26", APP, headers)
@@ -131,6 +132,7 @@ def test_the_call_goes_on_as_it_came(script: ScriptedServer, before: Process) ->
         "Accept-Encoding": "br",
         "Authorization": "token=abc",
         "X-Other": "kept, \xe9 too",
+        "X-Request-Id": "mine:1",
         "X-Marathon-Via": f"1.1 h9:8080, 1.1 {before.own.address}",
         "X-Forwarded-For": "192.0.2.7, 127.0.0.1",
         "Content-Length": str(len(APP)),
@@ -161,7 +163,7 @@ def test_any_header_goes_on_as_it_came(
         client.sendall(b"GET /x HTTP/1.1\r\nHost: h\r\n" + content + b"\r\n")
         assert client.recv(12) == b"HTTP/1.1 404"
     (request,) = script.requests
-    added = {"Host", "X-Marathon-Via", "X-Forwarded-For", "Connection"}
+    added = {"Host", "X-Marathon-Via", "X-Forwarded-For", "X-Request-Id", "Connection"}
     got = {name: value for name, value in request.headers.items() if name not in added}
     assert got == headers
 
