@@ -6,7 +6,7 @@ goes back with the filter of the call: the order and the messages are those of M
 
 import sys
 
-from localmesos.simulated import allocation, events, tasks, wire
+from localmesos.simulated import allocation, events, operations, tasks, wire
 from localmesos.simulated.behaviour import behaviour_of
 from localmesos.simulated.resources import (
     EMPTY,
@@ -23,7 +23,7 @@ _MOST_TASK_ID_BYTES = 255
 _COMMAND_OR_EXECUTOR = (
     "Task should have at least one (but not both) of CommandInfo or ExecutorInfo present"
 )
-_OPERATIONS_ANSWERED = frozenset({"RESERVE", "UNRESERVE", "CREATE", "DESTROY"})
+_INVALID_OFFERS = "Operation attempted with invalid offers: "
 
 
 def accept(cluster: Cluster, now: float, framework: Framework, call: wire.Accept) -> None:
@@ -99,7 +99,8 @@ def _drop_all(
     for operation in call.operations:
         for info in _infos(operation):
             _refuse_task(cluster, now, framework, info, state, "REASON_INVALID_OFFERS", message)
-        _refuse_operation(cluster, framework, operation, error)
+        if operations.is_operation(operation.type):
+            operations.refuse(cluster, framework, operation, f"{_INVALID_OFFERS}{error}")
 
 
 def _refuse_task(
@@ -122,13 +123,6 @@ def _refuse_task(
     cluster.emit(framework, events.master_update(status))
 
 
-def _refuse_operation(
-    cluster: Cluster, framework: Framework, operation: wire.Operation, error: str
-) -> None:
-    if operation.type in _OPERATIONS_ANSWERED and operation.id is not None:
-        cluster.emit(framework, events.operation_error(operation.id.value, error))
-
-
 def _operate(
     cluster: Cluster,
     now: float,
@@ -138,10 +132,9 @@ def _operate(
     left: Bag,
 ) -> Bag:
     """Carry out one operation and return what it leaves of the offered resources."""
-    framework = seat[0]
-    if operation.type in _OPERATIONS_ANSWERED:
-        _refuse_operation(cluster, framework, operation, "Not supported by the simulated Mesos")
-        return left
+    framework, role = seat
+    if operations.is_operation(operation.type):
+        return operations.carry_out(cluster, now, framework, role, agent, operation, left)
     infos = _infos(operation)
     try:
         wanted = [(info, _bag(info)) for info in infos]

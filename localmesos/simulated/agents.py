@@ -1,7 +1,7 @@
 """Agents come, get lost, come back, and are marked gone; their tasks and offers with them."""
 
 from localmesos.cluster import AgentSpec
-from localmesos.simulated import allocation, events, tasks
+from localmesos.simulated import allocation, events, operations, reserved, tasks
 from localmesos.simulated.resources import EMPTY, Bag, contains, minus, parse_text
 from localmesos.simulated.state import Agent, AgentState, Cluster, Framework, Task
 
@@ -94,6 +94,10 @@ def return_agent(cluster: Cluster, now: float, agent: Agent) -> None:
             reason = "REASON_AGENT_REREGISTERED"
             tasks.answer(cluster, now, task, task.state, reason, message, whole=True)
         tasks.send(cluster, now, task)
+    for framework in cluster.frameworks.values():
+        for operation in framework.operations.values():
+            if operation.agent is agent:
+                operations.send(cluster, now, operation)
     kills, agent.kills = agent.kills, []
     for task in kills:
         tasks.kill(cluster, now, task)
@@ -124,7 +128,7 @@ def mark_gone(cluster: Cluster, now: float, agent: Agent) -> None:
         _shut_down(cluster, now, task, "TASK_GONE_BY_OPERATOR")
     _rescind(cluster, now, agent)
     for name, milli in agent.total.scalars.items():
-        cluster.total[name] -= milli
+        cluster.total[reserved.base(name)] -= milli
     _tell_failure(cluster, agent)
 
 

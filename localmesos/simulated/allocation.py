@@ -6,8 +6,8 @@ offer holds everything that is free on one agent, and a filter hides an agent as
 would be offered is a subset of what was refused.
 """
 
-from localmesos.simulated import events
-from localmesos.simulated.resources import Bag, contains, is_empty, plus
+from localmesos.simulated import events, reserved
+from localmesos.simulated.resources import Bag, contains, for_role, is_empty, minus, plus
 from localmesos.simulated.state import Agent, AgentState, Cluster, Framework, Offer
 
 Seat = tuple[Framework, str]
@@ -56,31 +56,39 @@ def allocate(cluster: Cluster, now: float) -> None:
     fairness = _Fairness(cluster, waiting)
     made: dict[Framework, list[bytes]] = {}
     for agent in agents:
-        if agent.state is not AgentState.REGISTERED or not _allocatable(agent.free):
-            continue
-        seat = _seat_for(cluster, now, agent, fairness.order())
-        if seat is None:
-            continue
-        offer = _make_offer(cluster, seat, agent)
-        fairness.took(seat, offer.bag)
-        made.setdefault(seat[0], []).append(events.offer(offer))
+        # What is reserved for one role may be left when another got the rest.
+        while agent.state is AgentState.REGISTERED and _allocatable(agent.free):
+            seat = _seat_for(cluster, now, agent, fairness.order())
+            if seat is None:
+                break
+            offer = _make_offer(cluster, seat, agent)
+            fairness.took(seat, offer.bag)
+            made.setdefault(seat[0], []).append(events.offer(offer))
     for framework, each in made.items():
         cluster.emit(framework, events.offers(each))
 
 
 def _allocatable(bag: Bag) -> bool:
     scalars = bag.scalars
-    return scalars.get("cpus", 0) >= _LEAST_CPUS or scalars.get("mem", 0) >= _LEAST_MEM
+    if scalars.get("cpus", 0) >= _LEAST_CPUS or scalars.get("mem", 0) >= _LEAST_MEM:
+        return True
+    if all(map(reserved.is_plain, scalars)):
+        return False
+    sums = reserved.summed(scalars.items())
+    return sums.get("cpus", 0) >= _LEAST_CPUS or sums.get("mem", 0) >= _LEAST_MEM
 
 
 def _seat_for(cluster: Cluster, now: float, agent: Agent, order: list[Seat]) -> Seat | None:
     wake = 0.0
     for framework, role in order:
+        if not _allocatable(for_role(agent.free, role)):
+            continue
         until = blocked_until(framework, role, agent, now)
         if until is None:
             return framework, role
         wake = min(wake, until) if wake else until
-    _wake(cluster, agent, wake)
+    if wake:
+        _wake(cluster, agent, wake)
     return None
 
 
@@ -92,7 +100,7 @@ def blocked_until(framework: Framework, role: str, agent: Agent, now: float) -> 
     filters = by_agent.get(agent)
     if filters is None:
         return None
-    free = agent.free
+    free = for_role(agent.free, role)
     blocking = [until for until, bag in filters if until > now and contains(bag, free)]
     return max(blocking, default=None)
 
@@ -114,10 +122,11 @@ def _wake(cluster: Cluster, agent: Agent, due: float) -> None:
 def _make_offer(cluster: Cluster, seat: Seat, agent: Agent) -> Offer:
     framework, role = seat
     counters = cluster.counters
-    offer = Offer(f"{cluster.id}-O{counters.offers}", framework, role, agent, agent.free)
+    bag = for_role(agent.free, role)
+    offer = Offer(f"{cluster.id}-O{counters.offers}", framework, role, agent, bag)
     counters.offers += 1
     cluster.offers[offer.id] = offer
-    agent.free = Bag()
+    agent.free = Bag() if bag is agent.free else minus(agent.free, bag)
     allocated = framework.allocated.setdefault(role, {})
     for name, milli in offer.bag.scalars.items():
         allocated[name] = allocated.get(name, 0) + milli
@@ -143,7 +152,10 @@ class _Fairness:
 
     def _share(self, allocated: dict[str, int]) -> float:
         total = self._total
-        return max((milli / total[n] for n, milli in allocated.items() if milli), default=0.0)
+        return max(
+            (milli / total[reserved.base(n)] for n, milli in allocated.items() if milli),
+            default=0.0,
+        )
 
     def _key(self, seat: Seat) -> tuple[float, float]:
         framework, role = seat

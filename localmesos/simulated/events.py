@@ -174,12 +174,22 @@ def _attribute(part: str) -> dict[str, object]:
     return {"name": name, "text": {"value": value}, "type": "TEXT"}
 
 
-def operation_error(operation_id: str, message: str) -> bytes:
-    status = {
-        "operation_id": {"value": operation_id},
-        "state": "OPERATION_ERROR",
-        "message": message,
-    }
+def operation_update(
+    operation_id: str,
+    state: str,
+    message: str = "",
+    *,
+    uuid: str = "",
+    agent_id: str | None = None,
+) -> bytes:
+    """How an operation is; with a ``uuid`` it wants an acknowledgement."""
+    status: dict[str, object] = {"operation_id": {"value": operation_id}, "state": state}
+    if message:
+        status["message"] = message
+    if uuid:
+        status["uuid"] = {"value": uuid}
+    if agent_id is not None:
+        status["agent_id"] = {"value": agent_id}
     return encode(
         {"type": "UPDATE_OPERATION_STATUS", "update_operation_status": {"status": status}}
     )

@@ -246,6 +246,7 @@ def remove(cluster: Cluster, now: float, framework: Framework) -> None:
     framework.filters.clear()
     framework.tasks.clear()
     framework.unreachable.clear()
+    framework.operations.clear()
     cluster.removed[framework.id] = framework
     while len(cluster.removed) > cluster.options.max_completed:
         del cluster.removed[next(iter(cluster.removed))]

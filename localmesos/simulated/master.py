@@ -12,6 +12,7 @@ from localmesos.simulated import (
     accepting,
     allocation,
     frameworks,
+    operations,
     reconciliation,
     tasks,
     wire,
@@ -35,7 +36,9 @@ _NEEDED = {
     "DECLINE": "decline",
     "KILL": "kill",
     "ACKNOWLEDGE": "acknowledge",
+    "ACKNOWLEDGE_OPERATION_STATUS": "acknowledge_operation_status",
     "RECONCILE": "reconcile",
+    "RECONCILE_OPERATIONS": "reconcile_operations",
     "UPDATE_FRAMEWORK": "update_framework",
 }
 _NO_ROLES = wire.Roles()
@@ -57,7 +60,8 @@ def call_error(call: wire.Call) -> str | None:
     field = _NEEDED.get(call.type)
     if field is not None and getattr(call, field) is None:
         return f"Expecting '{field}' to be present"
-    if call.acknowledge is not None and not _is_uuid(call.acknowledge.uuid):
+    acknowledged = call.acknowledge or call.acknowledge_operation_status
+    if acknowledged is not None and not _is_uuid(acknowledged.uuid):
         return "Not a valid UUID"
     return None
 
@@ -140,6 +144,10 @@ def _carry_out_rare(cluster: Cluster, now: float, framework: Framework, call: wi
             _kill(cluster, now, framework, call.kill)
         case "RECONCILE" if call.reconcile is not None:
             reconciliation.reconcile(cluster, now, framework, call.reconcile.tasks)
+        case "ACKNOWLEDGE_OPERATION_STATUS" if call.acknowledge_operation_status is not None:
+            operations.acknowledge(framework, call.acknowledge_operation_status)
+        case "RECONCILE_OPERATIONS" if call.reconcile_operations is not None:
+            operations.reconcile(cluster, framework, call.reconcile_operations.operations)
         case "TEARDOWN":
             frameworks.remove(cluster, now, framework)
 
@@ -157,11 +165,17 @@ def run_due(cluster: Cluster, now: float) -> None:
     """Do what time has made due: timers, updates to send again, allocations."""
     cluster.timers.run(now)
     tasks.resend(cluster, now)
+    operations.resend(cluster, now)
     if cluster.allocation_due is not None and cluster.allocation_due <= now:
         allocation.allocate(cluster, now)
 
 
 def next_due(cluster: Cluster) -> float | None:
     """When `run_due` has something to do again."""
-    dues = (cluster.timers.next_due(), cluster.retries.next_due(), cluster.allocation_due)
+    dues = (
+        cluster.timers.next_due(),
+        cluster.retries.next_due(),
+        cluster.operation_retries.next_due(),
+        cluster.allocation_due,
+    )
     return min((due for due in dues if due is not None), default=None)

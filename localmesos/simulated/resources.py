@@ -7,10 +7,11 @@ back from a declined offer is still the same object.
 
 import re
 from bisect import bisect_right
+from collections.abc import Callable
 
 import msgspec
 
-from localmesos.simulated import wire
+from localmesos.simulated import reserved, wire
 
 Ranges = tuple[tuple[int, int], ...]
 """Disjoint closed ranges in rising order that do not touch one another."""
@@ -22,7 +23,8 @@ _MAX_AMOUNT = 1e12
 
 
 class Bag(msgspec.Struct, frozen=True, gc=False):
-    """What an agent has, an offer holds or a task uses. Nothing in it is zero or empty."""
+    """What an agent has, an offer holds or a task uses. Nothing in it is zero or empty. For what
+    is reserved see ``reserved``."""
 
     scalars: dict[str, int] = {}
     ranges: dict[str, Ranges] = {}
@@ -191,26 +193,24 @@ _interned: dict[tuple[tuple[str, int], ...], dict[str, int]] = {}
 def from_wire(resources: list[wire.Resource]) -> Bag:
     """Add up what a task asks for. A million tasks of an app share one dict of scalars.
 
-    Raises ValueError for what this Mesos does not model (reservations, volumes) or a wrong value.
+    Raises ValueError for a wrong value.
     """
     scalars: dict[str, int] = {}
     ranges: dict[str, Ranges] = {}
     sets: dict[str, frozenset[str]] = {}
     for resource in resources:
-        name = resource.name
-        if resource.reservations or bytes(resource.disk):
-            raise ValueError(f"no reserved {name} and no volumes are to be had here")
+        name = reserved.name_of(resource)
         if resource.scalar is not None:
-            milli = _scalar(name, resource.scalar.value)
+            milli = _scalar(resource.name, resource.scalar.value)
             if milli:
                 scalars[name] = scalars.get(name, 0) + milli
         elif resource.ranges is not None:
-            asked = _ranges(name, resource.ranges.range)
+            asked = _ranges(resource.name, resource.ranges.range)
             ranges[name] = ranges_plus(ranges.get(name, ()), asked)
         elif resource.set is not None:
             sets[name] = sets.get(name, frozenset()) | frozenset(resource.set.item)
         else:
-            raise ValueError(f"{name} has no value")
+            raise ValueError(f"{resource.name} has no value")
     key = tuple(scalars.items())
     shared = _interned.get(key)
     if shared is None:
@@ -227,18 +227,26 @@ def to_wire(bag: Bag, role: str | None = None) -> bytes:
         start = b'{"allocation_info":{"role":%b},' % msgspec.json.encode(role)
     out = [
         b'%b"name":"%b","scalar":{"value":%b},"type":"SCALAR"}'
-        % (start, name.encode(), _decimal(milli))
+        % (*_head(start, name), _decimal(milli))
         for name, milli in bag.scalars.items()
     ]
     for name, ranges in bag.ranges.items():
         text = ",".join([f'{{"begin":{begin},"end":{end}}}' for begin, end in ranges])
-        value = b'"%b","ranges":{"range":[%b]},"type":"RANGES"}' % (name.encode(), text.encode())
-        out.append(start + b'"name":' + value)
+        value = b'"%b","ranges":{"range":[%b]},"type":"RANGES"}'
+        first, own = _head(start, name)
+        out.append(first + b'"name":' + value % (own, text.encode()))
     for name, items in bag.sets.items():
         listed = msgspec.json.encode(sorted(items))
-        value = b'"%b","set":{"item":%b},"type":"SET"}' % (name.encode(), listed)
-        out.append(start + b'"name":' + value)
+        first, own = _head(start, name)
+        out.append(first + b'"name":' + b'"%b","set":{"item":%b},"type":"SET"}' % (own, listed))
     return b"[" + b",".join(out) + b"]"
+
+
+def _head(start: bytes, name: str) -> tuple[bytes, bytes]:
+    """What comes before the name, and the name as it is written."""
+    if reserved.is_plain(name):
+        return start, name.encode()
+    return start + reserved.members(name), reserved.base(name).encode()
 
 
 def _decimal(milli: int) -> bytes:
@@ -247,18 +255,54 @@ def _decimal(milli: int) -> bytes:
 
 def to_text(bag: Bag, role: str) -> str:
     """The form of Mesos' messages: "cpus(allocated: web):0.1; mem(allocated: web):32"."""
-    view = to_view(bag)
+    scalars = {name: f"{milli / 1000:g}" for name, milli in bag.scalars.items()}
     return "; ".join(
-        f"{name}(allocated: {role}):{value if isinstance(value, str) else format(value, 'g')}"
-        for name, value in view.items()
+        f"{reserved.shown(name, role)}:{value}" for name, value in (scalars | _texts(bag)).items()
     )
 
 
+def _texts(bag: Bag) -> dict[str, str]:
+    """Ranges and sets."""
+    texts = {
+        name: f"[{', '.join(f'{begin}-{end}' for begin, end in ranges)}]"
+        for name, ranges in bag.ranges.items()
+    }
+    return texts | {name: f"{{{', '.join(sorted(items))}}}" for name, items in bag.sets.items()}
+
+
 def to_view(bag: Bag) -> dict[str, float | str]:
-    """The form of the /state page: scalars as numbers, the rest as text."""
-    view: dict[str, float | str] = {name: milli / 1000 for name, milli in bag.scalars.items()}
-    for name, ranges in bag.ranges.items():
-        view[name] = f"[{', '.join(f'{begin}-{end}' for begin, end in ranges)}]"
-    for name, items in bag.sets.items():
-        view[name] = f"{{{', '.join(sorted(items))}}}"
+    """The form of the /state page: scalars as numbers, the rest as text; what is reserved too."""
+    view: dict[str, float | str] = {
+        name: milli / 1000 for name, milli in reserved.summed(bag.scalars.items()).items()
+    }
+    for name, text in _texts(bag).items():
+        own = reserved.base(name)
+        view[own] = f"{view[own]}, {text}" if own in view else text
     return view
+
+
+def for_role(bag: Bag, role: str) -> Bag:
+    """What of it may be offered to a role: what is reserved for nobody, or for it."""
+
+    def may(name: str) -> bool:
+        return reserved.role_of(name) in {None, role}
+
+    if all(map(may, (*bag.scalars, *bag.ranges, *bag.sets))):
+        return bag
+    return Bag(
+        {name: milli for name, milli in bag.scalars.items() if may(name)},
+        {name: ranges for name, ranges in bag.ranges.items() if may(name)},
+        {name: items for name, items in bag.sets.items() if may(name)},
+    )
+
+
+def renamed(bag: Bag, rename: Callable[[str], str]) -> Bag:
+    """The same amounts under other names: those before an operation, or after it."""
+    other = EMPTY
+    for name, milli in bag.scalars.items():
+        other = plus(other, Bag({rename(name): milli}))
+    for name, ranges in bag.ranges.items():
+        other = plus(other, Bag(ranges={rename(name): ranges}))
+    for name, items in bag.sets.items():
+        other = plus(other, Bag(sets={rename(name): items}))
+    return other

@@ -109,6 +109,17 @@ class Task:
 
 
 @dataclass(slots=True, eq=False)
+class Operation:
+    """A change of an agent's resources that was carried out, until that is acknowledged."""
+
+    id: str
+    framework: "Framework"
+    agent: Agent
+    uuid: str
+    state: str
+
+
+@dataclass(slots=True, eq=False)
 class Stream:
     """One subscription: the records that still have to be written to its connection."""
 
@@ -142,6 +153,7 @@ class Framework:
     """By role: scalars offered or used, for fair shares."""
     tasks: dict[str, Task] = field(default_factory=dict)
     unreachable: dict[str, Task] = field(default_factory=dict)
+    operations: dict[str, Operation] = field(default_factory=dict)
     completed: deque[tuple[str, str, str, str]] = field(default_factory=deque)
     """(task id, name, agent id, state) of the last tasks that ended."""
     disconnections: int = 0
@@ -214,6 +226,9 @@ class Cluster:
         self.total: dict[str, int] = {}
         self.timers = Timers()
         self.retries: Retries[tuple[Task, Update]] = Retries(
+            options.update_retry_seconds, options.update_retry_most_seconds
+        )
+        self.operation_retries: Retries[Operation] = Retries(
             options.update_retry_seconds, options.update_retry_most_seconds
         )
         self.faults = Faults()

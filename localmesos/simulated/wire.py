@@ -111,9 +111,25 @@ class LaunchGroup(Struct, gc=False):
     task_group: TaskGroup
 
 
+class Amounts(Struct, gc=False):
+    """Reserve and Unreserve."""
+
+    resources: list[Resource] = []
+
+
+class Volumes(Struct, gc=False):
+    """Create and Destroy."""
+
+    volumes: list[Resource] = []
+
+
 class Operation(Struct, gc=False):
     type: str
     id: Id | None = None
+    reserve: Amounts | None = None
+    unreserve: Amounts | None = None
+    create: Volumes | None = None
+    destroy: Volumes | None = None
     launch: Launch | None = None
     launch_group: LaunchGroup | None = None
 
@@ -184,6 +200,24 @@ class Reconcile(Struct, gc=False):
     tasks: list[ReconcileTask] = []
 
 
+class AcknowledgeOperation(Struct, gc=False):
+    """Acknowledge_Operation_Status."""
+
+    operation_id: Id
+    uuid: str
+    """Base64 of 16 bytes."""
+    agent_id: Id | None = None
+
+
+class ReconcileOperation(Struct, gc=False):
+    operation_id: Id
+    agent_id: Id | None = None
+
+
+class ReconcileOperations(Struct, gc=False):
+    operations: list[ReconcileOperation] = []
+
+
 class Call(Struct, gc=False):
     type: str = ""
     framework_id: Id | None = None
@@ -194,7 +228,9 @@ class Call(Struct, gc=False):
     suppress: Roles | None = None
     kill: Kill | None = None
     acknowledge: Acknowledge | None = None
+    acknowledge_operation_status: AcknowledgeOperation | None = None
     reconcile: Reconcile | None = None
+    reconcile_operations: ReconcileOperations | None = None
     update_framework: Subscribe | None = None
 
 
