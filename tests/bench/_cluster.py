@@ -45,10 +45,22 @@ def simulated_mesos(folder: Path, agents: int, resources: str) -> Iterator[Start
 
 
 @contextmanager
+def constant_server(folder: Path) -> Iterator[Started]:
+    """A server that listens as the scheduler does and sends constant bytes (``_constant``)."""
+    ready = folder / "constant.json"
+    command = [sys.executable, "-m", "tests.bench._constant", "--ready-file", str(ready)]
+    with _process(command, folder / "constant.log"):
+        content = _content(ready)
+        yield Started(content["http"], int(content["pid"]))
+
+
+@contextmanager
 def scheduler(folder: Path, master_url: str, store_url: str) -> Iterator[Started]:
-    """A scheduler that Mesos has accepted, with default settings."""
+    """A scheduler that Mesos has accepted, with default settings. ``store_url`` is that of
+    ``--store``, or of ``--zk``."""
     ready = folder / "scheduler.json"
-    command = [str(Path(sys.executable).with_name("stayer")), "serve", "--store", store_url]
+    where = "--zk" if store_url.startswith("zk:") else "--store"
+    command = [str(Path(sys.executable).with_name("stayer")), "serve", where, store_url]
     flags = ["--master", master_url, "--http", "127.0.0.1:0", "--logging_level", "warning"]
     with _process([*command, *flags, "--ready-file", str(ready)], folder / "scheduler.log"):
         content = _content(ready)
