@@ -16,6 +16,7 @@ from api.cors import allow_origins, answer_options
 from api.events.hub import EventHub
 from api.guard import on_loopback_only, refuse_foreign_pages
 from api.options import ApiOptions
+from api.projection import choose_fields
 from api.resources.alarms import Alarms, warn_of_alarms
 from api.resources.apps import Apps
 from api.resources.cluster import Cluster
@@ -93,6 +94,7 @@ def create_app(
     app.before_request(lambda: refuse_foreign_pages(bound_to_loopback=bound_to_loopback))
     app.before_request(answer_options)
     app.before_request(refuse_what_was_not_meant)
+    app.before_request(choose_fields)
     app.register_error_handler(Exception, errors.answer)
     app.after_request(lambda response: warn_of_freezes(response, context))
     app.after_request(lambda response: warn_of_alarms(response, context))

@@ -17,6 +17,7 @@ from api.errors import UnsupportedMediaTypeError, refusal
 from api.events.caused import caused, changes_definitions
 from api.events.hub import EventHub
 from api.options import ApiOptions
+from api.projection import projected
 from api.render.deployment import steps
 from api.render.json import encode
 from constraints import CompilePattern
@@ -148,8 +149,16 @@ def prefers_text() -> bool:
     return preferred("application/json", "text/plain") == "text/plain"
 
 
-def json_answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """An answer of encoded bytes or of a value to encode."""
+def json_answer(
+    body: Any,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    *,
+    as_it_is: bool = False,
+) -> Response:
+    """An answer of encoded bytes or of a value to encode; only the fields that the request names,
+    unless the body is to go out as it is."""
+    body = body if as_it_is else projected(body)
     data = body if isinstance(body, bytes) else encode(body)
     return Response(data, status=status, headers=headers, mimetype="application/json")
 

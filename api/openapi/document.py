@@ -13,7 +13,19 @@ from marshmallow import Schema
 from api.body import MAX_DEPTH, MAX_INTEGER_DIGITS, MAX_ITEMS, MAX_STRING_CHARS
 from api.context import DEPLOYMENT_HEADER, WARNING_HEADER
 from api.openapi.from_fields import Described, JsonSchema, reference
-from api.openapi.operation import DRY_RUN, JSON, STRICT, Many, Operation, Parameter, operation_of
+from api.openapi.members import members
+from api.openapi.operation import (
+    DRY_RUN,
+    FIELDS,
+    JSON,
+    PAGING,
+    PAGING_HEADERS,
+    STRICT,
+    Many,
+    Operation,
+    Parameter,
+    operation_of,
+)
 from api.openapi.shapes import SHAPES
 from api.schemas import APP
 
@@ -30,6 +42,8 @@ Bodies are JSON in UTF-8 without repeated keys, at most {MAX_DEPTH} deep, with a
 items in an array or object, {MAX_STRING_CHARS} characters in a text and {MAX_INTEGER_DIGITS} digits
 in a whole number. A field that is null counts as absent. Words of an enumeration are taken in any
 case.
+
+With `fields` an answer lacks the members that were not named, required ones too.
 """
 _VARIABLES = {
     "app_id": "Id of an app, without the first slash; it may contain others.",
@@ -48,6 +62,8 @@ _HEADERS = {
     "Location": {"description": "Where it is found from now on."},
     "Retry-After": {"description": "Seconds after which another try makes sense."},
     DEPLOYMENT_HEADER: {"description": "Id of the deployment that carries the change out."},
+    "Link": {"description": "Of a page that is not the last: where the next one is."},
+    "X-Total-Count": {"description": "Of a page: how many items there are in all."},
     WARNING_HEADER: {"description": "What may keep the change from ending; once for each reason."},
 }
 
@@ -119,7 +135,7 @@ def _operation(route: Served, described: Described) -> dict[str, Any]:
     }
     if more:
         fields["description"] = more
-    parameters = [*_variables(route.rule), *map(_parameter, _query(declared))]
+    parameters = [*_variables(route.rule), *map(_parameter, _query(route, declared))]
     if parameters:
         fields["parameters"] = parameters
     if declared.body is not None:
@@ -153,8 +169,20 @@ def _variables(rule: str) -> Iterator[JsonSchema]:
         yield {"name": name, "in": "path", "required": True, **described}
 
 
-def _query(declared: Operation) -> Iterable[Parameter]:
-    return declared.query if declared.body is None else (*declared.query, STRICT)
+def _query(route: Served, declared: Operation) -> Iterable[Parameter]:
+    yield from declared.query
+    if declared.body is not None:
+        yield STRICT
+    if _has_fields(route, declared):
+        yield FIELDS
+
+
+def _has_fields(route: Served, declared: Operation) -> bool:
+    return route.method in READING and members(declared) is not None
+
+
+def _is_paged(declared: Operation) -> bool:
+    return all(one in declared.query for one in PAGING)
 
 
 def _parameter(one: Parameter) -> JsonSchema:
@@ -175,6 +203,8 @@ def _errors(route: Served, declared: Operation) -> set[int]:
         errors |= {403, 422}  # asked by a page of another site; dryRun where there is none
     if declared.body is not None:
         errors |= {400, 413, 415, 422}
+    if _has_fields(route, declared) or _is_paged(declared):
+        errors.add(422)
     if "<" in route.rule:
         errors.add(404)
     return errors
@@ -209,3 +239,5 @@ def _headers(status: int, declared: Operation) -> Iterator[str]:
         yield DEPLOYMENT_HEADER
     if DRY_RUN in declared.query:
         yield WARNING_HEADER
+    if _is_paged(declared):
+        yield from PAGING_HEADERS

@@ -61,6 +61,22 @@ APP_EMBEDS = several(
 )
 
 
+MAX_LIMIT = 1_000
+PAGING = (
+    Parameter(
+        "limit",
+        "At most so many items; where the next page begins is in the header Link.",
+        {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
+    ),
+    text("after", "Only items after this place, as the header Link has it."),
+)
+PAGING_HEADERS = ("Link", "X-Total-Count")
+FIELDS = several(
+    "fields",
+    "Only these members of each item. Dots lead into objects and arrays, commas separate.",
+)
+
+
 class Many(NamedTuple):
     """A body that is an array."""
 

@@ -1,6 +1,6 @@
 """An app with what was asked to be embedded: Marathon's AppInfo."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from enum import StrEnum
 from typing import Any
 
@@ -46,6 +46,24 @@ def app_embeds(names: Iterable[str]) -> frozenset[Embed]:
             plain = name.removeprefix(prefix)
         embeds |= _IMPLIED.get(plain, frozenset())
     return frozenset(embeds)
+
+
+_SHOWN_AS = {
+    Embed.TASKS: ("tasks",),
+    Embed.DEPLOYMENTS: ("deployments",),
+    Embed.READINESS: ("readinessCheckResults",),
+    Embed.LAST_TASK_FAILURE: ("lastTaskFailure",),
+    Embed.COUNTS: ("tasksStaged", "tasksRunning", "tasksHealthy", "tasksUnhealthy"),
+    Embed.TASK_STATS: ("taskStats", "tasksStats"),
+    Embed.DOCUMENTED_TASK_STATS: ("taskStats",),
+}
+
+
+def needed(embeds: frozenset[Embed], fields: Collection[str]) -> frozenset[Embed]:
+    """Those of which something will be seen if only these fields are; all without any."""
+    if not fields:
+        return embeds
+    return frozenset(one for one in embeds if any(name in fields for name in _SHOWN_AS[one]))
 
 
 class AppInfos:

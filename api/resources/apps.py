@@ -20,10 +20,11 @@ from api.context import (
 from api.definitions import absolute, parse_app
 from api.errors import UnprocessableError, app_unknown, group_unknown, invalid
 from api.faults import Invalid
-from api.openapi.operation import APP_EMBEDS, DRY_RUN, FORCE, Many, boolean, describes, text
+from api.openapi.operation import APP_EMBEDS, DRY_RUN, FORCE, PAGING, Many, boolean, describes, text
+from api.paging import listing
+from api.projection import chosen_fields
 from api.render.app import app_object
-from api.render.appinfo import AppInfos, Embed, app_embeds, created
-from api.render.json import encode_list
+from api.render.appinfo import AppInfos, Embed, app_embeds, created, needed
 from api.schemas import APP, APP_UPDATE
 from api.selectors import SelectorError, parse_selector
 from framework.domain.app import App
@@ -66,13 +67,13 @@ class Apps:
             Route("GET", f"{one}/versions/<version>", self.show_version),
         )
 
-    @describes("AppList", query=_FILTERS, errors=(422,))
+    @describes("AppList", query=(*_FILTERS, *PAGING))
     def list_all(self) -> Response:
         """Every app that the filters of the query hold of."""
-        embeds = app_embeds(values("embed")) | _LISTED
+        embeds = _embeds(_LISTED)
         infos = AppInfos(self._context.view, self._context.now_ms())
         chosen = _filtered(sorted_apps(self._context))
-        return json_answer(encode_list("apps", (infos.info(app, embeds) for app in chosen)))
+        return listing("apps", chosen, lambda app: infos.info(app, embeds), _app_id)
 
     @describes(query=_CHANGING, body=APP, answers={201: ("ShownApp",)}, errors=(403, 409))
     def create(self) -> Response:
@@ -107,14 +108,14 @@ class Apps:
         """Change the apps of an array, all or none; each must exist."""
         return self._change_many(Mode.MERGE)
 
-    @describes("OneApp", "MatchedApps", query=(APP_EMBEDS,))
+    @describes("OneApp", "MatchedApps", query=(APP_EMBEDS, *PAGING))
     def show(self, app_id: str) -> Response:
         """One app, or with ``*`` at the end all those of a group."""
-        embeds = app_embeds(values("embed")) | _SHOWN
+        embeds = _embeds(_SHOWN)
         infos = AppInfos(self._context.view, self._context.now_ms())
         if is_wildcard(app_id):
             members = apps_of_group(self._context, app_id)
-            return json_answer(encode_list("*", (infos.info(app, embeds) for app in members)))
+            return listing("*", members, lambda app: infos.info(app, embeds), _app_id)
         app = self._known(absolute(app_id))
         return json_answer({"app": infos.info(app, embeds)})
 
@@ -164,12 +165,13 @@ class Apps:
         """Scale an app back to the count from before it was suspended."""
         return self._answer(ResumeApp(absolute(app_id), flag("force"), flag("dryRun")))
 
-    @describes("Versions")
+    @describes("Versions", query=PAGING)
     def list_versions(self, app_id: str) -> Response:
         """Timestamps of the definitions of an app that are kept, the newest first."""
         app = self._known(absolute(app_id))
         versions = {app.version, *list(self._context.view.versions_of.get(app.id, {}))}
-        return json_answer({"versions": sorted(versions, reverse=True)})
+        latest = sorted(versions, reverse=True)
+        return listing("versions", latest, str, str, newest_first=True)
 
     @describes("ShownApp", errors=(422,))
     def show_version(self, app_id: str, version: str) -> Response:
@@ -202,6 +204,15 @@ class Apps:
 
 def _put_mode() -> Mode:
     return Mode.MERGE_OR_CREATE if flag("partialUpdate", default=True) else Mode.REPLACE_OR_CREATE
+
+
+def _app_id(app: App) -> str:
+    return app.id
+
+
+def _embeds(always: frozenset[Embed]) -> frozenset[Embed]:
+    """What is shown of each app beyond its definition, as far as the request wants to see it."""
+    return needed(app_embeds(values("embed")) | always, chosen_fields())
 
 
 def is_wildcard(path: str) -> bool:

@@ -7,9 +7,9 @@ from flask import Response
 
 from api.context import Context, Route, deployment_answer, dry_run_answer, flag, json_answer
 from api.errors import deployment_unknown
-from api.openapi.operation import DRY_RUN, boolean, describes
+from api.openapi.operation import DRY_RUN, PAGING, boolean, describes
+from api.paging import listing
 from api.render.deployment import deployment, watched_deployment
-from api.render.json import encode_list
 from framework.domain.events import CancelDeployment, PauseDeployment, ResumeDeployment
 from framework.domain.rollout import Deployment
 from framework.domain.state import State
@@ -32,12 +32,12 @@ class Deployments:
             Route("POST", f"{ours}/resume", self.resume),
         )
 
-    @describes("DeploymentArray")
+    @describes("DeploymentArray", query=PAGING)
     def list_all(self) -> Response:
         """Deployments under way, the oldest first."""
         return self._list(deployment)
 
-    @describes("WatchedDeployments")
+    @describes("WatchedDeployments", query=PAGING)
     def watch_all(self) -> Response:
         """Deployments under way, the oldest first, each with how far its apps are."""
         return self._list(watched_deployment)
@@ -78,6 +78,9 @@ class Deployments:
 
     def _list(self, render: Callable[[State, Deployment], dict[str, Any]]) -> Response:
         view = self._context.view
-        records = list(view.deployments.values())
-        records.sort(key=lambda record: (record.started_at_ms, record.id))
-        return json_answer(encode_list("", (render(view, one) for one in records)))
+        records = sorted(view.deployments.values(), key=_place)
+        return listing("", records, lambda one: render(view, one), _place)
+
+
+def _place(record: Deployment) -> str:
+    return f"{record.started_at_ms:016d},{record.id}"

@@ -21,7 +21,8 @@ from api.definitions import absolute
 from api.errors import group_unknown, invalid
 from api.faults import Invalid
 from api.group_changes import change_tree, create, group_wish, remove, set_role, update
-from api.openapi.operation import APP_EMBEDS, DRY_RUN, FORCE, describes, several
+from api.openapi.operation import APP_EMBEDS, DRY_RUN, FORCE, PAGING, describes, several
+from api.paging import listing
 from api.render.appinfo import AppInfos, app_embeds
 from api.render.group import GroupRenderer, group_embeds
 from api.render.json import encode_list
@@ -81,14 +82,14 @@ class Groups:
         members = (tree.apps[key] for key in sorted(tree.apps) if inside(key, path))
         return json_answer(encode_list("", (infos.info(app, embeds) for app in members)))
 
-    @describes("VersionArray")
+    @describes("VersionArray", query=PAGING)
     def list_versions(self, group_id: str = ROOT) -> Response:
         """The versions a group had, the newest first."""
         path = absolute(group_id)
         found = versions(self._context.view, path)
         if not found:
             raise group_unknown(path)
-        return json_answer(found)
+        return listing("", found, str, str, newest_first=True)
 
     @describes("Group", query=(_EMBEDS,), errors=(422,))
     def show_version(self, version: str, group_id: str = ROOT) -> Response:

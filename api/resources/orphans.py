@@ -11,12 +11,14 @@ from api.context import Context, Route, flag, json_answer, json_body
 from api.definitions import absolute
 from api.errors import invalid
 from api.faults import Invalid
-from api.openapi.operation import boolean, describes
+from api.openapi.operation import PAGING, boolean, describes
+from api.paging import listing
 from api.render.cluster import orphan_object
 from api.render.instance import task
 from api.render.json import encode_list
 from api.schemas import ADOPTION, read
 from framework.domain.events import AdoptOrphan, KillOrphan
+from framework.domain.instance import Orphan
 
 
 class Orphans:
@@ -31,13 +33,12 @@ class Orphans:
             Route("DELETE", "/v3/orphans/<task_id>", self.kill),
         )
 
-    @describes("OrphanList")
+    @describes("OrphanList", query=PAGING)
     def list_all(self) -> Response:
         """Orphaned tasks, the first seen first."""
         view = self._context.view
-        orphans = sorted(view.orphans.values(), key=lambda one: one.first_seen_ms)
-        items = (orphan_object(orphan, view.agents) for orphan in orphans)
-        return json_answer(encode_list("orphans", items))
+        orphans = sorted(view.orphans.values(), key=_place)
+        return listing("orphans", orphans, lambda one: orphan_object(one, view.agents), _place)
 
     @describes("TaskList", body=ADOPTION, errors=(409,))
     def adopt(self, task_id: str) -> Response:
@@ -59,3 +60,7 @@ class Orphans:
         """Have Mesos kill an orphaned task. It stays listed until Mesos says that it is dead."""
         self._context.ask(KillOrphan(task_id, flag("force")))
         return Response(status=202)
+
+
+def _place(orphan: Orphan) -> str:
+    return f"{orphan.first_seen_ms:016d},{orphan.task_id}"

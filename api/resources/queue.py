@@ -1,20 +1,23 @@
 """What waits: ``/v2/queue`` as Marathon has it, and our explanations of it on ``/v3``."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from flask import Response
 
 from api.context import Context, Route, json_answer, values
 from api.definitions import absolute
 from api.errors import NotFoundError, app_unknown
-from api.openapi.operation import describes, several
-from api.render.json import encode_list
+from api.openapi.operation import PAGING, describes, several
+from api.paging import listing
 from api.render.queue import queue_item, waiting_object
 from framework.domain.app import App
 from framework.domain.events import ResetDelay
 from framework.domain.instance import Condition
 from framework.domain.replies import Refused, Why
 from framework.domain.rollout import Delay, LaunchStats
+
+_Pair = tuple[LaunchStats, App]
 
 
 class Queue:
@@ -31,13 +34,18 @@ class Queue:
             Route("GET", "/v3/explain/<path:app_id>", self.explain),
         )
 
-    @describes("Queue", query=(several("embed", "What to show as well.", "lastUnusedOffers"),))
+    @describes(
+        "Queue",
+        query=(several("embed", "What to show as well.", "lastUnusedOffers"), *PAGING),
+    )
     def list_all(self) -> Response:
         """One item for each app that wants instances it does not have."""
         now_ms = self._context.now_ms()
         unused_offers = "lastUnusedOffers" in values("embed")
-        items = (
-            queue_item(
+
+        def item(one: _Pair) -> dict[str, Any]:
+            stats, app = one
+            return queue_item(
                 app,
                 stats,
                 self._delay(app),
@@ -45,9 +53,8 @@ class Queue:
                 now_ms=now_ms,
                 unused_offers=unused_offers,
             )
-            for stats, app in self._waiting()
-        )
-        return json_answer(encode_list("queue", items))
+
+        return listing("queue", self._waiting(), item, _place)
 
     @describes(answers={204: ()})
     def reset_delay(self, app_id: str) -> Response:
@@ -63,14 +70,16 @@ class Queue:
         """Why an app waits: what was offered, what each offer lacked, in sentences."""
         return json_answer(self._explained(absolute(app_id)))
 
-    @describes("WaitingList")
+    @describes("WaitingList", query=PAGING)
     def explain_all(self) -> Response:
         """Why apps wait: of all that do."""
         now_ms = self._context.now_ms()
-        items = (
-            waiting_object(app, stats, self._delay(app), now_ms) for stats, app in self._waiting()
-        )
-        return json_answer(encode_list("waiting", items))
+
+        def item(one: _Pair) -> dict[str, Any]:
+            stats, app = one
+            return waiting_object(app, stats, self._delay(app), now_ms)
+
+        return listing("waiting", self._waiting(), item, _place)
 
     @describes("WaitingList")
     def explain(self, app_id: str) -> Response:
@@ -85,7 +94,7 @@ class Queue:
         stats = view.launch_stats.get(app_id)
         return waiting_object(app, stats, self._delay(app), self._context.now_ms())
 
-    def _waiting(self) -> list[tuple[LaunchStats, App]]:
+    def _waiting(self) -> list[_Pair]:
         """By app id; an app may have gone since the table was copied."""
         view = self._context.view
         everything = sorted(view.launch_stats.values(), key=lambda stats: stats.app_id)
@@ -100,3 +109,7 @@ class Queue:
     def _provisioned(self, app: App) -> int:
         instances = list(self._context.view.instances_of.get(app.id, {}).values())
         return sum(one.condition is Condition.PROVISIONED for one in instances)
+
+
+def _place(one: _Pair) -> str:
+    return one[0].app_id

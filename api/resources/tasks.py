@@ -21,12 +21,14 @@ from api.faults import Invalid
 from api.openapi.operation import (
     DRY_RUN,
     FORCE,
+    PAGING,
     PLAIN_TEXT,
     boolean,
     describes,
     several,
     text,
 )
+from api.paging import listing
 from api.render.instance import shown, shown_condition, task
 from api.render.json import encode_list
 from api.render.text import endpoints_text
@@ -72,6 +74,7 @@ class Tasks:
             _NETWORKS,
             several("status", "Only tasks in these states.", "running", "staging"),
             several("status[]", "The same as status."),
+            *PAGING,
         ),
     )
     def list_all(self) -> Response:
@@ -83,7 +86,7 @@ class Tasks:
         chosen = [_BY_STATUS[name] for name in names if name in _BY_STATUS]
         return self._list(apps, frozenset().union(*chosen), service_ports=True)
 
-    @describes("TaskList", PLAIN_TEXT, query=(_NETWORKS,))
+    @describes("TaskList", PLAIN_TEXT, query=(_NETWORKS, *PAGING))
     def list_of_app(self, app_id: str) -> Response:
         """The tasks of an app, or of the apps of ``group/*``."""
         if is_wildcard(app_id):
@@ -179,13 +182,18 @@ class Tasks:
     ) -> Response:
         """``conditions``: only these, or all if there are none."""
         view = self._context.view
-        tasks = (
-            task(instance, app, view, service_ports=service_ports)
+        found = (
+            (app, instance)
             for app in apps
-            for instance in self._instances(app)
+            for instance in sorted(self._instances(app), key=lambda one: one.id)
             if not conditions or shown_condition(instance) in conditions
         )
-        return json_answer(encode_list("tasks", tasks))
+        return listing(
+            "tasks",
+            found,
+            lambda one: task(one[1], one[0], view, service_ports=service_ports),
+            lambda one: f"{one[0].id},{one[1].id}",
+        )
 
     def _text(self, apps: Iterable[App]) -> Response:
         text = endpoints_text(self._context.view, apps, values("containerNetworks"))
