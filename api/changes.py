@@ -108,19 +108,32 @@ def _none(apps: Iterable[App | None]) -> bool:
 
 def _put(context: Context, wish: Wish, existing: App | None, mode: Mode) -> PutApp:
     if existing is None:
-        if mode is Mode.MERGE or (wish.update is not None and wish.update.version):
+        if mode is Mode.MERGE or _goes_back(wish.update):
             raise app_unknown(wish.app_id)
         return PutApp(_whole(context, wish, None), expected_version="")
-    if wish.update is None:
+    update = wish.update
+    if update is None:
         return PutApp(_whole(context, wish, existing), expected_version=None)
-    if wish.update.version:
-        app = _earlier(context, wish.app_id, wish.update.version)
+    if _goes_back(update):
+        app = _earlier(context, wish.app_id, update.version)
     else:
-        merged = merge(
-            existing, wish.update, context.options, context.compile_pattern, context.enforces
-        )
+        if update.version:
+            _check_version(update.version, existing, wish.place)
+        merged = merge(existing, update, context.options, context.compile_pattern, context.enforces)
         app = _sound(merged, wish.place)
     return PutApp(app, expected_version=existing.version)
+
+
+def _goes_back(update: Update | None) -> bool:
+    return update is not None and bool(update.version) and not update.fields
+
+
+def _check_version(version: str, existing: App, place: str) -> None:
+    """Who sends back what was read, changed or not, sends the version that it was read from.
+    Marathon refuses that; here it is taken while nobody was faster."""
+    if moment(version) != existing.version:
+        fault = Fault("/", "The 'version' field may only be combined with the 'id' field.")
+        raise invalid(Invalid(NOT_VALID, below(place, (fault,))))
 
 
 def _whole(context: Context, wish: Wish, existing: App | None) -> App:

@@ -26,6 +26,8 @@ from framework.domain.replies import Done, Refused, Why
 _ATTEMPTS = 20
 _TRY_AGAIN = frozenset({Why.CHANGED_MEANWHILE, Why.APP_EXISTS, Why.APP_UNKNOWN, Why.GROUP_UNKNOWN})
 _CLASH = "Groups and Applications may not have the same identifier."
+_NOT_BESIDE_OTHERS = "not allowed in conjunction with other properties."
+_NOT_NESTED = "is not possible in a nested group"
 _ROLE_APART = (
     "enforceRole cannot be modified in a request that adds, removes or modifies services; "
     "please make these changes in separate requests."
@@ -158,10 +160,9 @@ def group_wish(base: str, body: Any) -> GroupWish:
     faults = [] if path == base or inside(path, base) else [_no_child(base)]
     if path != ROOT:
         faults += app_id_errors(path)
-    for name in ("version", "scaleBy"):
-        if name in update and len(update) > 1:
-            fault = Fault(f"/{name}", "not allowed in conjunction with other properties.")
-            raise invalid(Invalid(NOT_VALID, (fault,)))
+    if "scaleBy" in update and len(update) > 1:
+        which = "version" if "version" in update else "scaleBy"
+        raise invalid(Invalid(NOT_VALID, (Fault(f"/{which}", _NOT_BESIDE_OTHERS),)))
     if faults:
         raise invalid(Invalid(NOT_VALID, tuple(Fault("/id", error) for error in faults)))
     return GroupWish(path, update)
@@ -183,16 +184,18 @@ def create(context: Context, wish: GroupWish, tree: Tree) -> ChangeApps:
 def update(context: Context, wish: GroupWish, tree: Tree) -> ChangeApps:
     """The command for whatever the wish is: another version, another size, another structure."""
     draft = Draft(context, tree)
-    if "version" in wish.update:
+    goes_back = wish.update.keys() == {"version"}
+    if goes_back:
         _roll_back(draft, wish.path, wish.update["version"])
     elif "scaleBy" in wish.update:
         _scale(draft, wish.path, wish.update["scaleBy"])
     else:
+        _check_version(draft, wish.path, wish.update, "", _NOT_BESIDE_OTHERS)
         _restructure(draft, wish.path, wish.update, "")
         _check_places(draft)
     draft.check()
     command = draft.command()
-    if "version" not in wish.update:
+    if not goes_back:
         _check_roles(draft, command)
     return command
 
@@ -255,6 +258,14 @@ def _scale(draft: Draft, path: str, factor: float) -> None:
             draft.apps[key] = outcome
 
 
+def _check_version(draft: Draft, path: str, update: dict[str, Any], place: str, why: str) -> None:
+    """Who sends back what was read sends the version that it was read from: taken while nobody
+    was faster, and for a group that is new."""
+    known = draft.before.groups.get(path)
+    if "version" in update and known and moment(update["version"]) != known.version:
+        draft.faults.append(Fault(f"{place}/version", why))
+
+
 def _restructure(draft: Draft, path: str, update: dict[str, Any], place: str) -> None:
     """Apps, groups and dependencies that are given are whole sets; others stay."""
     group = draft.groups.get(path) or Group(path, "")
@@ -314,9 +325,9 @@ def _put_groups(draft: Draft, path: str, bodies: list[Any], place: str) -> None:
         if key not in given:
             draft.remove_group(key)
     for child_id, (child, here) in given.items():
-        for name in ("version", "scaleBy"):
-            if name in child:
-                draft.faults.append(Fault(f"{here}/{name}", "is not possible in a nested group"))
+        _check_version(draft, child_id, child, here, _NOT_NESTED)
+        if "scaleBy" in child:
+            draft.faults.append(Fault(f"{here}/scaleBy", _NOT_NESTED))
         _restructure(draft, child_id, child, here)
 
 

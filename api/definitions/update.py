@@ -24,7 +24,8 @@ from framework.domain.app import App
 @dataclass(frozen=True, slots=True)
 class Update:
     """A partial update whose structure is sound. ``id`` is absolute, or empty if not given.
-    With ``version`` the app goes back to that stored version and there are no ``fields``."""
+    With ``version`` and no ``fields`` the app goes back to that stored version; with both the
+    fields were read from that version, which must still be the present one."""
 
     id: str
     version: str
@@ -38,9 +39,6 @@ def read_update(body: Any, options: ApiOptions) -> Update | Invalid:
         return given
     app_id = absolute(given.pop("id")) if "id" in given else ""
     version = given.pop("version", "")
-    if version and given:
-        error = "The 'version' field may only be combined with the 'id' field."
-        return Invalid(NOT_VALID, (Fault("/", error),))
     faults = (*legacy_faults(given), *_mode_faults(given))
     if faults:
         return Invalid(NOT_VALID, faults)

@@ -278,7 +278,7 @@ class TestBadBodies:
             ),
             (
                 "/v2/apps/batch",
-                {"version": V1, "cmd": "x"},
+                {"version": V2, "cmd": "x"},
                 {
                     "message": "Object is not valid",
                     "details": [

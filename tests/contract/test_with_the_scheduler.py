@@ -75,15 +75,6 @@ def test_the_life_of_an_app(client: FlaskClient) -> None:
     assert client.get("/v2/queue").get_json() == {"queue": []}
 
 
-def test_sending_back_what_is_shown_changes_nothing(client: FlaskClient) -> None:
-    client.post("/v2/apps", json={"id": "/web", "cmd": "x", "healthChecks": [{}]})
-    shown = client.get("/v2/apps/web").get_json()["app"]
-    version = shown.pop("version")
-    for query in ("", "&partialUpdate=false"):
-        assert client.put(f"/v2/apps/web?force=true{query}", json=shown).status_code == 200
-    assert client.get("/v2/apps/web").get_json()["app"]["version"] == version
-
-
 def test_changes_of_different_fields_at_the_same_time_all_survive(
     application: Flask, client: FlaskClient
 ) -> None:

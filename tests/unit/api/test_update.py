@@ -95,12 +95,6 @@ def test_a_version_alone_is_a_rollback() -> None:
         ([], INVALID_JSON, "/", "error.expected.jsobject"),
         ({"cpus": "1"}, INVALID_JSON, "/cpus", "error.expected.jsnumber"),
         (
-            {"version": "2015-09-30T09:09:17.614Z", "cmd": "x"},
-            NOT_VALID,
-            "/",
-            "The 'version' field may only be combined with the 'id' field.",
-        ),
-        (
             {"networks": [{"mode": "host"}], "container": {"portMappings": [{}]}},
             NOT_VALID,
             "/",
