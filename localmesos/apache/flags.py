@@ -125,6 +125,11 @@ def _agent_defaults(work_dir: Path, launcher_dir: Path) -> dict[str, str]:
         "MESOS_STRICT": "false",
         "MESOS_EXECUTOR_REREGISTRATION_TIMEOUT": EXECUTOR_REREGISTRATION_TIMEOUT,
         "MESOS_REGISTRATION_BACKOFF_FACTOR": "200ms",
+        # Without effect unless the flag `containerizers` names docker (see `docker_engine`).
+        "MESOS_DOCKER": os.fspath(launcher_dir / "mesos-docker"),
+        # A container that this agent does not know may be another agent's of the same machine.
+        "MESOS_DOCKER_KILL_ORPHANS": "false",
+        "MESOS_DOCKER_REMOVE_DELAY": "1secs",
         # The defaults of these lie in /tmp and would be shared by all users of the machine.
         "MESOS_DOCKER_STORE_DIR": os.fspath(work_dir / "store" / "docker"),
         "MESOS_APPC_STORE_DIR": os.fspath(work_dir / "store" / "appc"),

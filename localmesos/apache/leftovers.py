@@ -16,7 +16,11 @@ from pathlib import Path
 
 _POLL_SECONDS = 0.02
 _KILL_SECONDS = 5.0
-_MARKS = (b"MESOS_SANDBOX=", b"MESOS_CONTAINERIZER_RUNTIME_DIRECTORY=")
+_MARKS = (
+    b"MESOS_SANDBOX=",
+    b"MESOS_DIRECTORY=",  # all that a docker executor has
+    b"MESOS_CONTAINERIZER_RUNTIME_DIRECTORY=",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,8 @@ class Command(NamedTuple):
 
 
 class Check(NamedTuple):
-    """One check of a task: COMMAND, HTTP or TCP. HTTP and TCP go to the loopback address."""
+    """One check of a task: COMMAND, HTTP or TCP. HTTP and TCP go to the loopback address, of the
+    network namespace in the file `network` if it is not this machine's."""
 
     kind: str
     command: Command | None
@@ -39,6 +40,7 @@ class Check(NamedTuple):
     delay_seconds: float
     interval_seconds: float
     timeout_seconds: float
+    network: str = ""
 
 
 class HealthCheck(NamedTuple):
@@ -155,7 +157,7 @@ def parse_task(info: Json) -> Task:
     completion = info.get("max_completion_time", {}).get("nanoseconds", 0)
     return Task(
         task_id=_text(info["task_id"]["value"]),
-        command=parse_command(info["command"]),
+        command=parse_command(info["command"], of_image="docker" in info.get("container", {})),
         allocation_role=_text(resources[0].get("allocation_info", {}).get("role", "")),
         kill_grace_seconds=_grace(info.get("kill_policy")),
         max_completion_seconds=int(completion) / 1e9 if int(completion) > 0 else None,
@@ -165,11 +167,14 @@ def parse_task(info: Json) -> Task:
     )
 
 
-def parse_command(command: Json) -> Command:
-    """The command of a CommandInfo; secrets among the variables are left out, as Mesos does."""
+def parse_command(command: Json, *, of_image: bool = False) -> Command:
+    """The command of a CommandInfo; secrets among the variables are left out, as Mesos does.
+
+    `of_image`: there may be none, for the image of a container says what to start.
+    """
     return Command(
         shell=bool(command.get("shell", True)),
-        value=_text(command["value"]),
+        value=_text(command.get("value", "") if of_image else command["value"]),
         arguments=tuple(_text(each) for each in command.get("arguments", [])),
         environment=parse_environment(command.get("environment", {})),
     )

@@ -22,6 +22,7 @@ from localmesos.launcher.events import (
     AgentError,
     Event,
     Ignored,
+    Json,
     Kill,
     Launch,
     Shutdown,
@@ -30,6 +31,7 @@ from localmesos.launcher.events import (
     parse_environment,
 )
 from localmesos.launcher.probes import Result
+from localmesos.launcher.run import Began, Ended, ProcessRun, Run
 from localmesos.launcher.settings import Settings, environment_for_tasks, settings_from
 from localmesos.launcher.subscription import Subscription
 from localmesos.launcher.updates import TERMINAL_STATES, Updates
@@ -44,14 +46,17 @@ _IGNORED_FLAGS = frozenset({"launcher_dir"})
 class Executor:
     """The life of one task, from LAUNCH to the acknowledgement of its last update."""
 
-    def __init__(self, settings: Settings, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, settings: Settings, environment: Mapping[str, str], task_run: Run | None = None
+    ) -> None:
         self._settings = settings
+        self._run: Run = task_run or ProcessRun()
         self._environment = environment_for_tasks(environment)
         self._updates = Updates(settings.executor_id)
         self._subscription = Subscription(settings, self._updates, time.monotonic())
         self._capabilities: frozenset[str] = frozenset()
         self._task: Task | None = None
-        self._pid = 0
+        self._task_environment: Mapping[str, str] = {}
         self._ended = False
         self._killed = False
         self._killed_as_unhealthy = False
@@ -82,7 +87,8 @@ class Executor:
     def _wait(self, wakeup: int) -> None:
         poll = select.poll()
         poll.register(wakeup, select.POLLIN)
-        for fd, mask in self._subscription.wanted():
+        of_the_run = self._run.wanted()
+        for fd, mask in [*self._subscription.wanted(), *of_the_run]:
             poll.register(fd, mask)
         seconds = min(max(self._deadline() - time.monotonic(), 0), _LONGEST_WAIT_SECONDS)
         ready = poll.poll(seconds * 1000 + 1)
@@ -91,6 +97,9 @@ class Executor:
             if fd == wakeup:
                 os.read(wakeup, 4096)
                 self._reap(now)
+                continue
+            if fd in dict(of_the_run):
+                self._on_news(self._run.ready(fd), now)
                 continue
             for event in self._subscription.ready(fd, mask, now):
                 self._on_event(event, now)
@@ -112,8 +121,7 @@ class Executor:
             self._kill(0.0, now)
         if now >= self._escalate_at:
             self._escalate_at = float("inf")
-            log.info(f"Process {self._pid} did not terminate in time, sending SIGKILL to its tree")
-            process.kill()
+            self._run.kill()
         if self._health and (result := self._health[0].tick(now)):
             self._on_health(result, now)
         if self._check and (result := self._check[0].tick(now)):
@@ -160,21 +168,30 @@ class Executor:
         environment["MESOS_ALLOCATION_ROLE"] = task.allocation_role
         environment.setdefault("PATH", process.DEFAULT_PATH)
         try:
-            self._pid = process.spawn(task.command, environment)
+            began = self._run.start(task, environment)
         except (OSError, ValueError) as problem:
-            message = f"Failed to execute '{task.command.value[:200]}': {problem}"
-            log.error(message)
-            self._end("TASK_FAILED", message, now)
+            log.error(str(problem))
+            self._end("TASK_FAILED", str(problem), now)
             return
-        log.info(f"Forked command at {self._pid}")
+        self._task_environment = environment
+        self._on_news(began, now)
+
+    def _on_news(self, began: Began | None, now: float) -> None:
+        """The task runs: from now on it is timed and checked."""
+        task = self._task
+        if began is None or task is None or self._killed:
+            return
         if task.max_completion_seconds is not None:
             self._complete_by = now + task.max_completion_seconds
+        environment = self._task_environment
         if task.health_check is not None:
-            schedule = Schedule(task.health_check.check, environment, now)
+            schedule = Schedule(self._run.check(task.health_check.check), environment, now)
             self._health = (schedule, Health(task.health_check, now))
         if task.check is not None:
-            self._check = (Schedule(task.check, environment, now), CheckStatus(task.check))
-        self._forward(task, "TASK_RUNNING", now)
+            schedule = Schedule(self._run.check(task.check), environment, now)
+            self._check = (schedule, CheckStatus(task.check))
+        more: Json = {"container_status": began.container_status} if began.container_status else {}
+        self._forward(task, "TASK_RUNNING", now, **more)
 
     def _on_kill(self, event: Kill, now: float) -> None:
         if self._task is None:
@@ -206,8 +223,7 @@ class Executor:
         if "TASK_KILLING_STATE" in self._capabilities and not self._took_too_long:
             self._forward(self._task, "TASK_KILLING", now)
         self._stop_checks()
-        log.info(f"Sending SIGTERM to process tree at pid {self._pid}")
-        process.terminate()
+        self._run.stop()
         log.info(f"Scheduling escalation to SIGKILL in {grace_seconds:g} seconds from now")
 
     def _shut_down(self, reason: str, now: float) -> None:
@@ -234,20 +250,17 @@ class Executor:
                 return
             if pid == 0:
                 return
-            if pid == self._pid:
-                self._on_task_ended(status, now)
+            if pid == self._run.pid:
+                self._stop_checks()
+                if ended := self._run.reaped(status):
+                    self._on_task_ended(ended, now)
             elif self._health and (result := self._health[0].reaped(pid, status, now)):
                 self._on_health(result, now)
             elif self._check and (result := self._check[0].reaped(pid, status, now)):
                 self._on_check(result, now)
 
-    def _on_task_ended(self, status: int, now: float) -> None:
-        message = f"Command {process.describe_status(status)}"
-        log.info(f"{message} (pid: {self._pid})")
-        self._stop_checks()
-        left_behind = process.kill()
-        if left_behind:
-            log.info(f"Killed {left_behind} processes that the task left behind")
+    def _on_task_ended(self, ended: Ended, now: float) -> None:
+        message = ended.message
         if self._took_too_long:
             reason = "REASON_MAX_COMPLETION_TIME_REACHED"
             self._end("TASK_FAILED", message, now, reason=reason)
@@ -256,7 +269,8 @@ class Executor:
         elif self._killed:
             self._end("TASK_KILLED", message, now)
         else:
-            self._end("TASK_FAILED" if status else "TASK_FINISHED", message, now)
+            more = {"reason": ended.reason} if ended.reason else {}
+            self._end("TASK_FINISHED" if ended.succeeded else "TASK_FAILED", message, now, **more)
 
     def _end(self, state: str, message: str, now: float, **more: object) -> None:
         assert self._task is not None

@@ -40,10 +40,16 @@ def lead_session() -> None:
         os.setsid()
 
 
-def spawn(command: Command, environment: Mapping[str, str], output: int | None = None) -> int:
+def spawn(
+    command: Command,
+    environment: Mapping[str, str],
+    output: int | None = None,
+    source: int | None = None,
+) -> int:
     """Start a command as a process group of its own; its pid.
 
-    `output`, if given, is the file descriptor that takes both its outputs, and its input is empty.
+    `output`, if given, is the file descriptor that takes both its outputs, and its input is empty;
+    `source`, if given, is the descriptor that becomes its input.
     Raises OSError or ValueError when it cannot be started.
     """
     actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = []
@@ -53,6 +59,8 @@ def spawn(command: Command, environment: Mapping[str, str], output: int | None =
             (os.POSIX_SPAWN_DUP2, output, 1),
             (os.POSIX_SPAWN_DUP2, output, 2),
         ]
+    if source is not None:
+        actions.append((os.POSIX_SPAWN_DUP2, source, 0))
     path, argv = program(command, environment)
     try:
         return _spawn(path, argv, environment, actions)
