@@ -32,6 +32,7 @@ _FIELDS: dict[Kind, tuple[str, ...]] = {
     Kind.FREEZE: ("since_ms", "reason", "crash"),
     Kind.CRASH: ("kind", "subject", "crashes", "last_ms", "set_aside_ms"),
     Kind.WAIT: ("since_ms", "processed", "unused"),
+    Kind.STORM: ("since_ms", "lost", "instances", "pace", "waiting", "replaced"),
     Kind.ALARM: ("since_ms", "last_ms", "message"),
 }
 _SPANS = frozenset({"delay_ms"})

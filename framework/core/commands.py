@@ -7,7 +7,15 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
-from framework.core import backoff, crashes, deployments, freezes, orphans, trees
+from framework.core import (
+    backoff,
+    crashes,
+    deployments,
+    freezes,
+    orphans,
+    replacements,
+    trees,
+)
 from framework.core.definitions import check_puts, removed_app, stamp, store_app
 from framework.core.freezing import frozen, over, over_task
 from framework.core.kills import FORCED, decommission, kill
@@ -25,6 +33,7 @@ from framework.domain.events import (
     KillOrphan,
     KillTasks,
     LiftFreeze,
+    PaceReplacements,
     PauseDeployment,
     PutApp,
     ResetDelay,
@@ -71,6 +80,8 @@ def carry_out(turn: Turn, command: Command) -> Reply:  # noqa: C901 - one line a
             return freezes.freeze(turn, command)
         case LiftFreeze():
             return freezes.lift(turn, command)
+        case PaceReplacements():
+            return replacements.pace(turn, command)
         case ForgetCrash():
             return crashes.forget(turn, command)
         case TearDown():

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from framework.core.index import ancestors, service_ports
+from framework.core.storms import FORGOTTEN
 from framework.core.trees import ROOT
 from framework.core.world import old_key
 from framework.domain.freezing import EVERYTHING
@@ -51,6 +52,7 @@ _IDS: dict[Kind, Callable[..., tuple[str, ...]]] = {
     Kind.FREEZE: lambda one: (one.app_id or EVERYTHING,),
     Kind.CRASH: lambda one: (one.id,),
     Kind.ALARM: lambda one: (one.key,),
+    Kind.STORM: lambda _: ("storm",),
     Kind.WAIT: lambda one: (one.app_id, old_key(one.app_id)),
 }
 
@@ -90,6 +92,8 @@ def _wrong_with(instance: Instance, state: State) -> Iterator[str]:
         yield f"its agent {instance.agent_id} is not known"
     if not instance.agent_id and instance.condition not in WAITING:
         yield f"it is {instance.condition} on no agent"
+    if instance.held_back and instance.condition not in FORGOTTEN:
+        yield f"it is {instance.condition} and held back as lost"
     if instance.goal is Goal.DECOMMISSIONED:
         return  # it may outlive its app and its definition until its task has ended
     app = state.apps.get(instance.app_id)

@@ -26,6 +26,7 @@ from framework.domain.events import (
     KillOrphan,
     KillTasks,
     LiftFreeze,
+    PaceReplacements,
     TaskStatusReceived,
 )
 from framework.domain.freezing import Freeze
@@ -221,7 +222,7 @@ def _identity(world: World, subject: Subject) -> _Identity:
 
 
 def _of_command(world: World, command: Command) -> _Identity:
-    if isinstance(command, FreezeApps | LiftFreeze | ForgetCrash):
+    if isinstance(command, FreezeApps | LiftFreeze | ForgetCrash | PaceReplacements):
         return _Identity(type(command).__name__)  # the way out stays open
     named, app_id = _named(world, command)
     return _Identity("command", f"{type(command).__name__} {named}", app_id)

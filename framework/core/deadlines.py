@@ -22,6 +22,7 @@ class Due(StrEnum):
     PROGRESS = "progress"  # (deployment id)
     PROVED = "proved"  # (instance id)
     WAIT = "wait"  # (key of a demand)
+    REPLACEMENT = "replacement"  # ()
     RECONCILE_ALL = "reconcile all"  # ()
 
 

@@ -37,7 +37,7 @@ class Slot(StrEnum):
     STAGED = "staged"
     READY = "ready"  # running, and healthy and ready where checks say so
     UNREADY = "unready"
-    LOST = "lost"  # unreachable, still counted
+    LOST = "lost"  # unreachable or forgotten by Mesos, still counted
     OLD_WAITING = "old waiting"
     OLD_STAGED = "old staged"
     OLD_READY = "old ready"
@@ -115,7 +115,7 @@ def _present_slot(definition: App, instance: Instance) -> Slot:
     if instance.goal is Goal.DECOMMISSIONED:
         return Slot.LEAVING
     if instance.condition in WAITING:
-        return Slot.WAITING
+        return Slot.LOST if instance.held_back else Slot.WAITING
     if instance.condition in STAGED:
         return Slot.STAGED
     if serves(definition, instance):

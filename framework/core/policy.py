@@ -57,6 +57,16 @@ class Policy:
     max_tombstones: int = _option(
         10_000, "given-up tasks remembered, so that they are killed should they return"
     )
+    storm_share: int = _option(
+        20, "a storm: more than this share of all instances is lost within the window (percent)"
+    )
+    storm_min_instances: int = _option(
+        20, "fewer lost instances than this are no storm, whatever their share"
+    )
+    storm_window: int = _option(60_000, "losses are counted over this long (ms)")
+    storm_replacements_per_second: int = _option(
+        5, "in a storm no more lost instances than this are given up and replaced in a second"
+    )
     max_orphans: int = _option(10_000, "unknown tasks listed for the operator to adopt or kill")
     draining_seconds: int = _option(
         0, "agents are avoided from this many seconds before their maintenance begins"

@@ -4,7 +4,7 @@ Every status is acknowledged once what follows from it is stored. One of a task 
 know goes to ``orphans``; everything else moves an instance along the tables of ``transitions``.
 """
 
-from framework.core import backoff, kills, orphans
+from framework.core import backoff, kills, orphans, storms
 from framework.core.deadlines import Due
 from framework.core.freezing import frozen
 from framework.core.transitions import (
@@ -91,7 +91,9 @@ def _alive(turn: Turn, instance: Instance, condition: Condition, status: TaskSta
 def _with_condition(turn: Turn, instance: Instance, condition: Condition) -> Instance:
     if instance.condition is condition:
         return instance
-    return replace(instance, condition=condition, since_ms=turn.now_ms, reason="", message="")
+    return replace(
+        instance, condition=condition, since_ms=turn.now_ms, reason="", message="", held_back=False
+    )
 
 
 def _with_health(turn: Turn, instance: Instance, status: TaskStatus) -> Instance:
@@ -115,25 +117,32 @@ def _unreachable(turn: Turn, instance: Instance, status: TaskStatus) -> None:
             since_ms=min(since_ms, turn.now_ms),
             reason=status.reason,
             message=status.message,
+            held_back=False,
         )
         turn.put_instance(new)
         _tell(turn, instance, new, status)
+        storms.lost(turn, instance)
     unreachable_for(turn, new)
 
 
-def unreachable_for(turn: Turn, instance: Instance) -> None:
+def unreachable_for(turn: Turn, instance: Instance, *, its_turn: bool = False) -> None:
     """Follow the app's unreachableStrategy: replace, later forget. Until an agent returns or is
-    given up by Mesos there is no proof of anything, hence the tombstone."""
+    given up by Mesos there is no proof of anything, hence the tombstone. ``its_turn``: in a storm
+    it has waited for this long enough."""
     app = turn.world.effective(instance.app_id)
     strategy = None if app is None else app.unreachable_strategy
     if strategy is None or strategy.disabled or frozen(turn, instance.app_id):
         return
     inactive_ms = instance.since_ms + strategy.inactive_after_seconds * 1000
     expunge_ms = instance.since_ms + strategy.expunge_after_seconds * 1000
+    counts = instance.condition is Condition.UNREACHABLE
+    late = turn.now_ms >= min(inactive_ms, expunge_ms)
+    if late and counts and not its_turn and not storms.may_replace(turn, instance):
+        return
     if turn.now_ms >= expunge_ms:
         turn.remove_instance(instance, lost="unreachable for longer than the app allows")
         return
-    if turn.now_ms >= inactive_ms and instance.condition is Condition.UNREACHABLE:
+    if turn.now_ms >= inactive_ms and counts:
         turn.put_instance(replace(instance, condition=Condition.UNREACHABLE_INACTIVE))
     due_ms = inactive_ms if turn.now_ms < inactive_ms else expunge_ms
     turn.world.deadlines.set(due_ms, Due.UNREACHABLE, instance.id)
@@ -154,6 +163,9 @@ def _ended(turn: Turn, instance: Instance, condition: Condition, status: TaskSta
     app = turn.world.effective(instance.app_id)
     ended = _with_health(turn, _with_condition(turn, instance, condition), status)
     ended = replace(ended, reason=status.reason, message=status.message[:10_000], kill_reason="")
+    if condition in storms.FORGOTTEN and not is_failure(condition, status.reason):
+        storms.lost(turn, instance)
+        ended = replace(ended, held_back=storms.holds_back(turn, instance, condition))
     definition = turn.world.definition_of(instance)
     if app is not None and definition is not None:
         _learn(turn, definition, instance, ended, status)

@@ -19,6 +19,7 @@ from framework.core import (
     probing,
     proving,
     reconciling,
+    replacements,
     sizing,
     statuses,
     trees,
@@ -128,6 +129,7 @@ _WHEN_DUE: dict[Due, Callable[[Turn, str], None]] = {
     Due.PROVED: proving.due,
     Due.RECONCILE_ALL: _reconcile_all,
     Due.RECONCILE_ROUND: lambda turn, _key: reconciling.round_due(turn),
+    Due.REPLACEMENT: replacements.due,
     Due.REVIVE: asking.revive_due,
     Due.UNREACHABLE: statuses.unreachable_due,
     Due.WAIT: waiting.lasts,
@@ -146,6 +148,7 @@ def _started(turn: Turn) -> None:
         turn.put(Kind.FRAMEWORK, "framework", framework)
     trees.ensure_root(turn, iso(turn.now_ms))
     probing.watch_all(turn)
+    replacements.started(turn)
     for instance in list(state.instances.values()):
         gone = instance.condition in {Condition.UNREACHABLE, Condition.UNREACHABLE_INACTIVE}
         if gone and crashes.begin(turn, ("app", instance.app_id)):

@@ -4,7 +4,7 @@ Everything here but the State can be rebuilt from it, or is known again soon aft
 subscription: counts, deadlines, what Mesos was asked. ``rebuild`` does so at start.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from constraints import Compiled, Constraint, Problem, compile_constraints, parse
@@ -83,6 +83,18 @@ class Reconciliation:
     running: bool = False
 
 
+@dataclass(slots=True)
+class Losses:
+    """Instances lost lately, as (moment, how many, how many instances there were), and how many
+    of them the storm's record does not know yet; lost ones that wait for their turn to be
+    replaced, in order; and when the next turn is (in ms)."""
+
+    recent: deque[tuple[int, int, int]] = field(default_factory=deque)
+    unsaid: int = 0
+    waiting: dict[str, None] = field(default_factory=dict)
+    next_ms: float = 0
+
+
 def old_key(app_id: str) -> str:
     """The key of what concerns launches of the configuration an app is leaving."""
     return f"{app_id}@"
@@ -106,6 +118,7 @@ class World:
         self.demand: dict[str, Demand] = {}
         self.asking: dict[str, Asking] = {}
         self.reconciliation = Reconciliation()
+        self.losses = Losses()
         self.subscribed = False
         self.tearing_down = False
         self.home_region: str | None = None

@@ -11,6 +11,7 @@ from framework.domain.app import App
 from framework.domain.groups import Group
 from framework.domain.health import ProbesReported
 from framework.domain.mesos import Offer, TaskStatus
+from framework.domain.storm import Pace
 
 
 class PutApp(Struct, frozen=True, gc=False):
@@ -136,6 +137,13 @@ class LiftFreeze(Struct, frozen=True, gc=False):
     app_ids: tuple[str, ...] = ()
 
 
+class PaceReplacements(Struct, frozen=True, gc=False):
+    """Hold the replacements of lost instances, bound them as in a storm, or let all go."""
+
+    pace: Pace
+    reason: str = ""
+
+
 class ForgetCrash(Struct, frozen=True, gc=False):
     """Handle again what was set aside after crashes, and end the freeze that it led to."""
 
@@ -157,6 +165,7 @@ Command = (
     | TearDown
     | FreezeApps
     | LiftFreeze
+    | PaceReplacements
     | ForgetCrash
 )
 

@@ -59,7 +59,8 @@ class Instance(Struct, frozen=True, gc=False, omit_defaults=True):
     ``since_ms`` when ``condition`` began; ``healthy`` the executor's or prober's last word (None:
     unknown); ``ready`` what its readiness check says (None: nobody asks); ``proved``: it has
     served for the time its upgrade strategy asks for; ``kill_reason`` why we asked Mesos to kill
-    it (empty: we did not); ``draining_until_ms`` when a planned kill is sent (0: none planned)."""
+    it (empty: we did not); ``draining_until_ms`` when a planned kill is sent (0: none planned);
+    ``held_back``: Mesos forgot it in a storm, and it is not to be replaced yet."""
 
     id: str
     app_id: str
@@ -84,6 +85,7 @@ class Instance(Struct, frozen=True, gc=False, omit_defaults=True):
     kill_reason: str = ""
     draining_until_ms: int = 0
     config: str = ""
+    held_back: bool = False
 
     @property
     def task_id(self) -> str:
@@ -93,7 +95,8 @@ class Instance(Struct, frozen=True, gc=False, omit_defaults=True):
     @property
     def waits(self) -> bool:
         """Whether it needs an offer: wanted, and without a task that could still run."""
-        return self.goal is Goal.RUNNING and self.condition in WAITING
+        missing = self.condition in WAITING and not self.held_back
+        return missing and self.goal is Goal.RUNNING
 
 
 class TaskFailure(Struct, frozen=True, gc=False, omit_defaults=True):

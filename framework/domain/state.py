@@ -29,6 +29,7 @@ from framework.domain.rollout import (
     part_key,
     plan_from,
 )
+from framework.domain.storm import Storm
 
 Record = (
     App
@@ -50,6 +51,7 @@ Record = (
     | Crash
     | Wait
     | Alarm
+    | Storm
 )
 
 
@@ -73,6 +75,7 @@ class Kind(StrEnum):
     CRASH = "crash"  # id: its own
     WAIT = "wait"  # id: app id, or <app id>@ for the configuration that it leaves
     ALARM = "alarm"  # id: its key
+    STORM = "storm"  # id: "storm"
     LAUNCH_STATS = "launch-stats"  # id: app id; never stored
     CONNECTION = "connection"  # id: "connection"; never stored
     HEALTH = "health"  # id: instance id; never stored
@@ -96,6 +99,7 @@ RECORD_TYPES: dict[Kind, type] = {
     Kind.CRASH: Crash,
     Kind.WAIT: Wait,
     Kind.ALARM: Alarm,
+    Kind.STORM: Storm,
     Kind.LAUNCH_STATS: LaunchStats,
     Kind.CONNECTION: Connection,
     Kind.HEALTH: InstanceHealth,
@@ -256,6 +260,13 @@ class State:
         """Our registration; None before the very first start."""
         record = self.tables[Kind.FRAMEWORK].get("framework")
         assert record is None or isinstance(record, Framework)
+        return record
+
+    @property
+    def storm(self) -> Storm | None:
+        """The storm that lasts, or the operator's hold; None: replacements go as ever."""
+        record = self.tables[Kind.STORM].get("storm")
+        assert record is None or isinstance(record, Storm)
         return record
 
     @property

@@ -44,6 +44,7 @@ from framework.domain.rollout import (
     Wait,
 )
 from framework.domain.state import VOLATILE, Change, Kind, Record, version_key
+from framework.domain.storm import Pace, Storm
 
 APP_IDS = ("/web", "/prod/web", "/prod/db", "/prod/a/b/c")
 AGENT_IDS = tuple(f"5f1c-S{number}" for number in range(4))
@@ -281,6 +282,17 @@ waits = st.builds(
 
 alarms = st.builds(Alarm, names, texts, moments_ms, moments_ms)
 
+storms = st.builds(
+    Storm,
+    since_ms=moments_ms,
+    lost=st.integers(0, 10**6),
+    instances=st.integers(0, 10**6),
+    pace=st.sampled_from(Pace),
+    reason=texts,
+    waiting=st.integers(0, 10**6),
+    replaced=st.integers(0, 10**6),
+)
+
 
 def _version_id(app: App) -> str:
     return version_key(app.id, app.version)
@@ -305,6 +317,7 @@ _KINDS: dict[Kind, tuple[st.SearchStrategy[Record], Callable[..., str]]] = {
     Kind.CRASH: (crashes, lambda crash: str(crash.id)),
     Kind.WAIT: (waits, lambda wait: str(wait.app_id)),
     Kind.ALARM: (alarms, lambda alarm: str(alarm.key)),
+    Kind.STORM: (storms, lambda _: "storm"),
 }
 assert set(_KINDS) == set(Kind) - VOLATILE
 
