@@ -8,11 +8,9 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.live import Live
 
 from api.client import Client, JsonObject
 from cli.answers import Deployment, DryRun, Started, read
@@ -21,6 +19,9 @@ from cli.exits import CommandExit
 from cli.following import Change, Moment, moments, shortcoming
 from cli.output import Column, print_json, print_table, say, say_aside
 from cli.progress import changes, drawn
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 DEFAULT_WAIT_SECONDS = 600.0
 
@@ -111,6 +112,8 @@ def planned(answer: JsonObject, as_json: bool) -> None:
 def follow_to_the_end(client: Client, change: Change, follow: Follow, *, aside: bool) -> None:
     """Show how it goes until it is over; Failure unless it succeeded. ``aside``: standard output
     is for machines."""
+    from rich.console import Console
+
     passing = moments(client, change.deployment_id, follow.limit_seconds)
     console = Console(file=sys.stdout)
     try:
@@ -147,8 +150,10 @@ def _in_lines(
     return last, reverted_by
 
 
-def _live(passing: Iterator[Moment], console: Console) -> tuple[Deployment | None, str]:
+def _live(passing: Iterator[Moment], console: "Console") -> tuple[Deployment | None, str]:
     """Draw each moment in the same place."""
+    from rich.live import Live
+
     last, reverted_by = None, ""
     with Live(console=console, auto_refresh=False) as live:
         for moment in passing:

@@ -1,7 +1,8 @@
 """How the commands print: tables for people, JSON for machines, the same on a pipe.
 
 Texts come from tasks and other machines, so nothing of them reaches the terminal as markup or
-control sequence. On a pipe nothing is coloured, folded or cut off.
+control sequence. On a pipe nothing is coloured, folded or cut off. What draws is loaded when
+there is something to draw: a shell that completes a word waits for none of it.
 """
 
 import json
@@ -9,10 +10,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import StringIO
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
 
 _UNLIMITED_COLUMNS = 1_000_000
 
@@ -30,8 +32,10 @@ def visible(text: str) -> str:
     return "".join(c if c == "\n" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
-def make_table(columns: Sequence[Column], rows: Sequence[Sequence[object]]) -> Table:
+def make_table(columns: Sequence[Column], rows: Sequence[Sequence[object]]) -> "Table":
     """Rows as a table without lines; cells too long for the terminal are folded, never cut."""
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
         justify = "right" if column.right else "left"
@@ -41,8 +45,10 @@ def make_table(columns: Sequence[Column], rows: Sequence[Sequence[object]]) -> T
     return table
 
 
-def _cell(cell: object) -> Text:
+def _cell(cell: object) -> "Text":
     """A cell; only a Text, which is our own making, keeps its colours."""
+    from rich.text import Text
+
     return cell if isinstance(cell, Text) else Text(visible(str(cell)), overflow="fold")
 
 
@@ -53,6 +59,9 @@ def print_table(columns: Sequence[Column], rows: Sequence[Sequence[object]]) -> 
 
 def print_pairs(pairs: Sequence[tuple[str, object]]) -> None:
     """Print facts one below the other, those without a value left out."""
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
@@ -62,8 +71,10 @@ def print_pairs(pairs: Sequence[tuple[str, object]]) -> None:
     print_renderable(table)
 
 
-def print_renderable(table: Table) -> None:
+def print_renderable(table: "Table") -> None:
     """Print to the terminal in its width, or to a pipe in the table's own."""
+    from rich.console import Console
+
     console = Console(file=sys.stdout)
     if console.is_terminal:
         console.print(table)
@@ -71,8 +82,10 @@ def print_renderable(table: Table) -> None:
         sys.stdout.write(as_plain_text(table))
 
 
-def as_plain_text(table: Table) -> str:
+def as_plain_text(table: "Table") -> str:
     """The table as lines without colour and without spaces at their ends."""
+    from rich.console import Console
+
     written = StringIO()
     Console(file=written, width=_UNLIMITED_COLUMNS, color_system=None).print(table)
     return "".join(f"{line.rstrip()}\n" for line in written.getvalue().splitlines())

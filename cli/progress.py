@@ -5,13 +5,15 @@ Only texts and tables are made here, from what `following` has seen.
 
 import re
 from collections.abc import Sequence
-
-from rich.console import Group, RenderableType
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from cli.answers import AppProgress, Deployment
 from cli.following import Moment, changing
 from cli.output import Column, make_table, visible
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.text import Text
 
 PROGRESS_COLUMNS = (
     Column("APP"),
@@ -141,8 +143,10 @@ def _part(app: AppProgress) -> str:
     return f"{app.old_serving} of {app.old_total}"
 
 
-def bar(app: AppProgress, glyphs: Sequence[str] = _GLYPHS) -> Text:
+def bar(app: AppProgress, glyphs: Sequence[str] = _GLYPHS) -> "Text":
     """Its instances as a bar: one cell each, or in proportion when there are too many."""
+    from rich.text import Text
+
     starting = max(0, app.new_total - app.new_serving)
     counts = (app.new_serving, starting, app.old_total, app.leaving)
     total = max(sum(counts), app.wanted, 1)
@@ -156,8 +160,11 @@ def bar(app: AppProgress, glyphs: Sequence[str] = _GLYPHS) -> Text:
     return drawn_bar
 
 
-def drawn(moment: Moment, *, ascii_only: bool = False) -> RenderableType:
+def drawn(moment: Moment, *, ascii_only: bool = False) -> "RenderableType":
     """The live view of a deployment."""
+    from rich.console import Group
+    from rich.text import Text
+
     deployment = moment.deployment
     if deployment is None:
         return Text("")

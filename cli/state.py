@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from cli import shown
+from cli.forgetting import forget_framework
 from cli.output import Column, print_json, print_pairs, print_table, say, say_aside
 from cli.places import Failure, Place, with_place
 from framework.core.consistency import Finding, check_state
@@ -37,6 +38,9 @@ def state() -> None:
     All but `restore` (and `migrate` of a file) work beside a running scheduler. The store is
     --store, else the environment's STAYER_ZK or STAYER_STORE.
     """
+
+
+state.add_command(forget_framework)
 
 
 @state.command()
