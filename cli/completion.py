@@ -13,7 +13,7 @@ from click.shell_completion import (
     ZshComplete,
 )
 
-from cli.connection import ask_quickly
+from cli.connection import ONLY_IDS, ask_quickly
 
 _VARIABLE = "_STAYER_COMPLETE"
 _SHELLS: dict[str, type[ShellComplete]] = {
@@ -52,7 +52,9 @@ def deployment_ids(
 
 def task_ids(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The tasks whose ids begin so."""
-    found = ask_quickly(context, lambda client: [str(one["id"]) for one in client.list_tasks()])
+    found = ask_quickly(
+        context, lambda client: [str(one["id"]) for one in client.list_tasks(query=ONLY_IDS)]
+    )
     return [CompletionItem(one) for one in found if one.startswith(incomplete)]
 
 

@@ -92,9 +92,12 @@ def known_ids(context: click.Context, of_groups: bool) -> list[str]:
     """The ids of apps or groups, for a person who waits for them."""
     if of_groups:
         return ask_quickly(context, lambda client: _group_ids(client.get_group(query=_GROUPS)))
-    return ask_quickly(context, lambda client: [str(one["id"]) for one in client.list_apps()])
+    return ask_quickly(
+        context, lambda client: [str(one["id"]) for one in client.list_apps(query=ONLY_IDS)]
+    )
 
 
+ONLY_IDS = {"fields": "id"}
 _GROUPS = {"embed": ["group.groups"]}
 
 

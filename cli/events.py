@@ -22,7 +22,7 @@ from cli.output import say, say_aside
 MAX_AWAY_SECONDS = 120.0
 _PAUSE_SECONDS = 1.0
 _GAP, _TOO_SLOW = "gap", "too_slow"
-_SUBJECTS = ("appId", "runSpecId", "groupId", "plan", "remoteAddress", "id")
+_SUBJECTS = ("appId", "runSpecId", "groupId", "plan", "appDefinition", "remoteAddress", "id")
 _FACTS = (
     "taskStatus",
     "condition",
@@ -113,7 +113,7 @@ def _line(event: StreamedEvent, *, as_json: bool) -> str:
     if as_json:
         return json.dumps({**event.fields, "eventId": event.id}, ensure_ascii=False)
     fields = event.fields
-    subject = next((_text(fields[name]) for name in _SUBJECTS if fields.get(name)), "-")
+    subject = next((_subject(name, fields[name]) for name in _SUBJECTS if fields.get(name)), "-")
     facts = [_fact(name, fields[name]) for name in _FACTS if fields.get(name) not in (None, "")]
     words = [str(fields.get("timestamp", "-")), event.kind, subject, " ".join(facts)]
     return "  ".join(words).rstrip()
@@ -125,8 +125,7 @@ def _fact(name: str, value: object) -> str:
     return str(value)
 
 
-def _text(value: object) -> str:
-    """A value in a word or two; of a deployment's plan only its id."""
-    if isinstance(value, dict):
-        return f"deployment {value.get('id', '')}"
-    return str(value)
+def _subject(name: str, value: object) -> str:
+    """What an event is about: of a deployment's plan and of a whole definition only the id."""
+    found = value.get("id", "-") if isinstance(value, dict) else value
+    return f"deployment {found}" if name == "plan" else str(found)

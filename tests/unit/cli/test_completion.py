@@ -42,6 +42,7 @@ def test_commands_and_options() -> None:
 def test_apps(completed: ScriptedServer) -> None:
     completed.script["GET /v2/apps"] = APPS
     assert complete("app", "show", "") == ["/shop/db", "/shop/web", "/web"]
+    assert completed.requests[-1].query == {"fields": ["id"]}
     assert complete("app", "show", "/shop/w") == ["/shop/web"]
     assert complete("app", "show", "shop/d") == ["/shop/db"]
     assert complete("freeze", "/web", "/sh") == ["/shop/db", "/shop/web"]

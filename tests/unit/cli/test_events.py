@@ -33,6 +33,9 @@ def frame(number: int, kind: str, **fields: Any) -> str:
 STATUS = frame(1, "status_update_event", appId="/web", taskStatus="TASK_FAILED", message="exit 1")
 HEALTH = frame(2, "health_status_changed_event", appId="/web", alive=False)
 DONE = frame(3, "deployment_success", id="d-1", plan={"id": "d-1", "steps": []})
+POSTED = frame(
+    4, "api_post_event", clientIp="::1", uri="/v2/apps", appDefinition={"id": "/web", "cmd": "x"}
+)
 GAP = 'event: gap\r\ndata: {"eventType":"gap"}\r\n\r\n'
 SLOW = 'event: too_slow\r\ndata: {"eventType":"too_slow"}\r\n\r\n'
 
@@ -66,13 +69,14 @@ def refuses(handler: BaseHTTPRequestHandler) -> None:
 
 
 def test_for_people(api: ScriptedServer, stayer: Stayer) -> None:
-    api.script["GET /v3/events"] = sends(": hello\r\n\r\n", STATUS, HEALTH, DONE)
-    result = stayer("events", "--count", "3")
+    api.script["GET /v3/events"] = sends(": hello\r\n\r\n", STATUS, HEALTH, DONE, POSTED)
+    result = stayer("events", "--count", "4")
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
         f"{AT}  status_update_event  /web  TASK_FAILED exit 1",
         f"{AT}  health_status_changed_event  /web  alive: no",
         f"{AT}  deployment_success  deployment d-1",
+        f"{AT}  api_post_event  /web",
     ]
 
 
