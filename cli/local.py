@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +25,30 @@ from cli.mesos import (
 )
 from cli.serve import open_service, process_options, set_address, start_service
 from cli.service import Service
+from localmesos.apache.docker_engine import NoDockerError, find_docker
 
 _EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "hello.json"
 
 
 @click.command()
 @click.option("--demo", is_flag=True, help="Submit the example app and watch it in a live table.")
+@click.option(
+    "--docker/--no-docker",
+    default=True,
+    show_default=True,
+    help="Run docker apps on this machine's Docker Engine, if it has one (or DOCKER_HOST says).",
+)
 @cluster_options
 @process_options
 @with_flags
 def local(
-    demo: bool, http: str | None, ready: Path | None, level: str, log_format: str, **values: Any
+    demo: bool,
+    docker: bool,
+    http: str | None,
+    ready: Path | None,
+    level: str,
+    log_format: str,
+    **values: Any,
 ) -> None:
     """Boot a Mesos on this machine and run the scheduler on it, in the foreground.
 
@@ -46,6 +59,8 @@ def local(
     set_address(values, http)
     cluster = ClusterOptions(**{one.name: values.pop(one.name) for one in fields(ClusterOptions)})
     console = Console(stderr=True)
+    if docker and cluster.engine == "apache":
+        cluster = _with_docker(cluster, console)
     service: Service | None = None
     with stop_on_signals(), running_cluster(cluster, console) as engine:
         values["master"] = engine.url
@@ -56,6 +71,20 @@ def local(
                 with ready_file(ready, content):
                     _watch(service, engine.url, console, demo=demo)
     sys.exit(0 if service is None else service.exit_code())
+
+
+def _with_docker(cluster: ClusterOptions, console: Console) -> ClusterOptions:
+    """The same cluster with agents that run docker tasks, if they can; flags of the user win."""
+    try:
+        engine = find_docker(os.environ)
+    except NoDockerError as reason:
+        console.print(f"Docker is off: {reason}", highlight=False)
+        return cluster
+    console.print(
+        f"Docker apps run on the Docker Engine {engine.version} at {engine.socket}", highlight=False
+    )
+    flags = [f"{name}={value}" for name, value in engine.flags().items()]
+    return replace(cluster, flags=(*flags, *cluster.flags))
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The few functions of libmesos that boot a master and its agents, called through ctypes.
 
 libmesos is C++ and offers no C interface, so the mangled names, the layout of std::string and
-Option, and one function patched in memory stand here and nowhere else. Everything handed to
+Option, and two functions patched in memory stand here and nowhere else. Everything handed to
 libmesos stays allocated for the life of the process, because it keeps references.
 """
 
@@ -25,17 +25,20 @@ _MASTER_INFO = "_ZN5mesos10MasterInfoC1Ev"
 _PARSE = "_ZN6google8protobuf11MessageLite14ParseFromArrayEPKvi"
 _DRIVER = f"_ZN5mesos20MesosSchedulerDriverC1EPNS_9SchedulerERKNS_13FrameworkInfoERK{_STRING}"
 _APPOINT = "_ZN5mesos6master8detector24StandaloneMasterDetector7appointERK6OptionINS_10MasterInfoEE"
+_HIERARCHY = f"_ZN7cgroups9hierarchyERK{_STRING}"
 
 _FRAMEWORK_INFO_BYTES = 8 * 1024
 _MASTER_INFO_BYTES = 4 * 1024
 _DRIVER_BYTES = 64 * 1024
 _SOME, _NONE = 0, 1
 _JUMP_BYTES = 12
+_CGROUPS = b"/sys/fs/cgroup"
 _READ_WRITE_EXECUTE = mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC
 _READ_EXECUTE = mmap.PROT_READ | mmap.PROT_EXEC
 
 _T = TypeVar("_T")
 _AppointCallback = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)
+_HierarchyCallback = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
 
 
 class _String(ctypes.Structure):
@@ -52,6 +55,19 @@ class _OptionString(ctypes.Structure):
     """Option<std::string> of stout."""
 
     _fields_ = (("state", ctypes.c_int), ("value", _String))
+
+
+class _ResultString(ctypes.Structure):
+    """Result<std::string> of stout: Some of a short text, which lies in the string's own buffer."""
+
+    _fields_ = (
+        ("answered", ctypes.c_int),
+        ("state", ctypes.c_int64),
+        ("data", ctypes.c_void_p),
+        ("size", ctypes.c_size_t),
+        ("local", ctypes.c_char * 16),
+        ("error", ctypes.c_int),
+    )
 
 
 class Library:
@@ -81,8 +97,9 @@ class Library:
         driver = self._keep(ctypes.create_string_buffer(_DRIVER_BYTES))
         scheduler = self._keep(ctypes.create_string_buffer(64))  # any address but null
         master = self._keep(_string("local"))
-        # The constructor boots the cluster; the driver itself is never started.
-        self._function(_DRIVER, None, 4)(driver, scheduler, info, ctypes.byref(master))
+        with self._docker_allowed():
+            # The constructor boots the cluster; the driver itself is never started.
+            self._function(_DRIVER, None, 4)(driver, scheduler, info, ctypes.byref(master))
 
     def boot_agent(self, delegate: str, master_host: str, master_port: int) -> Callable[[], None]:
         """Start one agent that registers with the master at `master_host` (IPv4), `master_port`.
@@ -112,6 +129,21 @@ class Library:
 
         appoint_master()
         return appoint_master
+
+    @contextmanager
+    def _docker_allowed(self) -> Iterator[None]:
+        """Let agents with docker tasks boot on a machine that has cgroups of version 2 only.
+
+        Mesos 1.11 refuses without the `cpu` hierarchy of version 1, which its agents then use for
+        statistics only: the limits are the engine's business.
+        """
+        if "docker" not in os.environ.get("MESOS_CONTAINERIZERS", "") or _has_cpu_hierarchy():
+            yield
+            return
+        callback = self._keep(_HierarchyCallback(_answer_hierarchy))
+        hierarchy = self._function(_HIERARCHY, None, 2)
+        with _diverted(_address(hierarchy), _address(callback)):
+            yield
 
     def _parse(self, message: object, wire: bytes) -> None:
         parse = self._library[_PARSE]
@@ -170,6 +202,23 @@ def _varint(value: int) -> bytes:
         value >>= 7
     encoded.append(value)
     return bytes(encoded)
+
+
+def _has_cpu_hierarchy() -> bool:
+    lines = Path("/proc/mounts").read_text(errors="replace").splitlines()
+    mounts = [line.split() for line in lines]
+    return any(each[2] == "cgroup" and "cpu" in each[3].split(",") for each in mounts)
+
+
+def _answer_hierarchy(result: int, _subsystems: int) -> int:
+    """In place of cgroups::hierarchy: some folder, written where the caller wants its result."""
+    told = _ResultString.from_address(result)
+    told.answered = told.state = _SOME
+    told.local = _CGROUPS
+    told.data = result + _ResultString.local.offset
+    told.size = len(_CGROUPS)
+    told.error = _NONE
+    return result
 
 
 def _string(value: str) -> _String:
