@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from api.accounting import exchange_of
 from api.answers import Headers, answer, plain_path
+from api.exposition import OwnMetrics
 from api.guard import FOREIGN_PAGE, is_foreign, on_loopback_only
 from api.options import ApiOptions
 from api.proxy import (
@@ -73,13 +74,16 @@ class Front:
         own: Callable[[], Leader],
         leader: Callable[[], Leader | None],
         inner: Callable[[], "WSGIApplication | None"],
+        metrics: Callable[[], bytes] = lambda: b"",
         wait_seconds: float = WAIT_SECONDS,
     ) -> None:
-        """``wait_seconds`` is how long a call waits for somebody to lead. OSError or ValueError
-        for a bad file of certificates."""
+        """``metrics`` are those of this process while it does not lead; ``wait_seconds`` is how
+        long a call waits for somebody to lead. OSError or ValueError for a bad file of
+        certificates."""
         self._own = own
         self._leader = leader
         self._inner = inner
+        self._metrics = OwnMetrics(metrics)
         self._wait_seconds = wait_seconds
         self._max_body_bytes = options.http_max_body_bytes
         self._on_loopback = on_loopback_only(options)
@@ -93,6 +97,8 @@ class Front:
         inner = self._inner()
         if inner is not None:
             return inner(environ, start_response)
+        if self._metrics.asked_for(environ):
+            return self._metrics(environ, start_response)
         try:
             return self._stand_by(environ, start_response)
         except _RefusedError as refused:

@@ -44,6 +44,10 @@ class Keeping(Protocol):
         """Who leads and serves, as far as is known; None: nobody."""
         ...
 
+    def behind_seconds(self) -> float | None:
+        """Since when we may lack changes of the state that we follow; None: we follow none."""
+        ...
+
     def take(self) -> tuple[Store, State | None]:
         """Once gained: the store to write to, and the state if it is in memory already."""
         ...
@@ -87,6 +91,10 @@ class AloneKeeping:
     def leader(self) -> Leader | None:
         """See Keeping."""
         return None if self._leadership is None else self._leadership.leader()
+
+    def behind_seconds(self) -> float | None:
+        """See Keeping."""
+        return None
 
     def take(self) -> tuple[Store, State | None]:
         """See Keeping. A file written by an earlier release is migrated, with a backup beside
@@ -149,6 +157,10 @@ class ElectedKeeping:
     def leader(self) -> Leader | None:
         """See Keeping."""
         return None if self._leadership is None else self._leadership.leader()
+
+    def behind_seconds(self) -> float | None:
+        """See Keeping."""
+        return None if self._standby is None else self._standby.behind_seconds
 
     def take(self) -> tuple[Store, State | None]:
         """See Keeping. What the last leader wrote can no longer grow, so its end is the end."""

@@ -12,17 +12,18 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 from flask import Flask
+from prometheus_client.core import Metric
 
 from api.application import create_app
 from api.events.hub import EventHub
 from api.front import Front
 from api.server import ApiServer
-from cli.exported import event_metrics
+from cli.exported import Standing, event_metrics, http_metrics, process_metrics
 from cli.keeping import open_keeping
 from cli.leading import lead, read_options
 from cli.patterns import linear_full_match
@@ -37,6 +38,7 @@ from framework.interfaces import (
     StoreError,
     StoreUnusableError,
 )
+from framework.runtime.metrics import Exported
 from framework.runtime.scheduler import RunningScheduler
 
 _log = logging.getLogger("stayer")
@@ -59,6 +61,9 @@ class Service:
         self._ending = threading.Lock()
         self._own = Leader("")
         self._keeping = open_keeping(store_url, self._options.zookeeper)
+        self._began = time.monotonic()
+        self._led_since: float | None = None
+        self._own_metrics = self._exported()
         self._application: Flask | None = None
         self._events: EventHub | None = None
         front = Front(
@@ -66,6 +71,7 @@ class Service:
             own=lambda: self._own,
             leader=self._keeping.leader,
             inner=self._leading_application,
+            metrics=self._own_metrics.text,
         )
         self.api = ApiServer(front, self._options.api)
 
@@ -131,15 +137,34 @@ class Service:
             events = EventHub(scheduler.view, self._options.api)
             scheduler.listen(events.tell)
             scheduler.exported.add(lambda: event_metrics(events.counts))
+            scheduler.exported.add(self._own_metrics.collect)
             scheduler.start()
             events.start()
             self.scheduler, self._events = scheduler, events
             self._application = create_app(
                 scheduler, self._options.api, linear_full_match, events=events
             )
+            self._led_since = time.monotonic()
             self._keeping.serving()
         except Exception as error:  # noqa: BLE001 - in the election's thread: it ends the process
             self._end(error)
+
+    def _exported(self) -> Exported:
+        """What this process says of itself, whether or not it leads."""
+        exported = Exported()
+        exported.add(lambda: process_metrics(self._standing()))
+        exported.add(self._http_metrics)
+        return exported
+
+    def _standing(self) -> Standing:
+        now, led_since = time.monotonic(), self._led_since
+        if led_since is None:
+            return Standing(now - self._began, None, self._keeping.behind_seconds())
+        return Standing(now - self._began, now - led_since)
+
+    def _http_metrics(self) -> Iterator[Metric]:
+        accounted = self.api.accounted
+        return http_metrics(accounted.counts, accounted.clock(), accounted.log.lost)
 
     def _leading_application(self) -> Flask | None:
         """Only while it is certain that nobody else leads: what this process knows may be old."""

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flask import Response, redirect, request
-from prometheus_client.parser import text_string_to_metric_families
 
 from api.context import Context, Route, json_answer, preferred
 from api.errors import NotFoundError, UnprocessableError
+from api.exposition import SNAPSHOT_PATH, TEXT_PATH, TEXT_TYPE, snapshot, wants_text
 from api.openapi.operation import PLAIN_TEXT, describes, text
 
 MARATHON_VERSION = "1.11.0"
@@ -84,8 +84,8 @@ class System:
         return (
             Route("GET", "/", self.home),
             Route("GET", "/ping", self.ping),
-            Route("GET", "/metrics", self.metrics),
-            Route("GET", "/metrics/prometheus", self.prometheus),
+            Route("GET", SNAPSHOT_PATH, self.metrics),
+            Route("GET", TEXT_PATH, self.prometheus),
             Route("GET", "/config", self.config),
             Route("GET", "/v2/info", self.info),
             Route("GET", "/v2/leader", self.leader),
@@ -112,16 +112,15 @@ class System:
     @describes("Metrics", PLAIN_TEXT)
     def metrics(self) -> Response:
         """Marathon's snapshot of metrics, or Prometheus' text for those who ask for text."""
-        kinds = ("application/json", "text/plain", "application/openmetrics-text")
-        if preferred(*kinds) not in (None, "application/json"):
+        if wants_text(request.headers.get("Accept", "")):
             return self.prometheus()
-        return json_answer(_snapshot(self._context.scheduler.metrics().decode()))
+        return json_answer(snapshot(self._context.scheduler.metrics().decode()))
 
     @describes(PLAIN_TEXT)
     def prometheus(self) -> Response:
         """The metrics in Prometheus' text."""
         text = self._context.scheduler.metrics()
-        return Response(text, content_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(text, content_type=TEXT_TYPE)
 
     @describes("Info")
     def info(self) -> Response:
@@ -188,24 +187,3 @@ def _shown(setting: object) -> object:
     if isinstance(setting, Iterable) and not isinstance(setting, Mapping):
         return [_shown(item) for item in setting]
     return str(setting)
-
-
-def _snapshot(text: str) -> dict[str, Any]:
-    """The counters and gauges of an exposition text in the form of Marathon's ``/metrics``."""
-    counters: dict[str, Any] = {}
-    gauges: dict[str, Any] = {}
-    for family in text_string_to_metric_families(text):
-        for sample in family.samples:
-            name = ".".join([sample.name, *sample.labels.values()])
-            if family.type == "counter":
-                counters[name] = {"count": sample.value}
-            else:
-                gauges[name] = {"value": sample.value}
-    return {
-        "version": "4.0.0",
-        "counters": counters,
-        "gauges": gauges,
-        "histograms": {},
-        "meters": {},
-        "timers": {},
-    }

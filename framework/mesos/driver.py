@@ -309,6 +309,7 @@ class HttpDriver:
 
     def _pass_on(self, decoded: Decoded) -> None:
         for event in decoded.events:
+            self.counts.count_event(event)
             self._hand_over(event)
             if isinstance(event, FrameworkRefused):
                 raise _RefusedError(event.message)

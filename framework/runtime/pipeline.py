@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from framework.core.turn import Step
-from framework.domain.actions import Action, Halt
+from framework.domain.actions import Accept, Action, Decline, Halt
 from framework.domain.health import ProbeAction
 from framework.domain.notices import Notice
 from framework.domain.replies import Reply
@@ -32,6 +32,9 @@ class PipelineCounts:
     changes: int = 0
     append_seconds: float = 0.0
     longest_append_seconds: float = 0.0
+    launches: int = 0
+    offers_used: int = 0
+    offers_declined: int = 0
 
 
 class Pipeline:
@@ -139,9 +142,19 @@ class Pipeline:
         if calls:
             if not proven:
                 self._confirm()
+            self._count(calls)
             self._mesos.perform(calls)
         if probes:
             self._probes.perform(probes)
+
+    def _count(self, calls: list[Action]) -> None:
+        counts = self.counts
+        for call in calls:
+            if isinstance(call, Accept):
+                counts.offers_used += len(call.offer_ids)
+                counts.launches += len(call.launches)
+            elif isinstance(call, Decline):
+                counts.offers_declined += len(call.offer_ids)
 
     def _tell(self, steps: list[Step]) -> None:
         for token, answer in (reply for step in steps for reply in step.replies):

@@ -22,8 +22,16 @@ from framework.domain.notices import Notice
 from framework.domain.replies import Reply
 from framework.domain.state import State
 from framework.interfaces import CommandTimeoutError, Mesos, Probes, Store
+from framework.runtime.counted import CountedState
 from framework.runtime.loop import Loop
-from framework.runtime.metrics import Metrics
+from framework.runtime.metrics import (
+    ChangeCounts,
+    Exported,
+    change_metrics,
+    kill_metrics,
+    state_metrics,
+    work_metrics,
+)
 from framework.runtime.moments import fresh_ids, steady_clock
 from framework.runtime.notices import log_notice
 from framework.runtime.pipeline import Pipeline
@@ -70,7 +78,7 @@ class RunningScheduler:
         writer's; ``confirm`` raises LeadershipLostError unless this process leads (see
         Pipeline)."""
         self.facts = facts or Facts()
-        self.view = State()
+        self.view = CountedState()
         self._store = store
         self._mesos = mesos
         self._probes = probes
@@ -79,7 +87,8 @@ class RunningScheduler:
         self._ended = threading.Lock()
         self._tokens = itertools.count(1)
         self._waiting: dict[int, Future[Reply]] = {}
-        self._listeners: list[Callable[[Notice], None]] = [log_notice]
+        self._changes = ChangeCounts()
+        self._listeners: list[Callable[[Notice], None]] = [log_notice, self._changes.heard]
         self.on_abdicate: Callable[[], None] = self._halt_as_asked
         state = load(store) if state is None else state
         self.view.apply(state.changes())
@@ -107,7 +116,7 @@ class RunningScheduler:
             finish=self.pipeline.stop,
         )
         self.pipeline.on_start = self.loop.never_wait_here
-        self.exported = Metrics(self.view, self.loop, self.pipeline)
+        self.exported = self._exported(policy)
 
     def start(self) -> None:
         """Decide, carry out, and subscribe to Mesos."""
@@ -173,7 +182,16 @@ class RunningScheduler:
             )
         )
 
+    def _exported(self, policy: Policy) -> Exported:
+        exported, loop, clock = Exported(), self.loop, steady_clock()
+        exported.add(lambda: state_metrics(self.view, policy, clock()))
+        exported.add(lambda: change_metrics(self._changes))
+        exported.add(lambda: kill_metrics(loop.kills_under_way()))
+        exported.add(lambda: work_metrics(loop.counts, self.pipeline.counts, loop.depth()))
+        return exported
+
     def _reply(self, token: int, reply: Reply) -> None:
+        self._changes.replied(reply)
         future = self._waiting.get(token)
         if future is not None:
             future.set_result(reply)

@@ -6,6 +6,7 @@ what the last leader wrote at the end.
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -41,6 +42,7 @@ class Standby:
         self._state: State | None = None
         self._taking = threading.Event()
         self._stopped = threading.Event()
+        self._whole_at = time.monotonic()  # when it last had everything
         self._thread = threading.Thread(target=self._run, name="standby", daemon=True)
 
     def start(self) -> None:
@@ -54,6 +56,12 @@ class Standby:
         self._store.wake()
         self._thread.join()
         return self._state
+
+    @property
+    def behind_seconds(self) -> float:
+        """For how long there may have been something that was not read yet: about a second while
+        all is well, growing while the store can not be read."""
+        return time.monotonic() - self._whole_at
 
     def stop(self) -> None:
         """End without a result; harmless when repeated."""
@@ -90,6 +98,8 @@ class Standby:
             if last and not batch:
                 return state
             last = self._taking.is_set()
+            if not batch:
+                self._whole_at = time.monotonic()
             if not batch and not last:
                 self._store.wait_for_news(_NEWS_SECONDS)
         return None

@@ -29,6 +29,7 @@ class Process:
         self.leads = False
         self.leader: Leader | None = None
         self.looks = 0
+        self.metrics = b""
         settings = ApiOptions(**{"http_port": 0, "http_threads": 4, **options})
         application = create_app(self.scheduler, settings, compile_pattern)
         front = Front(
@@ -36,6 +37,7 @@ class Process:
             own=lambda: self.own,
             leader=self._who_leads,
             inner=lambda: application if self.leads else None,
+            metrics=lambda: self.metrics,
             wait_seconds=wait_seconds,
         )
         self.server = ApiServer(front, settings)

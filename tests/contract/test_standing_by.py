@@ -77,9 +77,32 @@ def test_what_the_leader_says(leader: Process, standby: Process) -> None:
     assert head.headers["Content-Length"] == str(len(answer.body))
 
 
-@pytest.mark.parametrize("path", ["/ping", "/metrics", "/v2/info", "/v2/leader"])
+@pytest.mark.parametrize("path", ["/ping", "/v2/info", "/v2/leader", "/metricsx"])
 def test_every_path_is_the_leaders(leader: Process, standby: Process, path: str) -> None:
     assert ask(standby, "GET", path).headers["X-Marathon-Via"]
+
+
+def test_metrics_are_those_of_the_process_that_is_asked(leader: Process, standby: Process) -> None:
+    leader.scheduler.exposition = b"# TYPE of gauge\nof 1\n"
+    standby.metrics = b"# TYPE of gauge\nof 2\n"
+    for method, path, accept, kind, body in (
+        ("GET", "/metrics/prometheus", "*/*", "text/plain", standby.metrics),
+        ("GET", "/metrics", "text/plain;version=0.0.4", "text/plain", standby.metrics),
+        ("GET", "//metrics/", "", "application/json", None),
+        ("HEAD", "/metrics", "*/*", "application/json", b""),
+    ):
+        answer = ask(standby, method, path, headers={"Accept": accept})
+        assert (answer.status, answer.headers["X-Marathon-Via"]) == (200, None)
+        assert answer.headers.get_content_type() == kind
+        assert answer.headers["Cache-Control"] == "no-cache, no-store, must-revalidate"
+        if body is None:
+            assert answer.json["gauges"] == {"of": {"value": 2}}
+        else:
+            assert answer.body == body
+    assert ask(leader, "GET", "/metrics").json["gauges"] == {"of": {"value": 1}}
+    standby.leader = None
+    assert ask(standby, "GET", "/metrics").json["gauges"] == {"of": {"value": 2}}
+    assert ask(standby, "POST", "/metrics").status == 503
 
 
 def test_who_leads(leader: Process, standby: Process) -> None:

@@ -229,5 +229,5 @@ def test_metrics_and_info(client: FlaskClient) -> None:
     text = client.get("/metrics/prometheus").get_data(as_text=True)
     assert re.search(r"^marathon_apps_active_gauge 0\.0$", text, re.MULTILINE)
     gauges = client.get("/metrics").get_json()["gauges"]
-    assert gauges["marathon_apps_active_gauge"] == {"value": 0}
+    assert gauges["marathon.apps.active.gauge"] == {"value": 0}
     assert client.get("/v2/info").get_json()["frameworkId"] is None
