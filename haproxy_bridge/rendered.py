@@ -61,7 +61,9 @@ class Rendered(Struct, frozen=True):
     """``config`` is the whole haproxy.cfg; ``files`` what it refers to beside it (maps, lists of
     certificates), by name within the folder of the configuration. ``structure`` is a digest of all
     that needs a reload: equal digests differ in ``backends`` and maps only. ``stanzas``: for each
-    app a digest of all that it contributes, members aside, to tell whose labels changed."""
+    app a digest of all that it contributes, members aside, to tell whose labels changed.
+    ``owners``: the app that lines of ``config`` come from, as (first, last, app id), numbered from
+    1: whom to blame when haproxy refuses a line."""
 
     config: bytes
     files: dict[str, bytes] = {}
@@ -69,3 +71,4 @@ class Rendered(Struct, frozen=True):
     backends: tuple[Backend, ...] = ()
     problems: tuple[Problem, ...] = ()
     stanzas: dict[str, str] = {}
+    owners: tuple[tuple[int, int, str], ...] = ()

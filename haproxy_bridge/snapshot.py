@@ -73,7 +73,8 @@ class App(Struct, frozen=True):
     """An app and its tasks. ``labels`` also holds what its ``env`` has under ``HAPROXY_`` names,
     where no label says otherwise. ``wanted`` is its count; 0 while it is suspended.
     ``has_checks``: tasks count as up only once a check says so. ``deploying``: a deployment of it
-    runs."""
+    runs. ``share``: its part of the traffic of the apps that serve one name together, 0 and up
+    (None: by the number of its tasks)."""
 
     id: str
     labels: dict[str, str] = {}
@@ -83,6 +84,7 @@ class App(Struct, frozen=True):
     has_checks: bool = False
     deploying: bool = False
     version: str = ""
+    share: float | None = None
 
 
 class Snapshot(Struct, frozen=True):

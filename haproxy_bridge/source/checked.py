@@ -23,3 +23,10 @@ def endpoint(host: str, port: int) -> Endpoint | None:
 def service_port(port: int) -> int:
     """The port, or 0 if it is none that can be listened on."""
     return port if 0 < port < 65536 else 0
+
+
+def path(text: str | None) -> str:
+    """The path of a check, ``/`` for none or for what no request line can have."""
+    return (
+        text if text and text.startswith("/") and text.isprintable() and len(text) < 2_000 else "/"
+    )

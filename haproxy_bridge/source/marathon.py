@@ -281,7 +281,7 @@ def _verdict(results: list[_Result | None] | None, checks: int, *, any_check: bo
 def _check(check: _HealthCheck) -> Check:
     return Check(
         kind=_KINDS[check.protocol],
-        path=check.path or "/",
+        path=checked.path(check.path),
         port_index=check.port_index or 0,
         port=check.port if check.port_index is None else None,
         interval_seconds=check.interval_seconds,

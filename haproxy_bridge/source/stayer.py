@@ -1,5 +1,8 @@
 """Stayer's ``/v3/services``: the page is a Snapshot in JSON but for the checks made here."""
 
+from enum import StrEnum
+from typing import Annotated
+
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
@@ -10,8 +13,14 @@ from haproxy_bridge.source import checked
 PATH = "/v3/services"
 
 
+class _Kind(StrEnum):
+    HTTP = "http"
+    HTTPS = "https"
+    TCP = "tcp"
+
+
 class _Check(Struct, frozen=True, rename="camel"):
-    kind: str
+    kind: _Kind
     path: str = "/"
     port_index: int = 0
     port: int | None = None
@@ -54,6 +63,7 @@ class _Service(Struct, frozen=True, rename="camel"):
     has_checks: bool = False
     deploying: bool = False
     version: str = ""
+    share: Annotated[float, msgspec.Meta(ge=0)] | None = None
 
 
 class _Page(Struct, frozen=True, rename="camel"):
@@ -92,6 +102,7 @@ def _app(service: _Service) -> App:
         has_checks=service.has_checks,
         deploying=service.deploying,
         version=service.version,
+        share=service.share,
     )
 
 
@@ -109,8 +120,19 @@ def _task(service: _Service, task: _Task) -> Task:
         draining=task.draining,
         reachable=task.reachable,
     )
-    checks = tuple(Check(**msgspec.structs.asdict(check)) for check in task.checks)
-    return replace(made, checks=checks) if checks else made
+    return replace(made, checks=tuple(map(_check, task.checks))) if task.checks else made
+
+
+def _check(check: _Check) -> Check:
+    return Check(
+        kind=check.kind.value,
+        path=checked.path(check.path),
+        port_index=check.port_index,
+        port=check.port,
+        interval_seconds=check.interval_seconds,
+        timeout_seconds=check.timeout_seconds,
+        max_consecutive_failures=check.max_consecutive_failures,
+    )
 
 
 def _endpoint(where: _Endpoint | None) -> Endpoint | None:

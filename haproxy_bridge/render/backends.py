@@ -1,0 +1,159 @@
+"""The stanza of one service: its users, its own front end, and its backend with servers.
+
+What an app's labels ask for is in its own stanza as far as haproxy allows, so that one app's
+mistakes stay there; the shared front ends only find the way to a backend.
+"""
+
+import re
+from collections.abc import Iterator
+
+from haproxy_bridge.render import servers
+from haproxy_bridge.render.options import RenderOptions
+from haproxy_bridge.render.pieces import Pieces
+from haproxy_bridge.render.texts import word
+from haproxy_bridge.rendered import Backend, Server
+from haproxy_bridge.services.model import HostKind, Mode, Service
+
+
+def names(service: Service) -> dict[str, object]:
+    """What marathon-lb's templates call the parts of a service."""
+    hosts = [host.text for host in service.hosts if host.kind is HostKind.EXACT]
+    first = hosts[0] if hosts else ""
+    cleaned = re.sub(r"[^A-Za-z0-9]", "_", first) + service.app_id.replace("/", "_")
+    return {
+        "backend": service.name,
+        "bindAddr": service.bind_addr,
+        "servicePort": service.port,
+        "sslCert": f" ssl crt {service.certificate}" if service.certificate else "",
+        "bindOptions": f" {service.bind_options}" if service.bind_options else "",
+        "mode": service.mode.value,
+        "balance": service.balance,
+        "cleanedUpHostname": cleaned,
+        "cleanedUpAppId": re.sub(r"[^A-Za-z0-9]", "_", service.app_id),
+        "hostname": first,
+        "appId": service.app_id,
+        "path": " ".join(("-i", *service.paths) if service.ignore_case else service.paths),
+        "realm": service.auth.realm if service.auth else "",
+        "proxypath": service.proxypass_path,
+        "rootpath": service.revproxy_path,
+        "network_allowed": " ".join(service.allowed_networks),
+    }
+
+
+def stanza(service: Service, pieces: Pieces, options: RenderOptions) -> tuple[str, Backend]:
+    """The text of a service, servers included, and its backend."""
+    members = servers.servers(service, pieces)
+    dynamic = servers.is_dynamic(service) and pieces.is_ours(service, "BACKEND_SERVER_OPTIONS")
+    text = "".join(
+        [
+            _users(service, pieces),
+            _front_end(service, pieces, options),
+            *_backend(service, pieces, options),
+            *(_server(service, member, pieces, dynamic=dynamic) for member in members),
+        ]
+    )
+    return text, Backend(service.name, members, dynamic)
+
+
+def _users(service: Service, pieces: Pieces) -> str:
+    if service.auth is None:
+        return ""
+    users = service.auth.users
+    text = pieces.of(
+        service,
+        "USERLIST_HEAD",
+        names(service) | {"user": users[0][0], "passwd": users[0][1]},
+    )
+    return text + "".join(f"  user {user} password {crypted}\n" for user, crypted in users[1:])
+
+
+def _front_end(service: Service, pieces: Pieces, options: RenderOptions) -> str:
+    if not service.port:
+        return ""
+    values = names(service)
+    head = pieces.of(service, "FRONTEND_HEAD", values)
+    limit = f"  maxconn {service.maxconn}\n" if service.maxconn else ""
+    log = f"  option {service.mode.value}log\n" if options.log else ""
+    return head + limit + log + pieces.of(service, "FRONTEND_BACKEND_GLUE", values)
+
+
+def _backend(service: Service, pieces: Pieces, options: RenderOptions) -> Iterator[str]:
+    values = names(service) | {"cookieKey": word(options.cookie_key)}
+    yield pieces.of(service, "BACKEND_HEAD", values)
+    if service.server_timeout_seconds:
+        yield f"  timeout server {service.server_timeout_seconds}s\n"
+    if service.mode is Mode.HTTP:
+        yield from _http(service, pieces, values)
+    elif service.allowed_networks:
+        yield pieces.of(service, "TCP_BACKEND_NETWORK_ALLOWED_ACL", values)
+        yield pieces.common("TCP_BACKEND_ACL_ALLOW_DENY")
+    check = servers.chosen_check(service)
+    kind = "HTTP" if check.kind in {"http", "https"} else "TCP"
+    name = f"BACKEND_{kind}_HEALTHCHECK_OPTIONS"
+    yield pieces.of(service, name, values | servers.check_values(service, check))
+
+
+def _http(service: Service, pieces: Pieces, values: dict[str, object]) -> Iterator[str]:
+    if service.allowed_networks:
+        yield pieces.of(service, "HTTP_BACKEND_NETWORK_ALLOWED_ACL", values)
+        # Said here and not by the common piece: what follows an `allow` would be passed over.
+        yield "  http-request deny unless network_allowed\n"
+    yield from _redirects(service, pieces, values)
+    if service.auth is not None:
+        realm = word(service.auth.realm)
+        yield f"  http-request auth realm {realm} unless {{ http_auth(user_{service.name}) }}\n"
+    if service.rate_limit is not None:
+        requests, seconds = service.rate_limit
+        store = f"expire {seconds}s store http_req_rate({seconds}s)"
+        yield f"  stick-table type ipv6 size 100k {store}\n"
+        yield "  http-request track-sc0 src\n"
+        yield f"  http-request deny deny_status 429 if {{ sc_http_req_rate(0) gt {requests} }}\n"
+    yield pieces.of(service, "BACKEND_HTTP_OPTIONS", values)
+    # A request that is safe to repeat is, on another server: a task that ends costs nobody one.
+    yield "  retry-on conn-failure empty-response 503\n"
+    yield "  http-request disable-l7-retry unless { method GET HEAD OPTIONS }\n"
+    if service.hsts:
+        yield pieces.of(service, "BACKEND_HSTS_OPTIONS", values)
+    if service.sticky:
+        yield pieces.of(service, "BACKEND_STICKY_OPTIONS", values)
+    if service.proxypass_path:
+        yield pieces.of(service, "HTTP_BACKEND_PROXYPASS_GLUE", values)
+    if service.revproxy_path:
+        yield pieces.of(service, "HTTP_BACKEND_REVPROXY_GLUE", values)
+
+
+def _redirects(service: Service, pieces: Pieces, values: dict[str, object]) -> Iterator[str]:
+    if service.redirect_to_https and service.hosts:
+        with_path = "BACKEND_REDIRECT_HTTP_TO_HTTPS_WITH_PATH"
+        own = with_path if service.paths and with_path in service.templates else ""
+        yield pieces.of(service, own or "BACKEND_REDIRECT_HTTP_TO_HTTPS", values)
+    if service.www_redirect:
+        yield (
+            "  http-request redirect prefix //%[req.hdr(host),regsub(^www\\.,,i)] code 301 "
+            "if { req.hdr(host) -i -m beg www. }\n"
+        )
+    if service.root_redirect:
+        target = word(service.root_redirect)
+        yield f"  http-request redirect location {target} code 301 if {{ path / }}\n"
+
+
+def _server(service: Service, server: Server, pieces: Pieces, *, dynamic: bool) -> str:
+    address = f"[{server.address}]" if ":" in server.address else server.address
+    if dynamic or pieces.is_ours(service, "BACKEND_SERVER_OPTIONS"):
+        line = f"  server {server.name} {address}:{server.port} weight {server.weight}"
+        return f"{line} {server.options}".rstrip() + "\n"
+    return pieces.of(
+        service,
+        "BACKEND_SERVER_OPTIONS",
+        names(service)
+        | {
+            "serverName": server.name,
+            "serverId": "",
+            "host": address,
+            "host_ipv4": address,
+            "port": server.port,
+            "cookieOptions": f" cookie {server.name}" if service.sticky else "",
+            "healthCheckOptions": f" {server.options}" if server.options else "",
+            "otherOptions": " disabled" if server.draining else f" weight {server.weight}",
+        },
+    )

@@ -1,0 +1,134 @@
+"""The whole configuration: global part, shared front ends, and a stanza for each service."""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+
+from haproxy_bridge.render import backends, routes
+from haproxy_bridge.render.frontends import Shared
+from haproxy_bridge.render.options import RenderOptions
+from haproxy_bridge.render.pieces import Pieces
+from haproxy_bridge.render.texts import filled, word
+from haproxy_bridge.rendered import Backend, Rendered
+from haproxy_bridge.services.model import Service, Services
+
+_SERVER_LINE = re.compile(r"^  server .*\n", re.MULTILINE)
+
+
+def render(services: Services, options: RenderOptions) -> Rendered:
+    """The configuration for haproxy 2.6 and later; equal input gives equal bytes."""
+    pieces = Pieces(options)
+    files = _maps(services.services)
+    names = {kind: _file_name(kind, text) for kind, text in files.items()}
+    parts = [_head(pieces, options), Shared(services.services, pieces, options, names).text()]
+    owners: list[tuple[int, int, str]] = []
+    stanzas: dict[str, str] = {}
+    members: list[Backend] = []
+    line = _lines(parts) + 1
+    for service in services.services:
+        text, backend = backends.stanza(service, pieces, options)
+        parts.append(text)
+        members.append(backend)
+        after = line + text.count("\n")
+        owners.append((line, after - 1, service.app_id))
+        line = after
+        digest = _digest(stanzas.get(service.app_id, "") + _structure(text, backend))
+        stanzas[service.app_id] = digest
+    parts.append(options.extra)
+    config = "".join(parts)
+    shared = [*parts[:2], *sorted(stanzas.values()), options.extra, *names.values()]
+    return Rendered(
+        config=config.encode(),
+        files={names[kind]: text.encode() for kind, text in files.items()},
+        structure=_digest("".join(shared)),
+        backends=tuple(members),
+        problems=services.problems,
+        stanzas=stanzas,
+        owners=tuple(owners),
+    )
+
+
+def _lines(parts: Sequence[str]) -> int:
+    return sum(part.count("\n") for part in parts)
+
+
+def _structure(text: str, backend: Backend) -> str:
+    """The stanza without what can be changed at run time."""
+    return _SERVER_LINE.sub("", text) if backend.dynamic else text
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _maps(services: Sequence[Service]) -> Mapping[str, str]:
+    found = routes.route_maps(services)
+    # A map for each app id leads to the first of its ports, as with marathon-lb.
+    by_app: dict[str, str] = {}
+    for service in sorted(services, key=lambda one: (one.app_id, one.index)):
+        if service.mode.value == "http":
+            by_app.setdefault(service.app_id, service.name)
+    found["appid"] = "".join(f"{app_id} {name}\n" for app_id, name in by_app.items())
+    return {kind: text for kind, text in found.items() if text}
+
+
+def _file_name(kind: str, text: str) -> str:
+    """With the digest of what is in it, so that the old file stays good for the old
+    configuration."""
+    return f"stayer-{kind}-{_digest(text)}.map"
+
+
+def _head(pieces: Pieces, options: RenderOptions) -> str:
+    own = pieces.common("HEAD")
+    return (filled(own, {}) if own else _global(options)) + _statistics(options)
+
+
+def _global(options: RenderOptions) -> str:
+    log = f"  log {options.log}\n" if options.log else ""
+    log_defaults = "  log global\n" if options.log else ""
+    user = f"  user {word(options.user)}\n" if options.user else ""
+    group = f"  group {word(options.group)}\n" if options.group else ""
+    return (
+        "# Made by `stayer haproxy`; changes here are overwritten.\n"
+        "global\n"
+        "  default-path config\n"
+        f"{log}{user}{group}"
+        f"  maxconn {options.maxconn}\n"
+        f"  stats socket {word(options.socket)} mode 660 level admin expose-fd listeners\n"
+        f"  hard-stop-after {options.hard_stop_seconds}s\n"
+        "  tune.ssl.default-dh-param 2048\n"
+        "  ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets\n"
+        "\ndefaults\n"
+        "  mode http\n"
+        f"{log_defaults}"
+        "  option dontlognull\n"
+        "  option redispatch 1\n"
+        "  retries 3\n"
+        f"  timeout connect {options.connect_seconds:g}s\n"
+        f"  timeout client {options.idle_seconds:g}s\n"
+        f"  timeout server {options.idle_seconds:g}s\n"
+        "  timeout queue 10s\n"
+        "  timeout http-request 15s\n"
+        "  timeout tunnel 1h\n"
+        "  default-server init-addr last,libc,none\n"
+    )
+
+
+def _statistics(options: RenderOptions) -> str:
+    if not options.stats_bind:
+        return ""
+    auth = ""
+    if options.stats_user:
+        auth = f"  stats auth {word(options.stats_user)}:{word(options.stats_password)}\n"
+    return (
+        "\nfrontend stayer_stats\n"
+        f"  bind {options.stats_bind}\n"
+        "  mode http\n"
+        "  monitor-uri /_haproxy_health_check\n"
+        "  http-request use-service prometheus-exporter if { path /metrics }\n"
+        "  stats enable\n"
+        "  stats uri /\n"
+        "  stats show-node\n"
+        "  stats refresh 5s\n"
+        f"{auth}"
+    )

@@ -1,0 +1,35 @@
+"""What an operator decides about the file itself: addresses, limits, certificates, logs."""
+
+from msgspec import Struct
+
+
+class RenderOptions(Struct, frozen=True, kw_only=True):
+    """``http_bind``, ``https_bind``: where virtual hosts are served, "" for not at all.
+    ``certificates``: files or folders for ``https_bind``; without any there is no https.
+    ``appid_bind``: requests with the header X-Marathon-App-Id. ``stats_bind``: the page of
+    statistics, metrics for Prometheus and the address that tells whether haproxy lives.
+    ``stats_user``, ``stats_password``: "" for none. ``socket``: haproxy's admin socket.
+    ``user``, ``group``: whom haproxy becomes, "" to stay. ``log``: where haproxy logs to, "" for
+    nowhere. ``cookie_key``: secret for sticky sessions, the same on all nodes, so that they agree.
+    ``hard_stop_seconds``: how long an old worker may serve its last connections after a reload.
+    ``templates``: pieces that replace ours, by name. ``extra``: more of configuration, as it is."""
+
+    http_bind: str = "*:80"
+    https_bind: str = "*:443"
+    certificates: tuple[str, ...] = ()
+    appid_bind: str = "127.0.0.1:9091"
+    stats_bind: str = "127.0.0.1:9090"
+    stats_user: str = ""
+    stats_password: str = ""
+    socket: str = "/run/haproxy/admin.sock"
+    user: str = ""
+    group: str = ""
+    log: str = "/dev/log local0"
+    maxconn: int = 50_000
+    cookie_key: str = "stayer"
+    hard_stop_seconds: int = 600
+    connect_seconds: float = 3
+    idle_seconds: float = 60
+    default_address: str = "*"
+    templates: dict[str, str] = {}
+    extra: str = ""

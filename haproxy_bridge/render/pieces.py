@@ -1,0 +1,45 @@
+"""Which text a piece has: the app's own, the operator's, or ours."""
+
+from collections.abc import Mapping
+
+from haproxy_bridge.render.options import RenderOptions
+from haproxy_bridge.render.texts import DEFAULTS, filled
+from haproxy_bridge.render.translate import translated
+from haproxy_bridge.services.model import Service
+
+_AS_IT_IS = frozenset({"BACKEND_HTTP_OPTIONS"})  # marathon-lb fills no placeholders there
+
+
+class Pieces:
+    """Pieces for one configuration."""
+
+    def __init__(self, options: RenderOptions) -> None:
+        self._operators = {
+            name: _ended(translated(text)) for name, text in options.templates.items()
+        }
+        self._apps: dict[str, str] = {}
+
+    def of(self, service: Service, name: str, values: Mapping[str, object]) -> str:
+        """The piece for a service."""
+        own = service.templates.get(name)
+        text = self.common(name) if own is None else self._translated(own)
+        return text if name in _AS_IT_IS else filled(text, values)
+
+    def common(self, name: str) -> str:
+        """The operator's text or ours, unfilled; "" if there is none."""
+        return self._operators.get(name, DEFAULTS.get(name, ""))
+
+    def is_ours(self, service: Service, name: str) -> bool:
+        """Whether nobody replaced the piece."""
+        return name not in service.templates and name not in self._operators
+
+    def _translated(self, text: str) -> str:
+        known = self._apps.get(text)
+        if known is None:
+            known = self._apps[text] = _ended(translated(text))
+        return known
+
+
+def _ended(text: str) -> str:
+    """With the line's end that every piece has; labels are often written without."""
+    return text if not text or text.endswith("\n") else text + "\n"

@@ -1,0 +1,114 @@
+"""The servers of a backend: names, addresses, weights and what haproxy checks."""
+
+import re
+from collections.abc import Iterator
+
+from haproxy_bridge.render.pieces import Pieces
+from haproxy_bridge.render.texts import word
+from haproxy_bridge.rendered import Server
+from haproxy_bridge.services.model import Member, Service
+from haproxy_bridge.snapshot import Check
+
+_NOT_OF_NAME = re.compile(r"[^A-Za-z0-9-]")
+_DYNAMIC = frozenset({"roundrobin", "leastconn", "first", "random"})
+_CONNECT = Check(kind="tcp", interval_seconds=5, timeout_seconds=3, max_consecutive_failures=1)
+"""What is checked where the app says nothing: that somebody listens. Without any check a task on
+an agent out of reach would get its part of the requests until Mesos gives it up."""
+
+
+def chosen_check(service: Service) -> Check:
+    """The check of the backend: that of the newest configuration, which most tasks come to have.
+    haproxy knows one for a backend, so tasks of others are checked by the scheduler alone."""
+    for member in reversed(service.members):
+        if member.check is not None and not member.draining:
+            return member.check
+    return next((one.check for one in service.members if one.check is not None), _CONNECT)
+
+
+def check_values(service: Service, check: Check) -> dict[str, object]:
+    """What templates call the parts of a check."""
+    return {
+        "backend": service.name,
+        "healthCheckPortIndex": check.port_index,
+        "healthCheckPort": check.port or "",
+        "healthCheckProtocol": check.kind.upper(),
+        "healthCheckPath": word(check.path),
+        "healthCheckTimeoutSeconds": _seconds(check.timeout_seconds),
+        "healthCheckIntervalSeconds": _seconds(check.interval_seconds),
+        "healthCheckGracePeriodSeconds": 0,
+        "healthCheckMaxConsecutiveFailures": check.max_consecutive_failures,
+        "healthCheckFalls": max(1, min(100, check.max_consecutive_failures + 1)),
+        "healthCheckPortOptions": "",
+    }
+
+
+def _seconds(number: float) -> str:
+    return f"{max(1.0, min(3_600.0, number)):g}"
+
+
+def servers(service: Service, pieces: Pieces) -> tuple[Server, ...]:
+    """One for each member, each with a name of its own."""
+    check = chosen_check(service)
+    return tuple(
+        Server(
+            name=name,
+            address=member.endpoint.host,
+            port=member.endpoint.port,
+            weight=member.weight,
+            draining=member.draining,
+            options=_options(service, member, check, pieces),
+            task_id=member.task_id,
+            app_id=member.app_id,
+        )
+        for name, member in _named(service.members)
+    )
+
+
+def _named(members: tuple[Member, ...]) -> Iterator[tuple[str, Member]]:
+    """marathon-lb's names, host and port; a second task there gets a number."""
+    seen: dict[str, int] = {}
+    for member in members:
+        plain = _NOT_OF_NAME.sub("_", f"{member.host}_{_address(member)}_{member.endpoint.port}")
+        count = seen[plain] = seen.get(plain, 0) + 1
+        yield plain if count == 1 else f"{plain}_{count}", member
+
+
+def _address(member: Member) -> str:
+    return "" if member.endpoint.host == member.host else member.endpoint.host
+
+
+def _options(service: Service, member: Member, check: Check, pieces: Pieces) -> str:
+    found = [_check_options(service, member, check, pieces)]
+    if service.backend_tls:
+        verify = "required ca-file @system-ca" if service.backend_tls == "verify" else "none"
+        found.append(f"ssl verify {verify}")
+    if service.http2:
+        found.append("proto h2")
+    if service.send_proxy:
+        found.append("send-proxy-v2")
+    if service.server_maxconn:
+        found.append(f"maxconn {service.server_maxconn}")
+    if service.slow_start_seconds:
+        found.append(f"slowstart {service.slow_start_seconds}s")
+    return " ".join(part for part in found if part)
+
+
+def _check_options(service: Service, member: Member, check: Check, pieces: Pieces) -> str:
+    own = _CONNECT if member.check is None else member.check
+    if check.kind in {"http", "https"} and own != check:
+        return ""  # its own check is another one: the scheduler's verdict is what there is
+    http = check.kind in {"http", "https"}
+    name = f"BACKEND_SERVER_{'HTTP' if http else 'TCP'}_HEALTHCHECK_OPTIONS"
+    port = member.check_port
+    values = check_values(service, own) | {
+        "healthCheckPort": port or member.endpoint.port,
+        "healthCheckPortOptions": f" port {port}" if port else "",
+    }
+    tls = " check-ssl verify none" if check.kind == "https" and not service.backend_tls else ""
+    return " ".join(pieces.of(service, name, values).split()) + tls
+
+
+def is_dynamic(service: Service) -> bool:
+    """Whether haproxy lets servers come and go at run time."""
+    plain = service.balance.split("(", 1)[0].split()[0]
+    return plain in _DYNAMIC and "BACKEND_SERVER_OPTIONS" not in service.templates

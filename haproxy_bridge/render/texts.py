@@ -1,0 +1,123 @@
+"""The pieces that a configuration is put together from, under marathon-lb's names where it has
+them, and how placeholders in them are filled.
+
+Only a known ``{name}`` is filled. ``{{`` and ``}}`` stand for braces, and any other brace stays as
+it is: haproxy's own ``{ hdr(host) -i x }`` must survive.
+"""
+
+import re
+from collections.abc import Mapping
+
+DEFAULTS: dict[str, str] = {
+    "FRONTEND_HEAD": """
+frontend {backend}
+  bind {bindAddr}:{servicePort}{sslCert}{bindOptions}
+  mode {mode}
+""",
+    "FRONTEND_BACKEND_GLUE": """\
+  default_backend {backend}
+""",
+    "BACKEND_HEAD": """
+backend {backend}
+  mode {mode}
+  balance {balance}
+""",
+    "USERLIST_HEAD": """
+userlist user_{backend}
+  user {user} password {passwd}
+""",
+    "BACKEND_REDIRECT_HTTP_TO_HTTPS": """\
+  http-request redirect scheme https code 301 if { var(txn.stayer_in) -m str http }
+""",
+    "BACKEND_HSTS_OPTIONS": """\
+  http-response set-header Strict-Transport-Security max-age=15768000 if { ssl_fc }
+""",
+    "BACKEND_HTTP_OPTIONS": """\
+  option forwardfor
+  http-request set-header X-Forwarded-Port %[dst_port]
+  http-request set-header X-Forwarded-Proto http unless { ssl_fc }
+  http-request set-header X-Forwarded-Proto https if { ssl_fc }
+""",
+    "BACKEND_STICKY_OPTIONS": """\
+  cookie mesosphere_server_id insert indirect nocache dynamic
+  dynamic-cookie-key {cookieKey}
+""",
+    "BACKEND_SERVER_OPTIONS": """\
+  server {serverName} {host_ipv4}:{port} {cookieOptions}{healthCheckOptions}{otherOptions}
+""",
+    "BACKEND_HTTP_HEALTHCHECK_OPTIONS": """\
+  option httpchk
+  http-check send meth GET uri {healthCheckPath} ver HTTP/1.1 hdr Host {backend}
+  http-check expect status 200-399
+  timeout check {healthCheckTimeoutSeconds}s
+""",
+    "BACKEND_TCP_HEALTHCHECK_OPTIONS": """\
+  timeout check {healthCheckTimeoutSeconds}s
+""",
+    "BACKEND_SERVER_HTTP_HEALTHCHECK_OPTIONS": """\
+check inter {healthCheckIntervalSeconds}s fastinter 1s fall {healthCheckFalls} rise 1\
+{healthCheckPortOptions}
+""",
+    "BACKEND_SERVER_TCP_HEALTHCHECK_OPTIONS": """\
+check inter {healthCheckIntervalSeconds}s fastinter 1s fall {healthCheckFalls} rise 1\
+{healthCheckPortOptions}
+""",
+    "HTTP_BACKEND_PROXYPASS_GLUE": """\
+  http-request set-header Host {hostname}
+  http-request replace-path ^{proxypath}/?(.*) /\\1
+""",
+    "HTTP_BACKEND_REVPROXY_GLUE": """\
+  http-response replace-header Location ^(https?://{hostname}(:[0-9]+)?)?(/.*) {rootpath}\\3
+""",
+    "HTTP_BACKEND_NETWORK_ALLOWED_ACL": """\
+  acl network_allowed src {network_allowed}
+""",
+    "HTTP_BACKEND_ACL_ALLOW_DENY": """\
+  http-request allow if network_allowed
+  http-request deny
+""",
+    "TCP_BACKEND_NETWORK_ALLOWED_ACL": """\
+  acl network_allowed src {network_allowed}
+""",
+    "TCP_BACKEND_ACL_ALLOW_DENY": """\
+  tcp-request content accept if network_allowed
+  tcp-request content reject
+""",
+    "HTTP_FRONTEND_HEAD": """
+frontend marathon_http_in
+  bind {httpBind}
+  mode http
+""",
+    "HTTPS_FRONTEND_HEAD": """
+frontend marathon_https_in
+  bind {httpsBind} ssl {sslCerts} alpn h2,http/1.1
+  mode http
+""",
+    "HTTP_FRONTEND_APPID_HEAD": """
+frontend marathon_http_appid_in
+  bind {appidBind}
+  mode http
+""",
+}
+
+_SPECIAL = re.compile(r"([\\ '\"#])")
+_PLACE = re.compile(r"\{\{|\}\}|\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+def filled(text: str, values: Mapping[str, object]) -> str:
+    """The text with each known placeholder's value."""
+
+    def fill(found: re.Match[str]) -> str:
+        if found[0] in {"{{", "}}"}:
+            return found[0][0]
+        return str(values[found[1]]) if found[1] in values else found[0]
+
+    return _PLACE.sub(fill, text)
+
+
+def word(text: str) -> str:
+    """The text as one word of a line. ValueError if it can not be one: it has a line's end or
+    another control character."""
+    if not text or not text.isprintable():
+        raise ValueError(f"not a word of a configuration: {text[:60]!r}")
+    return _SPECIAL.sub(r"\\\1", text)

@@ -1,0 +1,157 @@
+"""From a snapshot to services: who is served on this node, under which names and ports."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from msgspec.structs import replace
+
+from haproxy_bridge.rendered import Problem, Trouble
+from haproxy_bridge.services import conflicts, labels, members
+from haproxy_bridge.services.labels import AppLabels, PortLabels
+from haproxy_bridge.services.model import Mode, Service, Services
+from haproxy_bridge.services.options import ServiceOptions
+from haproxy_bridge.snapshot import App, Port, Snapshot
+
+_NOT_OF_SERVICE = frozenset({"groups", "enabled", "check_port_index", "paths", "backend_tls"})
+
+
+def build(snapshot: Snapshot, options: ServiceOptions, seed: str = "") -> Services:
+    """Every exposed port as a service; conflicts are decided the same way on each node. ``seed``
+    makes the order of servers another one on each node."""
+    found: list[tuple[App, AppLabels, Service]] = []
+    problems: list[Problem] = []
+    for app in snapshot.apps:
+        if app.id == options.own_app_id:
+            continue
+        read = labels.read(app, options)
+        services = list(_services(app, read, options, problems))
+        if services or _concerns(read, options):
+            problems += read.problems
+        found += [(app, read, service) for service in services]
+    together = _together(found)
+    kept, lost = conflicts.settled(together, options)
+    turned = (replace(one, members=members.rotated(one.members, seed, one.name)) for one in kept)
+    services_by_name = tuple(sorted(turned, key=lambda one: one.name))
+    return Services(services_by_name, (*problems, *lost))
+
+
+def _concerns(read: AppLabels, options: ServiceOptions) -> bool:
+    """Whether an app that exposes nothing here is one of this node's groups at all."""
+    return options.serves(_groups(read, None))
+
+
+def _groups(read: AppLabels, port: PortLabels | None) -> tuple[str, ...]:
+    if port is not None and "groups" in port.given:
+        own: tuple[str, ...] = port.given["groups"]
+        return own
+    return tuple(word.strip() for word in read.app.get("GROUP", "").split(",") if word.strip())
+
+
+def _services(
+    app: App, read: AppLabels, options: ServiceOptions, problems: list[Problem]
+) -> Iterator[Service]:
+    for index, port in enumerate(app.ports):
+        said = read.port(index)
+        enabled = said.given.get("enabled", not options.strict)
+        if not enabled or not options.serves(_groups(read, said)):
+            continue
+        if not port.service_port and "hosts" not in said.given and "port" not in said.given:
+            continue  # nothing to listen on, and nobody asked for it
+        if "tcp" not in port.protocol.split(","):
+            message = f"port {index} is {port.protocol}, which haproxy does not carry"
+            problems.append(Problem(Trouble.UNSUPPORTED, app.id, message))
+            continue
+        said.problems += _forbidden(app, port, said, options)
+        problems += said.problems
+        if not said.broken:
+            yield _service(app, index, port, said)
+
+
+def _forbidden(
+    app: App, port: Port, said: PortLabels, options: ServiceOptions
+) -> Iterator[Problem]:
+    for host in said.given.get("hosts", ()):
+        why = options.policy.forbidden_host(app.id, host.shown)
+        if why:
+            yield Problem(Trouble.FORBIDDEN, app.id, why)
+    number = said.given.get("port", port.service_port)
+    why = options.policy.forbidden_port(app.id, number) if number else ""
+    if why:
+        yield Problem(Trouble.FORBIDDEN, app.id, why)
+
+
+def _service(app: App, index: int, port: Port, said: PortLabels) -> Service:
+    given = said.given
+    paths, ignore_case = given.get("paths", ((), False))
+    plain: dict[str, Any] = {
+        key: value for key, value in given.items() if key not in _NOT_OF_SERVICE
+    }
+    found = members.members(app, index, given.get("check_port_index"))
+    tls = given.get("backend_tls", "false")
+    service = Service(
+        name=backend_name(app.id, port.service_port, index),
+        app_id=app.id,
+        index=index,
+        mode=Mode.HTTP if "hosts" in given or _checked_by_http(app, index) else Mode.TCP,
+        port=port.service_port,
+        members=found,
+        paths=paths if "hosts" in given else (),
+        ignore_case=ignore_case,
+        hostname=said.texts.get("VHOST", ""),
+        backend_tls="" if tls == "false" else tls,
+        templates=said.templates,
+    )
+    service = replace(service, **plain)
+    if service.tls_passthrough:
+        service = replace(service, mode=Mode.TCP)
+    return service
+
+
+def backend_name(app_id: str, service_port: int, index: int) -> str:
+    """marathon-lb's name of a backend: the id with _ for /, and the service port."""
+    return f"{app_id.strip('/').replace('/', '_')}_{service_port or f'port{index}'}"
+
+
+def _checked_by_http(app: App, index: int) -> bool:
+    return any(
+        check.kind in {"http", "https"} and check.port is None and check.port_index == index
+        for task in app.tasks
+        for check in task.checks
+    )
+
+
+def _together(found: Iterable[tuple[App, AppLabels, Service]]) -> list[Service]:
+    """Services of apps that are deployed as one (HAPROXY_DEPLOYMENT_GROUP) become one service
+    under the name of the group; its labels are those of the app that was started last."""
+    alone: list[Service] = []
+    groups: dict[tuple[str, int], list[tuple[App, AppLabels, Service]]] = {}
+    for app, read, service in found:
+        group = read.app.get("DEPLOYMENT_GROUP", "").strip()
+        if group:
+            groups.setdefault((group, service.index), []).append((app, read, service))
+        else:
+            alone.append(service)
+    return alone + [_merged(group, several) for (group, _), several in groups.items()]
+
+
+def _merged(group: str, several: list[tuple[App, AppLabels, Service]]) -> Service:
+    ordered = sorted(
+        several, key=lambda one: (one[1].app.get("DEPLOYMENT_STARTED_AT", ""), one[0].id)
+    )
+    app, read, newest = ordered[-1]
+    named = replace(newest, name=_group_name(group, newest))
+    if any(one.share is not None for one, _, _ in ordered):
+        shares = [(one, service.members) for one, _, service in ordered]
+        return replace(named, members=members.shared(shares))
+    old = [member for _, _, service in ordered[:-1] for member in service.members]
+    if not old:
+        return named
+    wanted = app.wanted
+    return replace(named, members=members.handed_over(old, newest.members, read.app, wanted))
+
+
+def _group_name(group: str, service: Service) -> str:
+    safe = "".join(
+        char if char.isascii() and (char.isalnum() or char in "-._") else "_" for char in group
+    )
+    return backend_name(safe, service.port, service.index)

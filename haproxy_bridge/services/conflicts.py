@@ -1,0 +1,95 @@
+"""Who gets what several ask for: ports of the node, and hosts with their paths.
+
+The winner is the one with the higher weight, then the lower app id: the same on each node and in
+each run, whatever the order of starts. Who loses is told, and loses only what it lost.
+"""
+
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from haproxy_bridge.rendered import Problem, Trouble
+from haproxy_bridge.services.model import Host, Mode, Service
+from haproxy_bridge.services.options import ServiceOptions
+
+HTTP_PORTS = frozenset({80, 443})
+"""Those of the front ends that all virtual hosts share."""
+
+
+def settled(
+    services: Iterable[Service], options: ServiceOptions
+) -> tuple[list[Service], list[Problem]]:
+    """The services with what each of them got."""
+    ranked = sorted(services, key=lambda one: (-(one.weight or 0), one.app_id, one.index))
+    problems: list[Problem] = []
+    names = _named(ranked, problems)
+    with_ports = _ports(names, options, problems)
+    return _routes(with_ports, problems), problems
+
+
+def _named(services: list[Service], problems: list[Problem]) -> list[Service]:
+    """Two ids may lead to one name; the second one is left out."""
+    kept: dict[str, Service] = {}
+    for service in services:
+        other = kept.setdefault(service.name, service)
+        if other is not service:
+            message = f"its backend would be {service.name}, which is that of {other.app_id}"
+            problems.append(Problem(Trouble.CONFLICT, service.app_id, message))
+    return list(kept.values())
+
+
+def _ports(
+    services: list[Service], options: ServiceOptions, problems: list[Problem]
+) -> list[Service]:
+    owners: dict[int, list[Service]] = {}
+    kept = []
+    for service in services:
+        why = _no_port(service, owners, options)
+        if why:
+            problems.append(Problem(Trouble.CONFLICT, service.app_id, why))
+        if (why or service.port in HTTP_PORTS) and service.port:
+            service = replace(service, port=0)
+        if service.port:
+            owners.setdefault(service.port, []).append(service)
+        if service.port or service.hosts:
+            kept.append(service)
+    return kept
+
+
+def _no_port(service: Service, owners: dict[int, list[Service]], options: ServiceOptions) -> str:
+    port = service.port
+    if port in HTTP_PORTS:
+        shares = service.hosts and (service.mode is Mode.HTTP or service.tls_passthrough)
+        return (
+            "" if shares else f"port {port} is shared by virtual hosts: HAPROXY_n_VHOST is missing"
+        )
+    if port in options.reserved_ports:
+        return f"port {port} is used by haproxy itself"
+    for owner in owners.get(port, ()):
+        if "*" in (owner.bind_addr, service.bind_addr) or owner.bind_addr == service.bind_addr:
+            return f"port {port} is that of {owner.app_id} already"
+    return ""
+
+
+def _routes(services: list[Service], problems: list[Problem]) -> list[Service]:
+    owners: dict[tuple[bool, Host, bool, str], Service] = {}
+    kept = []
+    for service in services:
+        lost: list[Host] = []
+        for host in service.hosts:
+            keys = [
+                (service.tls_passthrough, host, service.ignore_case, path)
+                for path in service.paths or ("/",)
+            ]
+            other = next((owners[key] for key in keys if key in owners), None)
+            if other is None:
+                owners.update(dict.fromkeys(keys, service))
+                continue
+            lost.append(host)
+            where = f"{host.shown}{' ' + ' '.join(service.paths) if service.paths else ''}"
+            message = f"{where} is served by {other.app_id} already"
+            problems.append(Problem(Trouble.CONFLICT, service.app_id, message))
+        hosts = tuple(host for host in service.hosts if host not in lost)
+        if hosts or service.port:
+            kept.append(replace(service, hosts=hosts))
+    return kept

@@ -1,0 +1,106 @@
+"""Services: each exposed port of an app, with everything that its labels ask of haproxy."""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from haproxy_bridge.rendered import Problem
+from haproxy_bridge.snapshot import Check, Endpoint
+
+
+class Mode(StrEnum):
+    """haproxy's modes."""
+
+    HTTP = "http"
+    TCP = "tcp"
+
+
+class HostKind(StrEnum):
+    """How the Host header of a request is compared. EXACT comes before SUFFIX (``*.x``) and
+    REGEX (``~...``)."""
+
+    EXACT = "exact"
+    SUFFIX = "suffix"
+    REGEX = "regex"
+
+
+class Host(Struct, frozen=True):
+    """A virtual host; for SUFFIX the text begins with the dot."""
+
+    kind: HostKind
+    text: str
+
+    @property
+    def shown(self) -> str:
+        """As it was written."""
+        return {HostKind.SUFFIX: "*", HostKind.REGEX: "~"}.get(self.kind, "") + self.text
+
+
+class Auth(Struct, frozen=True):
+    """HTTP basic authentication: users with crypted passwords."""
+
+    realm: str
+    users: tuple[tuple[str, str], ...]
+
+
+class Member(Struct, frozen=True):
+    """A task behind a service. ``weight`` 0..256; 0 gets nothing new. ``check``: what haproxy is
+    to repeat, None for a mere connect. ``check_port``: where, if not at the endpoint."""
+
+    task_id: str
+    app_id: str
+    host: str
+    endpoint: Endpoint
+    weight: int = 100
+    draining: bool = False
+    check: Check | None = None
+    check_port: int | None = None
+
+
+class Service(Struct, frozen=True, kw_only=True):
+    """One exposed port. ``name`` is that of its backend. ``port`` 0: it listens on no port of its
+    own. ``weight`` is the place of its routes among all (the higher, the earlier), None: by how
+    specific they are. ``paths``: prefixes of the path, none for all. ``hostname`` is the label's
+    own text, for templates. ``templates`` are raw directives by name."""
+
+    name: str
+    app_id: str
+    index: int
+    mode: Mode
+    port: int
+    members: tuple[Member, ...] = ()
+    hosts: tuple[Host, ...] = ()
+    paths: tuple[str, ...] = ()
+    ignore_case: bool = False
+    weight: int | None = None
+    hostname: str = ""
+    bind_addr: str = "*"
+    bind_options: str = ""
+    balance: str = "roundrobin"
+    sticky: bool = False
+    redirect_to_https: bool = False
+    hsts: bool = False
+    certificate: str = ""
+    auth: Auth | None = None
+    proxypass_path: str = ""
+    revproxy_path: str = ""
+    root_redirect: str = ""
+    www_redirect: bool = False
+    allowed_networks: tuple[str, ...] = ()
+    tls_passthrough: bool = False
+    backend_tls: str = ""
+    rate_limit: tuple[int, int] | None = None
+    maxconn: int = 0
+    server_maxconn: int = 0
+    slow_start_seconds: int = 0
+    server_timeout_seconds: int = 0
+    http2: bool = False
+    send_proxy: bool = False
+    templates: dict[str, str] = {}
+
+
+class Services(Struct, frozen=True):
+    """All services of a node by name, and what was found wrong."""
+
+    services: tuple[Service, ...] = ()
+    problems: tuple[Problem, ...] = ()

@@ -1,0 +1,179 @@
+"""Values of labels, each read by a function that gives the value or raises BadValueError.
+
+A value that is let through can not leave the word of the configuration that it is put into.
+"""
+
+import ipaddress
+import re
+
+from haproxy_bridge.services.model import Auth, Host, HostKind
+
+MAX_HOSTS = 100
+MAX_PATHS = 100
+MAX_VALUE = 4_096
+
+_TRUE = frozenset({"true", "t", "yes", "y"})
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
+_BALANCE = re.compile(
+    r"(?:roundrobin|static-rr|leastconn|first|source|random(?:\(\d{1,3}\))?|rdp-cookie(?:\([\w-]+\))?"
+    r"|uri(?: whole)?(?: len \d+)?(?: depth \d+)?(?: path-only)?|url_param [\w-]+|hdr\([\w-]+\))"
+)
+_BIND_ADDR = re.compile(r"\*|[A-Za-z0-9.:_-]{1,253}|\[[0-9A-Fa-f:]+\]")
+_WORDS = re.compile(r"[A-Za-z0-9 ,._/:@=+-]*")
+_FILE = re.compile(r"/[A-Za-z0-9._/@+-]{1,1000}")
+_REALM = re.compile(r"[A-Za-z0-9._ @-]{1,100}")
+_USER = re.compile(r"[A-Za-z0-9._@-]{1,100}")
+_PASSWORD = re.compile(r"[A-Za-z0-9./$=+-]{1,200}")
+_RATE = re.compile(r"(\d{1,7})/(\d{1,5})s?")
+
+
+class BadValueError(ValueError):
+    """The label's value is not understood; the text says what would be right."""
+
+
+def boolean(text: str) -> bool:
+    """True for true, t, yes and y in any case, as for marathon-lb; everything else is false."""
+    return text.strip().lower() in _TRUE
+
+
+def number(text: str, lowest: int, highest: int) -> int:
+    """A whole number within bounds."""
+    stripped = text.strip()
+    if not re.fullmatch(r"-?\d{1,9}", stripped) or not lowest <= int(stripped) <= highest:
+        raise BadValueError(f"not a number of {lowest}..{highest}: {_shown(text)}")
+    return int(stripped)
+
+
+def choice(text: str, *known: str) -> str:
+    """One of the known words, in any case."""
+    lowered = text.strip().lower()
+    if lowered not in known:
+        raise BadValueError(f"not one of {', '.join(known)}: {_shown(text)}")
+    return lowered
+
+
+def hosts(text: str) -> tuple[Host, ...]:
+    """Host names behind commas or blanks; ``*.x`` is any name below x, ``~regex`` a pattern."""
+    words = [word for word in re.split(r"[,\s]+", text.strip()) if word]
+    if len(words) > MAX_HOSTS:
+        raise BadValueError(f"more than {MAX_HOSTS} hosts")
+    return tuple(dict.fromkeys(map(_host, words)))
+
+
+def _host(word: str) -> Host:
+    if word.startswith("~"):
+        return Host(HostKind.REGEX, _pattern(word[1:]))
+    name = word.lower()
+    name = re.sub(r":\d{1,5}$", "", name).rstrip(".")
+    kind = HostKind.SUFFIX if name.startswith("*.") else HostKind.EXACT
+    plain = name.removeprefix("*.")
+    if len(plain) > 253 or not _HOST.fullmatch(plain):
+        raise BadValueError(f"not a host name: {_shown(word)}")
+    return Host(kind, f".{plain}" if kind is HostKind.SUFFIX else plain)
+
+
+def _pattern(text: str) -> str:
+    if not 0 < len(text) <= 200 or re.search(r"[\s\"'\\#{}]", text.replace("\\.", "")):
+        raise BadValueError(
+            f"not a pattern without blanks, quotes, braces and hashes: {_shown(text)}"
+        )
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise BadValueError(f"not a regular expression ({error}): {_shown(text)}") from error
+    return text
+
+
+def paths(text: str) -> tuple[tuple[str, ...], bool]:
+    """Path prefixes behind blanks, and whether ``-i`` in front asks to ignore case."""
+    words = text.split()
+    ignore_case = bool(words) and words[0] == "-i"
+    found = words[1:] if ignore_case else words
+    for word in found:
+        if not _PATH.fullmatch(word) or len(word) > 1_000:
+            raise BadValueError(f"not a path that begins with /: {_shown(word)}")
+    if len(found) > MAX_PATHS:
+        raise BadValueError(f"more than {MAX_PATHS} paths")
+    return tuple(found), ignore_case
+
+
+def path(text: str) -> str:
+    """One path."""
+    found, _ = paths(text)
+    if len(found) != 1:
+        raise BadValueError(f"not one path: {_shown(text)}")
+    return found[0]
+
+
+def balance(text: str) -> str:
+    """One of haproxy's algorithms with its arguments."""
+    words = " ".join(text.split())
+    if not _BALANCE.fullmatch(words):
+        raise BadValueError(f"not an algorithm of haproxy's balance: {_shown(text)}")
+    return words
+
+
+def bind_address(text: str) -> str:
+    """An address, a name or ``*``."""
+    if not _BIND_ADDR.fullmatch(text.strip()):
+        raise BadValueError(f"not an address to listen on: {_shown(text)}")
+    return text.strip()
+
+
+def words(text: str) -> str:
+    """Options of a line: words without quotes, braces, hashes or line ends."""
+    if not _WORDS.fullmatch(text) or len(text) > MAX_VALUE:
+        raise BadValueError(f"options may have letters, digits and ,._/:@=+- only: {_shown(text)}")
+    return " ".join(text.split())
+
+
+def file(text: str) -> str:
+    """An absolute path of a file."""
+    if not _FILE.fullmatch(text.strip()) or "/../" in text:
+        raise BadValueError(f"not an absolute path of a file: {_shown(text)}")
+    return text.strip()
+
+
+def auth(text: str) -> Auth:
+    """``realm:user:crypted``, more users behind commas: ``realm:u1:p1,u2:p2``. Crypted passwords
+    hold no colon, so one more is a mistake."""
+    realm, colon, rest = text.strip().partition(":")
+    users = [pair.split(":") for pair in rest.split(",")]
+    good = colon and _REALM.fullmatch(realm)
+    if not good or not all(len(pair) == 2 and _is_user(*pair) for pair in users):
+        raise BadValueError("not REALM:USER:CRYPTED-PASSWORD")  # the value stays out of logs
+    return Auth(realm, tuple((user, password) for user, password in users))
+
+
+def _is_user(user: str, password: str) -> bool:
+    return bool(_USER.fullmatch(user) and _PASSWORD.fullmatch(password))
+
+
+def networks(text: str) -> tuple[str, ...]:
+    """Addresses and networks behind blanks or commas."""
+    found = []
+    for word in re.split(r"[,\s]+", text.strip()):
+        try:
+            found.append(str(ipaddress.ip_network(word, strict=False)))
+        except ValueError as error:
+            raise BadValueError(f"not an address or network: {_shown(word)}") from error
+    return tuple(found)
+
+
+def rate(text: str) -> tuple[int, int]:
+    """``REQUESTS/SECONDS``, such as ``100/10s``."""
+    found = _RATE.fullmatch(text.strip())
+    if found is None or not int(found[1]) or not int(found[2]):
+        raise BadValueError(f"not REQUESTS/SECONDS, such as 100/10s: {_shown(text)}")
+    return int(found[1]), int(found[2])
+
+
+def groups(text: str) -> tuple[str, ...]:
+    """Names behind commas."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _shown(text: str) -> str:
+    return repr(text[:60])

@@ -1,0 +1,180 @@
+"""Services to bytes: what is in the file, what counts as its structure, what can not get in."""
+
+from msgspec.structs import replace
+
+from haproxy_bridge.render import RenderOptions, render
+from haproxy_bridge.rendered import Rendered
+from haproxy_bridge.services import Policy, ServiceOptions, build
+from haproxy_bridge.snapshot import App, Check
+from tests.unit.haproxy_bridge.made import app, checked, snapshot, task
+
+OPTIONS = RenderOptions(log="", certificates=("/etc/ssl/all.pem",))
+RAW = ServiceOptions(policy=Policy(templates=True))
+
+
+def rendered(*apps: App, options: RenderOptions = OPTIONS) -> Rendered:
+    return render(build(snapshot(*apps), RAW), options)
+
+
+def stanza(made: Rendered, first: str) -> list[str]:
+    """The lines of the section with this first line."""
+    lines = made.config.decode().splitlines()
+    begin = lines.index(first) + 1
+    end = next((n for n in range(begin, len(lines)) if not lines[n].startswith("  ")), len(lines))
+    return [line.strip() for line in lines[begin:end]]
+
+
+def test_a_tcp_service() -> None:
+    made = rendered(app("/a", 10000, 2))
+    assert stanza(made, "frontend a_10000") == [
+        "bind *:10000",
+        "mode tcp",
+        "default_backend a_10000",
+    ]
+    check = "check inter 5s fastinter 1s fall 2 rise 1"
+    assert stanza(made, "backend a_10000") == [
+        "mode tcp",
+        "balance roundrobin",
+        "timeout check 3s",
+        f"server h1_10_0_0_1_31000 10.0.0.1:31000 weight 100 {check}",
+        f"server h2_10_0_0_2_31000 10.0.0.2:31000 weight 100 {check}",
+    ]
+
+
+def test_virtual_hosts_are_in_maps() -> None:
+    made = rendered(
+        app("/a", 1, VHOST="x.example"),
+        app("/b", 2, VHOST="x.example,y.example", PATH="/api"),
+        app("/c", 3, VHOST="x.example", PATH="-i /CASE"),
+    )
+    maps = {name.split("-")[1]: text.decode() for name, text in made.files.items()}
+    assert maps["exact"].splitlines() == [
+        "x.example/ a_1",
+        "x.example/api b_2",
+        "y.example/api b_2",
+    ]
+    assert maps["nocase"] == "x.example/case c_3\n"
+    assert maps["appid"] == "/a a_1\n/b b_2\n/c c_3\n"
+    for name in made.files:
+        assert name in made.config.decode()
+
+
+def test_rules_come_in_the_order_of_what_is_specific() -> None:
+    made = rendered(
+        app("/a", 1, VHOST="*.example"),
+        app("/b", 2, VHOST="*.long.example"),
+        app("/c", 3, VHOST=r"~c[0-9]+\.example"),
+        app("/d", 4, VHOST="*.example", PATH="/p"),
+        app("/e", 5, VHOST="e.example", BACKEND_WEIGHT="1"),
+        app("/f", 6, VHOST="f.example", BACKEND_WEIGHT="2"),
+    )
+    used = [
+        line.split()[1]
+        for line in stanza(made, "frontend marathon_http_in")
+        if line.startswith("use_backend")
+    ]
+    assert used == ["f_6", "e_5", "b_2", "d_4", "a_1", "c_3"]
+
+
+def test_only_members_are_no_structure() -> None:
+    one = rendered(app("/a", 10000, 1))
+    two = rendered(app("/a", 10000, 2))
+    assert one.config != two.config
+    assert one.structure == two.structure
+    assert one.stanzas == two.stanzas
+    assert len(two.backends[0].servers) == 2
+    label = rendered(app("/a", 10000, 1, BALANCE="leastconn"))
+    assert label.structure != one.structure
+    assert label.stanzas != one.stanzas
+    other = rendered(app("/a", 10000, 1), app("/b", 10001, 1))
+    assert other.structure != one.structure
+    assert other.stanzas["/a"] == one.stanzas["/a"]
+
+
+def test_members_are_structure_where_haproxy_can_not_change_them() -> None:
+    one = rendered(app("/a", 10000, 1, BALANCE="static-rr"))
+    two = rendered(app("/a", 10000, 2, BALANCE="static-rr"))
+    assert not one.backends[0].dynamic
+    assert one.structure != two.structure
+
+
+def test_equal_input_gives_equal_bytes() -> None:
+    apps = [app(f"/a{n}", 10000 + n, 3, VHOST=f"h{n}.example") for n in range(20)]
+    assert rendered(*apps) == rendered(*reversed(apps))
+
+
+def test_lines_have_owners() -> None:
+    made = rendered(app("/a", 10000, 2), app("/b", 10001, 1, AUTH="r:u:p", MODE="http"))
+    lines = made.config.decode().splitlines()
+    for first, last, owner in made.owners:
+        text = "\n".join(lines[first - 1 : last])
+        assert f"backend {owner[1:]}_" in text
+        assert ("backend b_" in text) == (owner == "/b")
+    assert made.owners[-1][1] == len(lines)
+
+
+def test_a_check_of_http() -> None:
+    check = Check("http", "/ok?a=b#c d'e\"f\\", interval_seconds=10, timeout_seconds=5)
+    lines = stanza(rendered(checked(app("/a"), check)), "backend a_10000")
+    sent = "http-check send meth GET uri /ok?a=b\\#c\\ d\\'e\\\"f\\\\ ver HTTP/1.1 hdr Host a_10000"
+    assert sent in lines
+    assert "timeout check 5s" in lines
+    assert lines[-1].endswith("check inter 10s fastinter 1s fall 4 rise 1")
+
+
+def test_a_task_of_another_configuration_is_not_judged_by_the_new_check() -> None:
+    old, new = (Check("http", "/old"),), (Check("http", "/new"),)
+    tasks = (task("/a", 1, checks=old), task("/a", 2, checks=new))
+    made = rendered(replace(app("/a"), tasks=tasks))
+    servers = [line for line in stanza(made, "backend a_10000") if line.startswith("server")]
+    assert "check" not in servers[0]
+    assert "check" in servers[1]
+
+
+def test_two_tasks_at_one_place_have_two_names() -> None:
+    twins = (task("/a", 1), replace(task("/a", 1), id="a.x"))
+    names = [one.name for one in rendered(replace(app("/a"), tasks=twins)).backends[0].servers]
+    assert names == ["h1_10_0_0_1_31000", "h1_10_0_0_1_31000_2"]
+
+
+def test_without_certificates_there_is_no_https() -> None:
+    made = rendered(app("/a", VHOST="a.example"), options=RenderOptions())
+    assert "marathon_https_in" not in made.config.decode()
+
+
+def test_tls_passed_on_shares_the_port_with_tls_ended_here() -> None:
+    passing = app("/a", 1, VHOST="t.example", TLS_PASSTHROUGH="true")
+    made = rendered(passing, app("/b", 2, VHOST="b.example"))
+    lines = stanza(made, "frontend stayer_tls_in")
+    assert "use_backend a_1 if { var(sess.stayer_sni) -m str t.example }" in lines
+    assert lines[-1] == "default_backend stayer_tls_here"
+    assert "bind abns@stayer_https accept-proxy ssl" in made.config.decode()
+    assert "t.example" not in "".join(text.decode() for text in made.files.values())
+
+
+def test_templates_of_an_app_replace_its_pieces() -> None:
+    made = rendered(
+        app(
+            "/a",
+            VHOST="a.example",
+            BACKEND_HEAD="backend {backend}\n  balance {balance}\n  mode {mode}\n  # own",
+            BACKEND_HTTP_OPTIONS="  rspadd X-{backend}:\\ yes",
+            HTTP_FRONTEND_ACL="  acl host_{cleanedUpHostname} hdr(host) -i {hostname}\n"
+            "  use_backend {backend} if host_{cleanedUpHostname} {{ src ::1 }} { src ::2 }",
+        )
+    )
+    lines = stanza(made, "backend a_10000")
+    assert "# own" in lines
+    assert 'http-response add-header X-{backend} "yes"' in lines
+    rules = stanza(made, "frontend marathon_http_in")
+    assert "acl host_a_example_a hdr(host) -i a.example" in rules
+    assert "use_backend a_10000 if host_a_example_a { src ::1 } { src ::2 }" in rules
+
+
+def test_templates_of_the_operator_are_for_all() -> None:
+    options = RenderOptions(
+        templates={"HEAD": "global\n  maxconn 7\n", "BACKEND_HSTS_OPTIONS": "x"}
+    )
+    made = rendered(app("/a", MODE="http", USE_HSTS="true"), options=options)
+    assert made.config.startswith(b"global\n  maxconn 7\n")
+    assert "\nx\n" in made.config.decode()
