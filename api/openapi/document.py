@@ -27,6 +27,8 @@ from api.openapi.operation import (
     operation_of,
 )
 from api.openapi.shapes import SHAPES
+from api.request_id import HEADER as REQUEST_ID
+from api.request_id import MAX_CHARACTERS
 from api.schemas import APP
 
 READING = frozenset({"GET"})
@@ -65,6 +67,12 @@ _HEADERS = {
     "Link": {"description": "Of a page that is not the last: where the next one is."},
     "X-Total-Count": {"description": "Of a page: how many items there are in all."},
     WARNING_HEADER: {"description": "What may keep the change from ending; once for each reason."},
+}
+_REQUEST_ID = {
+    "description": "The id of the request, also in the log: the one that it gave in a header of "
+    f"this name, if that has at most {MAX_CHARACTERS} letters, digits and ._:+/=@-; else a new "
+    "one.",
+    "schema": {"type": "string", "maxLength": MAX_CHARACTERS},
 }
 
 
@@ -107,6 +115,7 @@ def document(routes: Iterable[Served], version: str, root: str = "") -> dict[str
         "paths": paths,
         "components": {
             "schemas": {**SHAPES, **described.schemas},
+            "headers": {"RequestId": _REQUEST_ID},
             "securitySchemes": {
                 "password": {"type": "http", "scheme": "basic"},
                 "token": {"type": "http", "scheme": "bearer"},
@@ -213,12 +222,10 @@ def _errors(route: Served, declared: Operation) -> set[int]:
 def _answer(status: int, declared: Operation) -> JsonSchema:
     bodies = declared.answers.get(status, ("Error",))
     described: JsonSchema = {"description": HTTPStatus(status).phrase}
-    headers = {
+    described["headers"] = {REQUEST_ID: {"$ref": "#/components/headers/RequestId"}} | {
         name: {"schema": {"type": "string"}, **_HEADERS[name]}
         for name in _headers(status, declared)
     }
-    if headers:
-        described["headers"] = headers
     content: dict[str, JsonSchema] = {one: {} for one in bodies if "/" in one}
     shapes = [reference(one) for one in bodies if "/" not in one]
     if shapes:

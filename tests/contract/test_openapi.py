@@ -71,13 +71,18 @@ def test_variables_of_paths_are_parameters(document: dict[str, Any]) -> None:
 
 def test_headers_that_clients_read(document: dict[str, Any]) -> None:
     created = document["paths"]["/v2/apps"]["post"]["responses"]
-    headers = {"Location", "Marathon-Deployment-Id", "Stayer-Warning"}
+    common = {"X-Request-Id"}
+    headers = {*common, "Location", "Marathon-Deployment-Id", "Stayer-Warning"}
     assert created["201"]["headers"].keys() == headers
-    assert created["200"]["headers"].keys() == {"Stayer-Warning"}
-    assert created["503"]["headers"].keys() == {"Retry-After"}
+    assert created["200"]["headers"].keys() == common | {"Stayer-Warning"}
+    assert created["503"]["headers"].keys() == common | {"Retry-After"}
     deleted = document["paths"]["/v2/groups"]["delete"]["responses"]["200"]
-    assert deleted["headers"].keys() == {"Marathon-Deployment-Id", "Stayer-Warning"}
-    assert "headers" not in document["paths"]["/v2/info"]["get"]["responses"]["200"]
+    assert deleted["headers"].keys() == headers - {"Location"}
+    for _, _, operation in operations(document):
+        for answer in operation["responses"].values():
+            told = answer["headers"]["X-Request-Id"]
+            assert told == {"$ref": "#/components/headers/RequestId"}
+    assert document["components"]["headers"]["RequestId"]["schema"]["maxLength"] == 128
 
 
 def test_references_lead_somewhere_and_schemas_are_json_schema(document: dict[str, Any]) -> None:
