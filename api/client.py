@@ -7,6 +7,7 @@ needs nothing of the scheduler, so it works from another machine, and against Ma
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
+from typing import TypedDict, Unpack
 from urllib.parse import quote
 
 from api.client_errors import (
@@ -61,6 +62,16 @@ DEFAULT_URL = "http://127.0.0.1:8080"
 _BAD_SEGMENTS = frozenset({"", ".", ".."})
 
 
+class How(TypedDict, total=False):
+    """How a change is to be made. ``force``: also if deployments are in the way, which are
+    cancelled. ``dry_run``: not at all; the answer is the {steps} that it would take. ``strict``:
+    an InvalidError for fields that the scheduler does not know."""
+
+    force: bool
+    dry_run: bool
+    strict: bool
+
+
 class Client:
     """Calls to one scheduler behind one or several URLs; may be used by several threads.
 
@@ -108,39 +119,28 @@ class Client:
         """One app with its tasks, counts, deployments and last failure."""
         return _object(self.get(_app_path(app_id), query), "app")
 
-    def create_app(self, definition: JsonObject, *, force: bool = False) -> JsonObject:
+    def create_app(self, definition: JsonObject, **how: Unpack[How]) -> JsonObject:
         """The stored app with its ``deployments``. ConflictError if the id is taken."""
-        return _object(self.send("POST", "/v2/apps", definition, _flags(force=force)))
+        return _object(self.send("POST", "/v2/apps", definition, _switches(how)))
 
-    def replace_app(
-        self, app_id: str, definition: JsonObject, *, force: bool = False, dry_run: bool = False
-    ) -> JsonObject:
-        """Create the app or put this whole definition in its place: {version, deploymentId}, or
-        with ``dry_run`` the {steps} that it would take."""
-        query = {"partialUpdate": "false", **_flags(force=force, dryRun=dry_run)}
+    def replace_app(self, app_id: str, definition: JsonObject, **how: Unpack[How]) -> JsonObject:
+        """Create the app or put this whole definition in its place: {version, deploymentId}."""
+        query = {"partialUpdate": "false", **_switches(how)}
         return _object(self.send("PUT", _app_path(app_id), definition, query))
 
-    def update_app(
-        self, app_id: str, change: JsonObject, *, force: bool = False, dry_run: bool = False
-    ) -> JsonObject:
-        """Change the given fields of an app that exists: {version, deploymentId}, or with
-        ``dry_run`` the {steps} that it would take."""
-        query = _flags(force=force, dryRun=dry_run)
-        return _object(self.send("PATCH", _app_path(app_id), change, query))
+    def update_app(self, app_id: str, change: JsonObject, **how: Unpack[How]) -> JsonObject:
+        """Change the given fields of an app that exists: {version, deploymentId}."""
+        return _object(self.send("PATCH", _app_path(app_id), change, _switches(how)))
 
-    def put_apps(
-        self, definitions: Sequence[JsonObject], *, force: bool = False, dry_run: bool = False
-    ) -> JsonObject:
+    def put_apps(self, definitions: Sequence[JsonObject], **how: Unpack[How]) -> JsonObject:
         """Create these apps or put these whole definitions in their places, all or none of them:
-        {version, deploymentId}, or with ``dry_run`` the {steps} that it would take."""
-        query = {"partialUpdate": "false", **_flags(force=force, dryRun=dry_run)}
+        {version, deploymentId}."""
+        query = {"partialUpdate": "false", **_switches(how)}
         return _object(self.send("PUT", "/v2/apps", list(definitions), query))
 
-    def rollback_app(
-        self, app_id: str, version: str, *, force: bool = False, dry_run: bool = False
-    ) -> JsonObject:
+    def rollback_app(self, app_id: str, version: str, **how: Unpack[How]) -> JsonObject:
         """Put the stored definition of that version in the app's place; as ``update_app``."""
-        return self.update_app(app_id, {"version": version}, force=force, dry_run=dry_run)
+        return self.update_app(app_id, {"version": version}, **how)
 
     def app_versions(self, app_id: str) -> list[str]:
         """The versions there are definitions of, the newest first."""
@@ -150,30 +150,30 @@ class Client:
         """The definition that an app had."""
         return _object(self.get(f"{_app_path(app_id)}/versions/{quote(version, safe='')}"))
 
-    def scale_app(self, app_id: str, instances: int, *, force: bool = False) -> JsonObject:
+    def scale_app(self, app_id: str, instances: int, **how: Unpack[How]) -> JsonObject:
         """Want so many instances: {version, deploymentId}."""
-        return self.update_app(app_id, {"instances": instances}, force=force)
+        return self.update_app(app_id, {"instances": instances}, **how)
 
-    def restart_app(self, app_id: str, *, force: bool = False) -> JsonObject:
+    def restart_app(self, app_id: str, **how: Unpack[How]) -> JsonObject:
         """Replace every instance by a new one: {version, deploymentId}."""
         path = _app_path(app_id) + "/restart"
-        return _object(self.send("POST", path, None, _flags(force=force)))
+        return _object(self.send("POST", path, None, _switches(how)))
 
-    def delete_app(self, app_id: str, *, force: bool = False) -> JsonObject:
+    def delete_app(self, app_id: str, **how: Unpack[How]) -> JsonObject:
         """Remove an app and its tasks: {version, deploymentId}. ``force`` False is sent too:
         left out, Marathon takes it for true."""
-        query = {"force": "true" if force else "false"}
+        query = {"force": "false", **_switches(how)}
         return _object(self.send("DELETE", _app_path(app_id), None, query))
 
-    def suspend_app(self, app_id: str, *, force: bool = False) -> JsonObject:
+    def suspend_app(self, app_id: str, **how: Unpack[How]) -> JsonObject:
         """Run no instance, and remember how many there were: {version, deploymentId}."""
         path = f"/v3/apps{_id_path(app_id)}/suspend"
-        return _object(self.send("POST", path, None, _flags(force=force)))
+        return _object(self.send("POST", path, None, _switches(how)))
 
-    def resume_app(self, app_id: str, *, force: bool = False) -> JsonObject:
+    def resume_app(self, app_id: str, **how: Unpack[How]) -> JsonObject:
         """Run as many instances as before it was suspended: {version, deploymentId}."""
         path = f"/v3/apps{_id_path(app_id)}/resume"
-        return _object(self.send("POST", path, None, _flags(force=force)))
+        return _object(self.send("POST", path, None, _switches(how)))
 
     # Groups; "/" is the root
 
@@ -181,17 +181,14 @@ class Client:
         """A group with the groups and apps below it; ``query``: embed."""
         return _object(self.get(_group_path(group_id), query))
 
-    def update_group(
-        self, group_id: str, change: JsonObject, *, force: bool = False, dry_run: bool = False
-    ) -> JsonObject:
-        """Create a group or make it as this says: {version, deploymentId}, or with ``dry_run``
-        the {steps} that it would take. Lists of apps and groups that are given are whole."""
-        query = _flags(force=force, dryRun=dry_run)
-        return _object(self.send("PUT", _group_path(group_id), change, query))
+    def update_group(self, group_id: str, change: JsonObject, **how: Unpack[How]) -> JsonObject:
+        """Create a group or make it as this says: {version, deploymentId}. Lists of apps and
+        groups that are given are whole."""
+        return _object(self.send("PUT", _group_path(group_id), change, _switches(how)))
 
-    def delete_group(self, group_id: str, *, force: bool = False) -> JsonObject:
+    def delete_group(self, group_id: str, **how: Unpack[How]) -> JsonObject:
         """Remove a group and all below it: {version, deploymentId}."""
-        return _object(self.send("DELETE", _group_path(group_id), None, _flags(force=force)))
+        return _object(self.send("DELETE", _group_path(group_id), None, _switches(how)))
 
     def group_versions(self, group_id: str) -> list[str]:
         """The versions that the group can be rolled back to, the newest first."""
@@ -213,10 +210,10 @@ class Client:
         *,
         scale: bool = False,
         wipe: bool = False,
-        force: bool = False,
+        **how: Unpack[How],
     ) -> JsonObject:
         """Kill tasks: {tasks: [those known]}, or with ``scale`` {version, deploymentId}."""
-        query = _flags(scale=scale, wipe=wipe, force=force)
+        query = {**_flags(scale=scale, wipe=wipe), **_switches(how)}
         return _object(self.send("POST", "/v2/tasks/delete", {"ids": list(task_ids)}, query))
 
     # Waiting, deployments, the scheduler itself
@@ -259,11 +256,11 @@ class Client:
         """End a pause; canaries are promoted by it."""
         self.send("POST", f"/v3/deployments/{quote(deployment_id, safe='')}/resume")
 
-    def cancel_deployment(self, deployment_id: str, *, force: bool = False) -> JsonObject:
+    def cancel_deployment(self, deployment_id: str, **how: Unpack[How]) -> JsonObject:
         """Take a change back by a new deployment (its {version, deploymentId}), or with
         ``force`` only stop it where it is (an empty object)."""
         path = f"/v2/deployments/{quote(deployment_id, safe='')}"
-        return _object(self.send("DELETE", path, None, _flags(force=force)) or {})
+        return _object(self.send("DELETE", path, None, _switches(how)) or {})
 
     def list_agents(self) -> list[JsonObject]:
         """Agents seen in offers: {id, hostname, attributes: {name: text}, region, zone,
@@ -347,6 +344,16 @@ class Client:
         """End the freeze of an app, or that of everything; what is frozen then."""
         path = "/v3/freeze" if app_id is None else f"/v3/apps{_id_path(app_id)}/freeze"
         return _object(self.send("DELETE", path))
+
+    def replacements(self) -> JsonObject:
+        """Whether lost instances are replaced and how fast: {pace, waiting, since, lost,
+        instances, replaced, reason}."""
+        return _object(self.get("/v3/replacements"))
+
+    def pace_replacements(self, pace: str, reason: str = "") -> JsonObject:
+        """Replace lost instances not at all (``held``), at a bounded rate (``paced``) or at once
+        (``released``); how it is then."""
+        return _object(self.send("PUT", "/v3/replacements", {"pace": pace, "reason": reason}))
 
     def list_alarms(self) -> list[JsonObject]:
         """What an operator should look at, as long as it lasts: [{key, message, since, last}]."""
@@ -442,6 +449,11 @@ def _member(answer: object, name: str | None) -> object:
 
 def _flags(**flags: bool) -> dict[str, str]:
     return {name: "true" for name, value in flags.items() if value}
+
+
+def _switches(how: How) -> dict[str, str]:
+    given = {"dryRun" if name == "dry_run" else name: value for name, value in how.items()}
+    return {name: "true" for name, value in given.items() if value}
 
 
 def _app_path(app_id: str) -> str:

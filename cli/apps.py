@@ -5,9 +5,9 @@ from typing import Any, BinaryIO
 
 import click
 
-from api.client import Client
+from api.client import Client, How
 from cli.answers import App, Task, read, read_all
-from cli.changes import Follow, dry_run_option, follow_options, planned, say_started, started
+from cli.changes import Follow, change_options, planned, say_started, started, strict_option
 from cli.completion import app_versions
 from cli.connection import absolute_id, force_option, json_option, with_client
 from cli.definitions import read_change, read_definition
@@ -45,7 +45,8 @@ def app() -> None:
 @click.argument("file", type=click.File("rb"))
 @click.option("--replace", is_flag=True, help="Put it in place of the app that has this id.")
 @force_option
-@follow_options
+@strict_option
+@change_options
 @json_option
 @with_client
 def add(
@@ -53,20 +54,25 @@ def add(
     file: BinaryIO,
     replace: bool,
     force: bool,
+    strict: bool,
     follow: Follow,
     as_json: bool,
 ) -> None:
     """Submit the app definition in FILE (JSON; - reads standard input)."""
     definition = read_definition(file)
     app_id = definition.get("id")
+    how = How(force=force, dry_run=follow.dry_run, strict=strict)
     if replace:
         if not isinstance(app_id, str):
             raise click.UsageError("--replace needs a definition with an id")
         absolute = absolute_id(app_id)
-        answer = client.replace_app(absolute, definition, force=force)
+        answer = client.replace_app(absolute, definition, **how)
         started(client, answer, f"{app_id} is replaced", follow, as_json, [absolute])
         return
-    stored = client.create_app(definition, force=force)
+    stored = client.create_app(definition, **how)
+    if follow.dry_run:
+        planned(stored, as_json)
+        return
     created = read(stored, App)
     if as_json:
         print_json(stored)
@@ -127,8 +133,8 @@ def show(client: Client, app_id: str, version: str | None, as_json: bool) -> Non
 @click.argument("app_id", metavar="ID", type=absolute_id)
 @click.argument("words", metavar="FILE|KEY=VALUE...", nargs=-1, required=True)
 @force_option
-@dry_run_option
-@follow_options
+@strict_option
+@change_options
 @json_option
 @with_client
 def update(
@@ -136,18 +142,16 @@ def update(
     app_id: str,
     words: tuple[str, ...],
     force: bool,
-    dry_run: bool,
+    strict: bool,
     follow: Follow,
     as_json: bool,
 ) -> None:
     """Change some fields of an app: those in FILE (JSON; - reads standard input) or given as
     KEY=VALUE. A dot leads into an object: env.MODE=fast upgradeStrategy.canary=1"""
     change = read_change(words, lambda: client.get_app(app_id))
-    answer = client.update_app(app_id, change, force=force, dry_run=dry_run)
-    if dry_run:
-        planned(answer, as_json)
-    else:
-        started(client, answer, f"{app_id} is changed", follow, as_json, [app_id])
+    how = How(force=force, dry_run=follow.dry_run, strict=strict)
+    answer = client.update_app(app_id, change, **how)
+    started(client, answer, f"{app_id} is changed", follow, as_json, [app_id])
 
 
 @app.command()
@@ -169,8 +173,7 @@ def versions(client: Client, app_id: str, as_json: bool) -> None:
 @click.argument("app_id", metavar="ID", type=absolute_id)
 @click.argument("version", metavar="VERSION", shell_complete=app_versions)
 @force_option
-@dry_run_option
-@follow_options
+@change_options
 @json_option
 @with_client
 def rollback(
@@ -178,40 +181,36 @@ def rollback(
     app_id: str,
     version: str,
     force: bool,
-    dry_run: bool,
     follow: Follow,
     as_json: bool,
 ) -> None:
     """Put an earlier version of an app back; instances that still match it are kept."""
-    answer = client.rollback_app(app_id, version, force=force, dry_run=dry_run)
-    if dry_run:
-        planned(answer, as_json)
-    else:
-        text = f"{app_id} is rolled back to {version}"
-        started(client, answer, text, follow, as_json, [app_id])
+    answer = client.rollback_app(app_id, version, force=force, dry_run=follow.dry_run)
+    text = f"{app_id} is rolled back to {version}"
+    started(client, answer, text, follow, as_json, [app_id])
 
 
 @app.command()
 @click.argument("app_id", metavar="ID", type=absolute_id)
 @force_option
-@follow_options
+@change_options
 @json_option
 @with_client
 def suspend(client: Client, app_id: str, force: bool, follow: Follow, as_json: bool) -> None:
     """Stop every instance of an app, and remember how many there were."""
-    answer = client.suspend_app(app_id, force=force)
+    answer = client.suspend_app(app_id, force=force, dry_run=follow.dry_run)
     started(client, answer, f"{app_id} is suspended", follow, as_json, [app_id])
 
 
 @app.command()
 @click.argument("app_id", metavar="ID", type=absolute_id)
 @force_option
-@follow_options
+@change_options
 @json_option
 @with_client
 def resume(client: Client, app_id: str, force: bool, follow: Follow, as_json: bool) -> None:
     """Run a suspended app again, with as many instances as it had."""
-    answer = client.resume_app(app_id, force=force)
+    answer = client.resume_app(app_id, force=force, dry_run=follow.dry_run)
     started(client, answer, f"{app_id} is resumed", follow, as_json, [app_id])
 
 
@@ -219,7 +218,7 @@ def resume(client: Client, app_id: str, force: bool, follow: Follow, as_json: bo
 @click.argument("app_id", metavar="ID", type=absolute_id)
 @click.argument("instances", metavar="N", type=click.IntRange(0, _MAX_INSTANCES))
 @force_option
-@follow_options
+@change_options
 @json_option
 @with_client
 def scale(
@@ -231,7 +230,7 @@ def scale(
     as_json: bool,
 ) -> None:
     """Run N instances of an app."""
-    answer = client.scale_app(app_id, instances, force=force)
+    answer = client.scale_app(app_id, instances, force=force, dry_run=follow.dry_run)
     text = f"{app_id} is scaled to {instances}"
     started(client, answer, text, follow, as_json, [app_id])
 
@@ -239,12 +238,12 @@ def scale(
 @app.command()
 @click.argument("app_id", metavar="ID", type=absolute_id)
 @force_option
-@follow_options
+@change_options
 @json_option
 @with_client
 def restart(client: Client, app_id: str, force: bool, follow: Follow, as_json: bool) -> None:
     """Replace every instance of an app by a new one."""
-    answer = client.restart_app(app_id, force=force)
+    answer = client.restart_app(app_id, force=force, dry_run=follow.dry_run)
     started(client, answer, f"{app_id} restarts", follow, as_json, [app_id])
 
 
@@ -264,12 +263,12 @@ def reset_delay(client: Client, app_id: str, as_json: bool) -> None:
 @app.command()
 @click.argument("app_id", metavar="ID", type=absolute_id)
 @force_option
-@follow_options
+@change_options
 @json_option
 @with_client
 def remove(client: Client, app_id: str, force: bool, follow: Follow, as_json: bool) -> None:
     """Remove an app; its tasks are killed."""
-    answer = client.delete_app(app_id, force=force)
+    answer = client.delete_app(app_id, force=force, dry_run=follow.dry_run)
     started(client, answer, f"{app_id} is removed", follow, as_json)
 
 

@@ -1,12 +1,13 @@
 """Commands that change something: how they begin a deployment and stay with it.
 
-Here are their options --wait, --watch and --dry-run. The exit code tells scripts how it ended: 0
-when everything is as it was meant to be, 1 when it was cancelled, taken back or not done in time.
+Here are their options --wait, --watch, --dry-run and --strict. The exit code tells scripts how it
+ended: 0 when everything is as it was meant to be, 1 when it was cancelled, taken back or not done
+in time.
 """
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -29,11 +30,12 @@ DEFAULT_WAIT_SECONDS = 600.0
 @dataclass(frozen=True, slots=True)
 class Follow:
     """How a change is followed: not at all, waited for, or watched, and for how long at most
-    (None: until it ends)."""
+    (None: until it ends). ``dry_run``: there will be none to follow."""
 
     wait: bool = False
     watch: bool = False
     limit_seconds: float | None = None
+    dry_run: bool = False
 
 
 def follow_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -67,6 +69,21 @@ dry_run_option = click.option(
 )
 
 
+def change_options(command: Callable[..., None]) -> Callable[..., None]:
+    """``follow_options`` and --dry-run, which comes as part of ``follow``."""
+
+    @wraps(command)
+    def changed(*args: Any, dry_run: bool, follow: Follow, **options: Any) -> None:
+        command(*args, follow=replace(follow, dry_run=dry_run), **options)
+
+    return dry_run_option(follow_options(changed))
+
+
+strict_option = click.option(
+    "--strict", is_flag=True, help="Refuse fields that the scheduler does not know."
+)
+
+
 def started(
     client: Client,
     answer: JsonObject,
@@ -75,7 +92,11 @@ def started(
     as_json: bool,
     app_ids: Sequence[str] = (),
 ) -> None:
-    """Say that a change began, and follow it if that was asked for."""
+    """Say that a change began, and follow it if that was asked for; of a dry run, what it
+    found."""
+    if follow.dry_run:
+        planned(answer, as_json)
+        return
     if as_json:
         print_json(answer)
     begun = read(answer, Started)
@@ -92,9 +113,15 @@ def say_started(client: Client, change: Change, text: str, follow: Follow, as_js
 
 
 def planned(answer: JsonObject, as_json: bool) -> None:
-    """Say what a dry run found."""
+    """Say what a dry run found. Failure if it was none: Marathon knows them for groups only."""
     if as_json:
         print_json(answer)
+    if "steps" not in answer:
+        raise Failure(
+            "What answers there does not know dry runs of this: the change IS MADE.\n"
+            "Look with `stayer deployment list`; `stayer deployment revert ID` takes it back."
+        )
+    if as_json:
         return
     steps = read(answer, DryRun).steps
     rows = [

@@ -6,7 +6,7 @@ import click
 
 from api.client import Client
 from cli.answers import Deployment, Started, read, read_all
-from cli.changes import Follow, follow_options, follow_to_the_end, started
+from cli.changes import Follow, change_options, follow_to_the_end, planned, started
 from cli.completion import deployment_ids
 from cli.connection import Failure, json_option, with_client
 from cli.following import Change, look
@@ -125,7 +125,7 @@ def promote(client: Client, deployment_id: str, as_json: bool) -> None:
 
 @deployment.command()
 @_id_argument
-@follow_options
+@change_options
 @json_option
 @with_client
 def revert(client: Client, deployment_id: str, follow: Follow, as_json: bool) -> None:
@@ -136,7 +136,7 @@ def revert(client: Client, deployment_id: str, follow: Follow, as_json: bool) ->
 @deployment.command()
 @_id_argument
 @click.option("--force", is_flag=True, help="Stop it where it is and take nothing back.")
-@follow_options
+@change_options
 @json_option
 @with_client
 def cancel(client: Client, deployment_id: str, force: bool, follow: Follow, as_json: bool) -> None:
@@ -144,8 +144,10 @@ def cancel(client: Client, deployment_id: str, force: bool, follow: Follow, as_j
     if not force:
         _take_back(client, deployment_id, follow, as_json)
         return
-    answer = client.cancel_deployment(deployment_id, force=True)
-    if as_json:
+    answer = client.cancel_deployment(deployment_id, force=True, dry_run=follow.dry_run)
+    if follow.dry_run:
+        planned(answer, as_json)
+    elif as_json:
         print_json(answer)
     else:
         say(f"{deployment_id} is stopped where it was")
@@ -159,7 +161,10 @@ def _done(deployment_id: str, text: str, as_json: bool) -> None:
 
 
 def _take_back(client: Client, deployment_id: str, follow: Follow, as_json: bool) -> None:
-    answer = client.cancel_deployment(deployment_id)
+    answer = client.cancel_deployment(deployment_id, dry_run=follow.dry_run)
+    if follow.dry_run:
+        planned(answer, as_json)
+        return
     if read(answer, Started).deployment_id == deployment_id:
         text = f"{deployment_id} is stopped where it was: nothing is known of what was before"
     else:

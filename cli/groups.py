@@ -6,9 +6,9 @@ from typing import BinaryIO
 
 import click
 
-from api.client import Client
+from api.client import Client, How
 from cli.answers import App, Group, read
-from cli.changes import Follow, dry_run_option, follow_options, planned, started
+from cli.changes import Follow, change_options, started, strict_option
 from cli.connection import force_option, group_id, json_option, with_client
 from cli.definitions import read_definition
 from cli.output import Column, print_json, print_pairs, print_table, say
@@ -84,12 +84,12 @@ def show(client: Client, path: str, as_json: bool) -> None:
 @group.command()
 @click.argument("file", type=click.File("rb"))
 @force_option
-@dry_run_option
-@follow_options
+@strict_option
+@change_options
 @json_option
 @with_client
 def apply(
-    client: Client, file: BinaryIO, force: bool, dry_run: bool, follow: Follow, as_json: bool
+    client: Client, file: BinaryIO, force: bool, strict: bool, follow: Follow, as_json: bool
 ) -> None:
     """Create the group in FILE (JSON; - reads standard input), or make it as the file says.
 
@@ -100,19 +100,16 @@ def apply(
     if not isinstance(named, str):
         raise click.UsageError("the id of a group must be a text")
     path = group_id(named)
-    answer = client.update_group(path, definition, force=force, dry_run=dry_run)
-    if dry_run:
-        planned(answer, as_json)
-    else:
-        started(client, answer, f"{path} is applied", follow, as_json)
+    how = How(force=force, dry_run=follow.dry_run, strict=strict)
+    answer = client.update_group(path, definition, **how)
+    started(client, answer, f"{path} is applied", follow, as_json)
 
 
 @group.command()
 @_id_argument
 @click.argument("factor", metavar="FACTOR", type=click.FloatRange(0, _MAX_FACTOR))
 @force_option
-@dry_run_option
-@follow_options
+@change_options
 @json_option
 @with_client
 def scale(
@@ -120,25 +117,21 @@ def scale(
     path: str,
     factor: float,
     force: bool,
-    dry_run: bool,
     follow: Follow,
     as_json: bool,
 ) -> None:
     """Multiply the instances of every app in and below a group, rounded up."""
     if math.isnan(factor):
         raise click.UsageError("FACTOR must be a number")
-    answer = client.update_group(path, {"scaleBy": factor}, force=force, dry_run=dry_run)
-    if dry_run:
-        planned(answer, as_json)
-    else:
-        started(client, answer, f"{path} is scaled by {factor:g}", follow, as_json)
+    answer = client.update_group(path, {"scaleBy": factor}, force=force, dry_run=follow.dry_run)
+    started(client, answer, f"{path} is scaled by {factor:g}", follow, as_json)
 
 
 @group.command()
 @_id_argument
 @click.option("--all", "everything", is_flag=True, help="Needed for /, which is everything.")
 @force_option
-@follow_options
+@change_options
 @json_option
 @with_client
 def remove(
@@ -147,7 +140,7 @@ def remove(
     """Remove a group and every app in and below it; their tasks are killed."""
     if path == "/" and not everything:
         raise click.UsageError("/ is every app there is; if that is meant, add --all")
-    answer = client.delete_group(path, force=force)
+    answer = client.delete_group(path, force=force, dry_run=follow.dry_run)
     started(client, answer, f"{path} is removed", follow, as_json)
 
 
@@ -169,8 +162,7 @@ def versions(client: Client, path: str, as_json: bool) -> None:
 @_id_argument
 @click.argument("version", metavar="VERSION")
 @force_option
-@dry_run_option
-@follow_options
+@change_options
 @json_option
 @with_client
 def rollback(
@@ -178,16 +170,12 @@ def rollback(
     path: str,
     version: str,
     force: bool,
-    dry_run: bool,
     follow: Follow,
     as_json: bool,
 ) -> None:
     """Make a group and all below it as they were in an earlier version."""
-    answer = client.update_group(path, {"version": version}, force=force, dry_run=dry_run)
-    if dry_run:
-        planned(answer, as_json)
-    else:
-        started(client, answer, f"{path} is rolled back to {version}", follow, as_json)
+    answer = client.update_group(path, {"version": version}, force=force, dry_run=follow.dry_run)
+    started(client, answer, f"{path} is rolled back to {version}", follow, as_json)
 
 
 def _tree(root: Group) -> Iterator[Group]:

@@ -6,6 +6,7 @@ import click
 
 from api.client import Client
 from cli.answers import Started, Task, read, read_all
+from cli.changes import dry_run_option, planned
 from cli.completion import task_ids
 from cli.connection import Failure, absolute_id, force_option, json_option, with_client
 from cli.output import Column, print_json, print_table, say
@@ -48,6 +49,7 @@ def list_tasks(client: Client, app_id: str | None, as_json: bool) -> None:
 @click.option("--scale", is_flag=True, help="Want that many instances less.")
 @click.option("--wipe", is_flag=True, help="Forget the instances; new ones take their places.")
 @force_option
+@dry_run_option
 @json_option
 @with_client
 def kill(
@@ -56,12 +58,16 @@ def kill(
     scale: bool,
     wipe: bool,
     force: bool,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     """Kill tasks; without --scale or --wipe their instances are launched again."""
     if scale and wipe:
         raise click.UsageError("--scale and --wipe exclude each other")
-    answer = client.kill_tasks(task_ids, scale=scale, wipe=wipe, force=force)
+    answer = client.kill_tasks(task_ids, scale=scale, wipe=wipe, force=force, dry_run=dry_run)
+    if scale and dry_run:
+        planned(answer, as_json)
+        return
     if as_json:
         print_json(answer)
     if scale:
@@ -71,7 +77,7 @@ def kill(
     killed = {found.id for found in read_all(answer.get("tasks") or [], Task)}
     if not as_json:
         for id_ in sorted(killed):
-            say(f"{id_} is killed")
+            say(f"{id_} would be killed" if dry_run else f"{id_} is killed")
     if unknown := [id_ for id_ in task_ids if id_ not in killed]:
         raise Failure(f"No such task: {' '.join(unknown)}\nSee `stayer task list`.")
 
