@@ -13,6 +13,9 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from email.utils import formatdate
+from functools import lru_cache
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from cheroot import wsgi
@@ -22,6 +25,7 @@ from api import request_id
 from api.events.handover import HandoverGateway
 from api.options import ApiOptions
 from api.tls import Tls
+from api.wire import open_wire
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -29,12 +33,19 @@ if TYPE_CHECKING:
 _log = logging.getLogger("stayer.api")
 _CLOSE_SECONDS = 1.0
 _LOOK_SECONDS = 0.1  # between two looks for idle connections, and how long a stop takes to begin
+_LINGER_MS = 1.0  # how long a thread waits for the next request of a connection
 _BODY_SLACK_BYTES = 1024 * 1024
 _HANDSHAKE_SECONDS = 10.0
 _HEADER = re.compile(
     rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*\r\n"
 )
+# The first line of nearly all requests: nothing in it needs to be decoded or looked at twice.
+_PLAIN = re.compile(
+    rb"(GET|HEAD|POST|PUT|PATCH|DELETE) "
+    rb"((/(?:[A-Za-z0-9._~*@:=,+-][A-Za-z0-9._~*@:=,+/-]*)?)(?:\?([!\"$-~]*))?) HTTP/1\.1\r\n"
+)
 _DOUBLED = re.compile(rb"\A([!-~]+ )//+")
+_BODILESS = frozenset({204, 205, 304})
 _ONCE = frozenset({b"Content-Length", b"Transfer-Encoding", b"Host", b"Authorization", b"Origin"})
 _PLAIN_ON_TLS = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
@@ -105,6 +116,21 @@ class Listener:
         self._thread.join(_CLOSE_SECONDS)
 
 
+def _add_header(headers: dict[bytes, bytes], line: bytes) -> None:
+    """ValueError for what is none, or must not be there twice."""
+    match = _HEADER.fullmatch(line)
+    if match is None:
+        raise ValueError("Illegal header line.")
+    name, value = match[1].title(), match[2]
+    if b"_" in name:
+        return
+    if name in headers:
+        if name in _ONCE:
+            raise ValueError("Repeated header.")
+        value = headers[name] + b", " + value
+    headers[name] = value
+
+
 class _Headers(HeaderReader):
     """No folded lines, no blanks before the colon, nothing twice that must be there once; and
     names with an underscore are left out, as WSGI can not tell them from those with a dash."""
@@ -112,17 +138,7 @@ class _Headers(HeaderReader):
     def __call__(self, rfile: Any, hdict: dict[bytes, bytes] | None = None) -> dict[bytes, bytes]:
         headers = {} if hdict is None else hdict
         while (line := rfile.readline()) != b"\r\n":
-            match = _HEADER.fullmatch(line)
-            if match is None:
-                raise ValueError("Illegal header line.")
-            name, value = match[1].title(), match[2]
-            if b"_" in name:
-                continue
-            if name in headers:
-                if name in _ONCE:
-                    raise ValueError("Repeated header.")
-                value = headers[name] + b", " + value
-            headers[name] = value
+            _add_header(headers, line)
         return headers
 
 
@@ -143,9 +159,33 @@ class _Request(HTTPRequest):
     header_reader = _Headers()
     reached = False  # the application, which counts and logs for itself
 
+    def parse_request(self) -> None:
+        """Read the head: at once if it is there in one piece and plain, else as cheroot does."""
+        incoming = self.conn.rfile
+        head = incoming.head(self.server.max_request_header_size)
+        first = None if head is None else _PLAIN.match(head)
+        if head is None or first is None:
+            super().parse_request()
+            return
+        headers: dict[bytes, bytes] = {}
+        try:
+            for line in head[first.end() : -2].splitlines(keepends=True):
+                _add_header(headers, line)
+        except ValueError:  # said by whoever reads it in the usual way
+            super().parse_request()
+            return
+        incoming.skip(len(head))
+        self.started_request = True
+        self.method, self.uri, self.path = first[1], first[2], first[3]
+        self.qs, self.authority = first[4] or b"", b""
+        self.request_protocol, self.response_protocol = b"HTTP/1.1", "HTTP/1.1"
+        self.inheaders, self.rfile = headers, BytesIO(b"\r\n")  # no more of them
+        self.ready = self.read_request_headers()
+
     def respond(self) -> None:
         self.reached = True
         super().respond()
+        self.conn.wfile.flush()
 
     def simple_response(self, status: Any, msg: str = "") -> None:
         """An answer of the server's own, after which it closes the connection; with an id."""
@@ -189,24 +229,77 @@ class _Request(HTTPRequest):
         return True
 
     def send_headers(self) -> None:
-        """Nobody reads what follows the last chunk of a body, and the rest of one that was not
+        """The head of an answer; it goes out together with what follows it.
+
+        Nobody reads what follows the last chunk of a body, and the rest of one that was not
         read at all: it must not be taken for the next request."""
-        if self.chunked_read:
+        headers = self.outheaders
+        names = {name.lower() for name, _ in headers}
+        if b"content-length" not in names:
+            self._send_without_length()
+        server = self.server
+        if self.chunked_read or not server.can_add_keepalive_connection:
             self.close_connection = True
-        super().send_headers()
+        status: Any = self.status  # cheroot's stub takes it for text
+        if status.startswith(b"413"):  # what is left of its body is not worth to be read
+            self.close_connection = True
+        if b"connection" not in names:
+            if self.close_connection:
+                headers.append((b"Connection", b"close"))
+            elif self.response_protocol != "HTTP/1.1":
+                headers.append((b"Connection", b"Keep-Alive"))
+                headers.append((b"Keep-Alive", b"timeout=%d" % server.timeout))
+        if not self.close_connection:
+            self._skip_body()
+        if b"date" not in names:
+            headers.append((b"Date", _date(int(time.time()))))
+        if b"server" not in names:
+            headers.append((b"Server", server.server_name.encode("latin-1")))
+        lines = [b"HTTP/1.1 " + status, *(b"%b: %b" % one for one in headers), b"\r\n"]
+        self.conn.wfile.hold(b"\r\n".join(lines))
+
+    def _send_without_length(self) -> None:
+        """In chunks, to whoever understands them, or until the connection is closed."""
+        status = int(self.status[:3])
+        if status in _BODILESS or status < 200:
+            return
+        if self.response_protocol == "HTTP/1.1" and self.method != b"HEAD":
+            self.chunked_write = True
+            self.outheaders.append((b"Transfer-Encoding", b"chunked"))
+        else:
+            self.close_connection = True
+
+    def _skip_body(self) -> None:
+        """What the application left of it, for the next request begins after it."""
+        remaining = getattr(self.rfile, "remaining", 0)
+        if remaining > 0:
+            self.rfile.read(remaining)
+
+
+@lru_cache(maxsize=2)
+def _date(seconds: int) -> bytes:
+    return formatdate(seconds, usegmt=True).encode("ascii")
 
 
 class _Connection(HTTPConnection):
     RequestHandlerClass = _Request
 
     def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
+        server, sock, *_makefile = arguments
+        super().__init__(server, sock, open_wire)
         self._handshake_until = time.monotonic() + _HANDSHAKE_SECONDS
 
     def communicate(self) -> bool:
         """True to keep the connection. A new one first shakes hands, and waits like all."""
         if isinstance(self.socket, ssl.SSLSocket) and self.socket.version() is None:
             return self._shake_hands(self.socket)
+        while self._serve_one():
+            # Three threads would have to take turns before another one reads what comes at once.
+            if not (self.server.has_time and self.rfile.comes_within(_LINGER_MS)):
+                return True
+        return False
+
+    def _serve_one(self) -> bool:
         kept: bool = super().communicate()  # type: ignore[no-untyped-call]  # cheroot's stub
         return kept
 
@@ -242,6 +335,12 @@ def _send_plain(sock: ssl.SSLSocket) -> None:
 class _Server(wsgi.Server):
     ConnectionClass = _Connection
     refused: Refused
+
+    @property
+    def has_time(self) -> bool:
+        """Whether no connection waits for a thread, and none is asked to end."""
+        waiting: int = self.requests.qsize
+        return bool(self.ready) and waiting == 0
 
     @staticmethod
     def bind_socket(socket_: socket.socket, bind_addr: Any) -> socket.socket:

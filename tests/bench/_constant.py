@@ -11,6 +11,7 @@ import json
 import os
 import queue
 import socket
+import sys
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -29,6 +30,7 @@ TAG = '"constant"'
 MARK = b"constant"
 _HEADERS = [*COMMON_HEADERS.items(), ("ETag", TAG)]
 _SEND_SECONDS = 60.0
+_SWITCH_INTERVAL_SECONDS = 0.0005  # the scheduler's
 
 
 class Stream:
@@ -102,6 +104,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ready-file", type=Path, required=True)
     ready: Path = parser.parse_args().ready_file
+    sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
     listener = Listener(Constant(), ApiOptions(), ("127.0.0.1", 0))
     listener.start()
     content = {"http": f"http://127.0.0.1:{listener.port}", "pid": str(os.getpid())}
