@@ -30,6 +30,7 @@ from api.resources.orphans import Orphans
 from api.resources.plugins import Plugins
 from api.resources.pods import Pods
 from api.resources.queue import Queue
+from api.resources.replacements import Replacements
 from api.resources.system import System
 from api.resources.tasks import Tasks
 from constraints import CompilePattern
@@ -50,6 +51,7 @@ _RESOURCES = (
     Cluster,
     Freezes,
     Alarms,
+    Replacements,
     Pods,
     Plugins,
     Logging,

@@ -255,6 +255,18 @@ class Frozen(Struct, frozen=True, rename="camel"):
     apps: tuple[FrozenApp, ...] = ()
 
 
+class Replacements(Struct, frozen=True):
+    """As in ``/v3/replacements``; ``since`` is empty while all goes as usual."""
+
+    pace: str = "usual"
+    waiting: int = 0
+    since: str = ""
+    lost: int = 0
+    instances: int = 0
+    replaced: int = 0
+    reason: str = ""
+
+
 class Alarm(Struct, frozen=True):
     """As in ``/v3/alarms``."""
 

@@ -53,6 +53,10 @@ _COMMANDS = {
     "queue": Deferred(
         "cli.queues:queue", "What waits for offers and why; with ID the whole story of one app."
     ),
+    "replacements": Deferred(
+        "cli.replacements:replacements",
+        "Replacements of lost instances: show, hold, pace, release.",
+    ),
     "serve": Deferred(
         "cli.serve:serve", "Run the scheduler against a Mesos that exists, in the foreground."
     ),

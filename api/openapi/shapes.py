@@ -278,6 +278,18 @@ SHAPES: dict[str, JsonSchema] = {
         "What an operator should look at, for as long as it lasts.",
         {"key": TEXT, "message": TEXT, "since": TIME, "last": TIME},
     ),
+    "Replacements": _shape(
+        "Whether lost instances are replaced, and how fast.",
+        {
+            "pace": {"type": "string", "enum": ["usual", "paced", "held", "released"]},
+            "waiting": COUNT,
+            "since?": TIME,
+            "lost?": COUNT,
+            "instances?": COUNT,
+            "replaced?": COUNT,
+            "reason?": TEXT,
+        },
+    ),
     "AlarmList": list_of("Alarm", "alarms"),
     "Info": _shape(
         "What this process is and how it is set.",

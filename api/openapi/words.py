@@ -23,6 +23,7 @@ SCHEMAS: Mapping[str, str] = {
     "ExecCheck": "A check that runs a command within the task.",
     "Fetch": "A file that is fetched into the sandbox before the task starts.",
     "Freeze": "What is frozen: the named apps, or everything.",
+    "Pace": "How lost instances are to be replaced.",
     "GroupRole": "Whether the group's name is the role of its apps.",
     "GroupUpdate": "A group as it is to be. Apps, groups and dependencies that are given are the "
     "whole set: what is not among them is removed. Or only version, or only scaleBy.",
@@ -183,6 +184,7 @@ FIELDS: Mapping[str, str] = {
     "UnreachableStrategy.expungeAfterSeconds": "After so long the lost one is forgotten.",
     "reason": "To be shown to whoever wonders.",
     "Freeze.apps": "Ids of the apps; everything if absent.",
+    "Pace.pace": "held: none is replaced; paced: so many a second; released: all at once.",
     "enforceRole": "Whether the group's name is the role of its apps; of a top-level group.",
     "GroupUpdate.id": "Path of the group, or of one below the group that the URL names.",
     "GroupUpdate.apps": "All apps that are to be directly in the group.",

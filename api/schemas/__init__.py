@@ -15,6 +15,7 @@ from api.schemas.app import (
     GROUP_UPDATE,
     LOGGER_CHANGE,
     MAX_INSTANCES,
+    PACE,
     TASK_IDS,
 )
 from api.schemas.structure import read
@@ -29,6 +30,7 @@ __all__ = [
     "GROUP_UPDATE",
     "LOGGER_CHANGE",
     "MAX_INSTANCES",
+    "PACE",
     "TASK_IDS",
     "read",
 ]

@@ -149,4 +149,7 @@ LOGGER_CHANGE = structure(
     logger=Text(required=True, shortest=1, longest=256),
     durationSeconds=whole(least=1),
 )()
+PACE = structure(
+    "Pace", pace=Choice("held", "paced", "released", required=True), reason=Text(longest=1_000)
+)()
 ADOPTION = structure("Adoption", appId=_id(required=True))()

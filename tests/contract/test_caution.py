@@ -100,6 +100,7 @@ class TestStrict:
             ("PATCH", "/v2/groups/dev", {"enforcerole": True}, "/enforcerole"),
             ("POST", "/v2/tasks/delete", {"ids": [], "id": 1}, "/id"),
             ("PUT", "/v3/freeze", {"app": []}, "/app"),
+            ("PUT", "/v3/replacements", {"pace": "held", "for": 1}, "/for"),
         ],
     )
     def test_wherever_it_stands(

@@ -14,6 +14,7 @@ from cli.frameworks import framework
 from cli.freezes import crash, freeze, unfreeze
 from cli.groups import group
 from cli.queues import queue
+from cli.replacements import replacements
 from cli.tasks import task
 from tests.unit.cli.scripted_http import ScriptedServer, scripted
 
@@ -41,6 +42,7 @@ def stayer(api: ScriptedServer) -> Stayer:
             freeze,
             group,
             queue,
+            replacements,
             task,
             unfreeze,
         ]
