@@ -205,7 +205,7 @@ def every_metric() -> Iterator[Metric]:
     yield from process_metrics(Standing(following_seconds=0.0))
     yield from state_metrics(CountedState(), Policy(), 0)
     yield from change_metrics(ChangeCounts())
-    yield from kill_metrics(0)
+    yield from kill_metrics(0, 0)
     yield from work_metrics(LoopCounts(), PipelineCounts(), 0)
     yield from driver_metrics(DriverCounts())
     yield from http_metrics(HttpCounts(), 0.0, 0)

@@ -60,9 +60,9 @@ moving rates.
 
 Left out of Marathon's: `jvm.*` (there is no such machine; `process_*` says what memory, processor
 and files are used), `debug.*` (`stayer_loop_*` and `stayer_store_*` say what decisions and writes
-cost), `persistence.gc.*` (nothing is collected: old versions go with the change that adds one, and
-`stayer_store_checkpoints` counts what shortens the log), and `instances.inflight-kill-attempts`.
-`launch` operations count one for each task.
+cost), and `persistence.gc.*` (nothing is collected: old versions go with the change that adds one,
+and `stayer_store_checkpoints` counts what shortens the log). `launch` operations count one for each
+task.
 """
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from framework.core.deadlines import Due
 from framework.core.freezing import frozen
 from framework.core.turn import Turn
+from framework.core.world import KillSent
 from framework.domain.actions import Kill
 from framework.domain.app import App
 from framework.domain.ids import parse_task_id
@@ -58,7 +59,9 @@ _DRAIN_MS = 0
 def send_kill(turn: Turn, task_id: str, agent_id: str) -> None:
     """Ask Mesos, and look again after the retry interval."""
     turn.actions.append(Kill(task_id, agent_id))
-    turn.world.kill_sent_ms[task_id] = turn.now_ms
+    before = turn.world.kills_sent.get(task_id)
+    attempts = 1 if before is None else before.attempts + 1
+    turn.world.kills_sent[task_id] = KillSent(turn.now_ms, attempts)
     turn.world.deadlines.set(turn.now_ms + turn.policy.kill_retry_timeout, Due.KILL_RETRY, task_id)
 
 
@@ -66,7 +69,7 @@ def retry(turn: Turn, task_id: str) -> None:
     """Send a kill again if its task has not ended meanwhile."""
     instance = _to_be_killed(turn, task_id)
     if instance is None or not turn.world.subscribed or held(turn, instance):
-        turn.world.kill_sent_ms.pop(task_id, None)
+        turn.world.kills_sent.pop(task_id, None)
     elif instance.condition not in LOST:
         send_kill(turn, task_id, instance.agent_id)
 

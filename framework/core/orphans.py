@@ -54,8 +54,8 @@ def kill_given_up(turn: Turn, status: TaskStatus) -> None:
     """A task returned that we had given up; asked again each time Mesos shows it to us."""
     if over_task(turn, status.task_id) is not None:
         return
-    sent_ms = turn.world.kill_sent_ms.get(status.task_id)
-    if sent_ms is None or turn.now_ms - sent_ms >= turn.policy.kill_retry_timeout:
+    sent = turn.world.kills_sent.get(status.task_id)
+    if sent is None or turn.now_ms - sent.at_ms >= turn.policy.kill_retry_timeout:
         turn.remark("info", f"killing {status.task_id}: it was given up and has returned")
         send_kill(turn, status.task_id, status.agent_id)
 

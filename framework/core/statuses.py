@@ -179,7 +179,7 @@ def _ended(turn: Turn, instance: Instance, condition: Condition, status: TaskSta
     ):
         turn.remove_instance(instance)
     else:
-        turn.world.kill_sent_ms.pop(instance.task_id, None)
+        turn.world.kills_sent.pop(instance.task_id, None)
         turn.put_instance(ended)
 
 

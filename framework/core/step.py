@@ -173,7 +173,7 @@ def _subscribed(turn: Turn, event: Subscribed) -> None:
     world.subscribed = True
     world.home_region = event.region
     world.offers.clear()
-    world.kill_sent_ms.clear()
+    world.kills_sent.clear()
     turn.put(Kind.CONNECTION, "connection", Connection(True, False, event.master, turn.now_ms))
     if world.tearing_down:  # while Mesos was away, or the call was lost on its way
         turn.actions.append(RemoveFramework())

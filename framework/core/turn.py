@@ -124,7 +124,7 @@ class Turn:
         tombstone stays, and the task is killed should it return."""
         self.put(Kind.INSTANCE, instance.id, None)
         self.world.instance_changed(instance, None)
-        self.world.kill_sent_ms.pop(instance.task_id, None)
+        self.world.kills_sent.pop(instance.task_id, None)
         if lost:
             self.bury(instance.task_id, lost)
         self._agent_left(instance.agent_id)

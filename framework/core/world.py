@@ -6,6 +6,7 @@ subscription: counts, deadlines, what Mesos was asked. ``rebuild`` does so at st
 
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from constraints import Compiled, Constraint, Problem, compile_constraints, parse
 from constraints import CompilePattern as CompilePattern
@@ -33,6 +34,13 @@ Subject = Event | tuple[str, str] | None
 
 _COMPILED_KEPT = 10_000
 _NOTHING = compile_constraints((), lambda pattern: pattern.__eq__)
+
+
+class KillSent(NamedTuple):
+    """When Mesos was last asked to end a task, and how often it was asked."""
+
+    at_ms: int
+    attempts: int
 
 
 @dataclass(slots=True)
@@ -122,7 +130,7 @@ class World:
         self.subscribed = False
         self.tearing_down = False
         self.home_region: str | None = None
-        self.kill_sent_ms: dict[str, int] = {}
+        self.kills_sent: dict[str, KillSent] = {}  # by task id
         self.last_version_ms = 0
         self.subject: Subject = None
         self.crashes, self.freezes = state.crashes, state.freezes  # asked for all the time

@@ -35,6 +35,7 @@ NAMES = (
     "instances.staged.gauge",
     "instances.launch-overdue.gauge",
     "instances.inflight-kills.gauge",
+    "instances.inflight-kill-attempts.gauge",
     "leadership.duration.gauge.seconds",
     "uptime.gauge.seconds",
     "tasks.launched.counter",

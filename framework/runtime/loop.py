@@ -110,9 +110,10 @@ class Loop:
         """Events that wait to be decided."""
         return len(self._commands) + len(self._facts)
 
-    def kills_under_way(self) -> int:
-        """Tasks that were asked to end and have not."""
-        return len(self._world.kill_sent_ms)
+    def kills_under_way(self) -> tuple[int, int]:
+        """Tasks that were asked to end and have not, and how often they were asked in all."""
+        sent = list(self._world.kills_sent.values())
+        return len(sent), sum(one.attempts for one in sent)
 
     def _wait_for_room(self) -> None:
         if len(self._facts) < FACTS_LIMIT or getattr(self._unhurried, "exempt", False):

@@ -135,9 +135,12 @@ def change_metrics(counts: ChangeCounts) -> Iterator["Metric"]:
     yield counter("stayer_deployments_failed", "deployments that failed", counts.failed)
 
 
-def kill_metrics(under_way: int) -> Iterator["Metric"]:
+def kill_metrics(under_way: int, attempts: int) -> Iterator["Metric"]:
     """Kills."""
     yield marathon("instances.inflight-kills.gauge", "tasks asked to end that have not", under_way)
+    yield marathon(
+        "instances.inflight-kill-attempts.gauge", "how often those were asked, in all", attempts
+    )
 
 
 def work_metrics(loop: LoopCounts, pipeline: PipelineCounts, queued: int) -> Iterator["Metric"]:

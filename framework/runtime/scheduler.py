@@ -186,7 +186,7 @@ class RunningScheduler:
         exported, loop, clock = Exported(), self.loop, steady_clock()
         exported.add(lambda: state_metrics(self.view, policy, clock()))
         exported.add(lambda: change_metrics(self._changes))
-        exported.add(lambda: kill_metrics(loop.kills_under_way()))
+        exported.add(lambda: kill_metrics(*loop.kills_under_way()))
         exported.add(lambda: work_metrics(loop.counts, self.pipeline.counts, loop.depth()))
         return exported
 

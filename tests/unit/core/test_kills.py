@@ -31,10 +31,12 @@ def test_is_sent_again_until_the_task_has_ended() -> None:
     assert of_type(session.wait(4.9), Kill) == []
     assert of_type(session.wait(0.1), Kill) == [Kill(task_id, "a1")]
     assert len(of_type(session.wait(15), Kill)) == 3
+    assert session.world.kills_sent[task_id].attempts == 5
     session.status(session.only(), TaskState.KILLING)
     assert len(of_type(session.wait(5), Kill)) == 1, "killing is not killed"
     session.status(session.only(), TaskState.KILLED)
     assert of_type(session.wait(60), Kill) == []
+    assert session.world.kills_sent == {}
 
 
 def test_a_kill_without_more_is_followed_by_a_relaunch() -> None:

@@ -154,6 +154,10 @@ def test_one_given_up_is_killed_when_it_returns_but_not_with_each_update() -> No
     assert killed(session.step(of(instance.task_id))) == []
     session.wait(5)
     assert killed(session.step(of(instance.task_id))) == [instance.task_id]
+    assert set(session.world.kills_sent) == {instance.task_id}
+    session.step(of(instance.task_id, TaskState.KILLED))
+    session.wait(5)
+    assert session.world.kills_sent == {}
 
 
 @pytest.mark.parametrize(

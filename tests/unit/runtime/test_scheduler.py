@@ -11,6 +11,7 @@ from framework.domain.actions import Accept, Acknowledge, Halt
 from framework.domain.events import (
     ChangeApps,
     FrameworkRefused,
+    KillTasks,
     OffersReceived,
     PutApp,
     ResetDelay,
@@ -196,5 +197,15 @@ def test_metrics(process: Process) -> None:
     for status in statuses:
         process.mesos.submit(status)
     eventually(lambda: metrics(process)["marathon_instances_running_gauge"] == 3, "three run")
-    assert metrics(process)["stayer_mesos_synced"] == 1
+    seen = metrics(process)
+    assert seen["stayer_mesos_synced"] == 1
     assert len(process.performed(Accept)) == 1
+    assert seen["marathon_tasks_launched_counter"] == 3
+    assert seen["marathon_mesos_offers_used_counter"] == 1
+    assert seen["marathon_deployments_counter"] == 1
+    assert seen["marathon_instances_inflight_kills_gauge"] == 0
+    (one, *_) = process.scheduler.view.instances
+    process.scheduler.ask(KillTasks((one,)))
+    seen = metrics(process)
+    assert seen["marathon_instances_inflight_kills_gauge"] == 1
+    assert seen["marathon_instances_inflight_kill_attempts_gauge"] == 1
