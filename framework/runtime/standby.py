@@ -36,13 +36,19 @@ class Standby:
     """Follows from ``start`` to ``take``. A store that can not be read for a while is read from
     its beginning again; what is no failure of reading goes to ``failed`` and ends it."""
 
-    def __init__(self, store: FollowedStore, failed: Callable[[Exception], None]) -> None:
+    def __init__(
+        self,
+        store: FollowedStore,
+        failed: Callable[[Exception], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._store = store
         self._failed = failed
         self._state: State | None = None
         self._taking = threading.Event()
         self._stopped = threading.Event()
-        self._whole_at = time.monotonic()  # when it last had everything
+        self._clock = clock
+        self._whole_at = clock()  # when it last had everything
         self._thread = threading.Thread(target=self._run, name="standby", daemon=True)
 
     def start(self) -> None:
@@ -61,7 +67,7 @@ class Standby:
     def behind_seconds(self) -> float:
         """For how long there may have been something that was not read yet: about a second while
         all is well, growing while the store can not be read."""
-        return time.monotonic() - self._whole_at
+        return self._clock() - self._whole_at
 
     def stop(self) -> None:
         """End without a result; harmless when repeated."""
@@ -99,7 +105,7 @@ class Standby:
                 return state
             last = self._taking.is_set()
             if not batch:
-                self._whole_at = time.monotonic()
+                self._whole_at = self._clock()
             if not batch and not last:
                 self._store.wait_for_news(_NEWS_SECONDS)
         return None

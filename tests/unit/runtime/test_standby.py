@@ -118,3 +118,16 @@ def test_stopped_it_ends_without_a_state() -> None:
     stand.standby.start()
     stand.standby.stop()
     assert stand.standby.take() is None
+
+
+def test_how_far_it_is_behind() -> None:
+    now = [0.0]
+    store = Followed(MemoryDisk())
+    standby = Standby(store, lambda _error: None, lambda: now[0])
+    now[0] = 7.0
+    assert standby.behind_seconds == 7
+    standby.start()
+    eventually(lambda: standby.behind_seconds == 0, "it has everything")
+    now[0] = 9.0
+    eventually(lambda: standby.behind_seconds == 0, "it looked again")
+    standby.stop()
