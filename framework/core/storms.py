@@ -14,6 +14,7 @@ from framework.core.alarms import raise_alarm
 from framework.core.deadlines import Due
 from framework.core.turn import Turn
 from framework.domain.instance import Condition, Goal, Instance
+from framework.domain.records import replace
 from framework.domain.state import Kind
 from framework.domain.storm import Pace, Storm
 
@@ -31,8 +32,7 @@ def lost(turn: Turn, before: Instance) -> None:
     if before.condition not in _THERE or before.goal is not Goal.RUNNING:
         return
     count(turn, 1)
-    if turn.world.state.storm is None:
-        begin_if_many(turn)
+    begin_if_many(turn)
 
 
 def count(turn: Turn, number: int) -> None:
@@ -46,11 +46,13 @@ def count(turn: Turn, number: int) -> None:
 
 
 def begin_if_many(turn: Turn) -> None:
-    """Let a storm begin, if what was lost lately is one."""
-    if not many_lost(turn):
+    """Let a storm begin, if what was lost lately is one; it may meet a hold."""
+    storm = turn.world.state.storm
+    if (storm is not None and storm.instances) or not many_lost(turn):
         return
     losses = turn.world.losses
-    storm = Storm(turn.now_ms, losses.unsaid, _total(turn))
+    storm = storm or Storm(turn.now_ms)
+    storm = replace(storm, lost=storm.lost + losses.unsaid, instances=_total(turn))
     losses.unsaid = 0
     put(turn, storm)
 
@@ -64,7 +66,7 @@ def put(turn: Turn, storm: Storm) -> None:
 
 def _message(turn: Turn, storm: Storm) -> str:
     why = "instances that are lost from now on"
-    if storm.lost:  # as it began: a message that changes is a new one
+    if storm.instances:  # no number that grows: a message that changes is a new one
         seconds = turn.policy.storm_window / 1000
         share = turn.policy.storm_share
         why = f"more than {share} % of all instances were lost within {seconds:g} s; they"

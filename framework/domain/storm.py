@@ -17,8 +17,8 @@ class Pace(StrEnum):
 
 
 class Storm(Struct, frozen=True, gc=False, omit_defaults=True):
-    """``lost`` of ``instances`` were lost when it began (0 of 0: an operator held replacements
-    without one), and ``lost`` goes on counting; ``waiting`` of them may be replaced by their
+    """``instances`` there were when it began (0: an operator held replacements without one), and
+    ``lost`` were lost by then and since; ``waiting`` of them may be replaced by their
     app's strategy and are not yet; ``replaced`` were let go so far. ``reason`` is the
     operator's."""
 

@@ -48,6 +48,7 @@ from framework.domain.notices import (
 )
 from framework.domain.records import replace
 from framework.domain.state import Change, Kind, State
+from framework.domain.storm import Pace
 
 _START_MS = 1_700_000_000_000
 _PAUSE_SECONDS = 0.2  # between commands, so that throttled calls come when they would
@@ -175,6 +176,10 @@ class Stage:
     def _do_promote(self, words: list[str], _settings: dict[str, str]) -> list[str]:
         return self._ask(events.ResumeDeployment(self._deployment(words[0])))
 
+    def _do_replacements(self, words: list[str], settings: dict[str, str]) -> list[str]:
+        """``replacements held reason=...``, ``replacements paced``, ``replacements released``."""
+        return self._ask(events.PaceReplacements(Pace(words[0]), settings.get("reason", "")))
+
     def _do_probe(self, words: list[str], settings: dict[str, str]) -> list[str]:
         """``probe alive web#1 web#2``, ``probe dead web#1 cause=...``, ``probe ready web#1``."""
         results = []
@@ -249,6 +254,9 @@ class Stage:
         if words[0] == "failure":
             failure = state.failures.get(words[1])
             return ["none" if failure is None else f"{failure.state}: {failure.message}"]
+        if words[0] == "storm":
+            storm = state.storm
+            return ["none" if storm is None else f"{storm.pace}: {storm.waiting} wait"]
         found = state.instances_of.get(words[0], {}).values()
         return [self._line(instance) for instance in found] or ["no instances"]
 
@@ -306,6 +314,8 @@ class Stage:
             parts.append("to be stopped")
         elif instance.kill_reason:
             parts.append("to be killed")
+        if instance.held_back:
+            parts.append("held back")
         return " ".join(parts)
 
     def _probe_text(self, probe: ProbeAction) -> str:

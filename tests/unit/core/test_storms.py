@@ -228,6 +228,19 @@ class TestAsked:
         assert any(isinstance(one, AlarmCleared) for one in session.last.notices)
         assert session.state.storm is None
 
+    def test_a_storm_meets_a_hold(self) -> None:
+        session, instances = cluster()
+        session.ask_step(PaceReplacements(Pace.HELD, "switch"))
+        since_ms = session.now_ms
+        session.wait(30)
+        lose(session, instances, TaskState.UNREACHABLE)
+        session.wait(2)
+        storm = session.state.storm
+        assert storm is not None
+        assert (storm.since_ms, storm.pace, storm.reason) == (since_ms, Pace.HELD, "switch")
+        assert (storm.lost, storm.instances, storm.waiting) == (10, 10, 10)
+        assert "more than 20 %" in session.state.alarms["replacements"].message
+
     def test_nothing_to_release(self) -> None:
         for pace in (Pace.RELEASED, Pace.PACED):
             session, _ = cluster()
