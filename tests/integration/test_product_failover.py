@@ -63,6 +63,12 @@ def leading(stayers: list[Stayer]) -> list[Stayer]:
     return [one for one in stayers if leader_told_by(one) == address(one)]
 
 
+def gauges(stayer: Stayer) -> dict[str, float]:
+    """What it says of itself."""
+    told = stayer.client.metrics()["gauges"]
+    return {name: one["value"] for name, one in told.items()}
+
+
 def ids(stayer: Stayer, app_id: str) -> set[str]:
     return {task["id"] for task in stayer.running(app_id)}
 
@@ -74,12 +80,18 @@ def test_the_leader_is_killed_and_the_next_one_goes_on(
         assert leader_told_by(second) == leader_told_by(first) == address(first)
         before = {task["id"] for task in third.run("/kept", instances=4)}
         framework_id = first.framework_id
+        leads, *follow = [gauges(one) for one in (first, second, third)]
+        assert leads["marathon.instances.running.gauge"] == 4
+        assert "stayer_following_behind_seconds" not in leads
+        assert all(one["stayer_following_behind_seconds"] < 60 for one in follow)
+        assert [one["stayer_leader"] for one in (leads, *follow)] == [1, 0, 0]
 
         first.crash()
         survivors = [second, third]
         leader = eventually(lambda: leading(survivors), "another leader")[0]
         other = next(one for one in survivors if one is not leader)
         assert leader.framework_id == other.framework_id == framework_id
+        assert (gauges(leader)["stayer_leader"], gauges(other)["stayer_leader"]) == (1, 0)
         assert ids(other, "/kept") == before
         assert {task["id"] for task in await_same_tasks(other, apache.url, "/kept", 4)} == before
         other.client.scale_app("/kept", 5)
