@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from flask import Response, current_app, request
 
 _METHODS = "GET, HEAD, OPTIONS"
+_ALL_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"}
 _MAX_AGE_SECONDS = "86400"
 
 
@@ -35,10 +36,13 @@ def _named(origins: Sequence[str], origin: str | None) -> str:
 
 
 def answer_options() -> Response | None:
-    """The methods of a resource, for OPTIONS; called before each request."""
+    """The methods of a resource, or (``OPTIONS *``) of any; called before each request."""
     if request.method != "OPTIONS" or request.routing_exception is None:
         return None
-    allowed = set(current_app.make_default_options_response().allow)
+    if request.environ.get("REQUEST_URI") == "*":
+        allowed = _ALL_METHODS
+    else:
+        allowed = set(current_app.make_default_options_response().allow)
     if not allowed:
         return None  # no such resource
     response = Response(status=200)

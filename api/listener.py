@@ -24,6 +24,7 @@ from cheroot.server import HeaderReader, HTTPConnection, HTTPRequest
 from api import request_id
 from api.events.handover import HandoverGateway
 from api.options import ApiOptions
+from api.request_line import RequestLine
 from api.tls import Tls
 from api.wire import open_wire
 
@@ -44,7 +45,6 @@ _PLAIN = re.compile(
     rb"(GET|HEAD|POST|PUT|PATCH|DELETE) "
     rb"((/(?:[A-Za-z0-9._~*@:=,+-][A-Za-z0-9._~*@:=,+/-]*)?)(?:\?([!\"$-~]*))?) HTTP/1\.1\r\n"
 )
-_DOUBLED = re.compile(rb"\A([!-~]+ )//+")
 _BODILESS = frozenset({204, 205, 304})
 _ONCE = frozenset({b"Content-Length", b"Transfer-Encoding", b"Host", b"Authorization", b"Origin"})
 _PLAIN_ON_TLS = (
@@ -142,22 +142,10 @@ class _Headers(HeaderReader):
         return headers
 
 
-class _RequestLine:
-    """The first line of a request, its path without doubled slashes in front: cheroot takes what
-    follows them for the name of another server, and clients glue a path to a URL that ends in a
-    slash (what-clients-need.md, 4)."""
-
-    def __init__(self, rfile: Any) -> None:
-        self._rfile = rfile
-
-    def readline(self) -> bytes:
-        line: bytes = self._rfile.readline()
-        return _DOUBLED.sub(rb"\1/", line)
-
-
 class _Request(HTTPRequest):
     header_reader = _Headers()
     reached = False  # the application, which counts and logs for itself
+    named_host = b""  # by a request line with a whole URL
 
     def parse_request(self) -> None:
         """Read the head: at once if it is there in one piece and plain, else as cheroot does."""
@@ -212,11 +200,12 @@ class _Request(HTTPRequest):
 
     def read_request_line(self) -> bool:
         rfile = self.rfile
-        self.rfile = _RequestLine(rfile)
+        line = self.rfile = RequestLine(rfile)
         try:
             read: bool = super().read_request_line()  # type: ignore[no-untyped-call]  # cheroot's stub
         finally:
             self.rfile = rfile
+        self.named_host = line.host
         return read
 
     def read_request_headers(self) -> bool:
@@ -226,6 +215,8 @@ class _Request(HTTPRequest):
         if not length.isdigit():
             self.simple_response("400 Bad Request", "Malformed Content-Length Header.")
             return False
+        if self.named_host:
+            self.inheaders[b"Host"] = self.named_host
         return True
 
     def send_headers(self) -> None:

@@ -96,7 +96,8 @@ class Call(NamedTuple):
 def call_of(environ: "WSGIEnvironment", own: Leader, max_body_bytes: int) -> Call:
     """The call as the leader is to get it. BadCallError."""
     method, target = environ["REQUEST_METHOD"], environ.get("REQUEST_URI", "")
-    if not _METHOD.fullmatch(method) or not target.startswith("/"):
+    whole_server = (method, target) == ("OPTIONS", "*")
+    if not _METHOD.fullmatch(method) or not (target.startswith("/") or whole_server):
         raise BadCallError(HTTPStatus.BAD_REQUEST, "Bad Request")
     length = _length(environ)
     if length is not None and length > max_body_bytes:

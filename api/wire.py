@@ -29,6 +29,7 @@ class Incoming:
         self._got = b""
         self._at = 0  # what is before was taken
         self.bytes_read = 0
+        self.closed = False  # asked by cheroot when it stops
 
     def has_data(self) -> bool:
         """Whether something was received that nobody took yet."""
@@ -86,6 +87,7 @@ class Incoming:
     def close(self) -> None:
         """Forget what was not taken. The socket is its connection's to close."""
         self._got, self._at = b"", 0
+        self.closed = True
 
     def _take(self, size: int) -> bytes:
         taken = self._got[self._at : self._at + size]

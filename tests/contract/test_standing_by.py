@@ -552,6 +552,13 @@ def test_a_client_that_gives_up_its_body_changes_nothing(leader: Process, standb
     assert leader.scheduler.asked == []
 
 
+def test_the_methods_of_the_whole_server(leader: Process, standby: Process) -> None:
+    for process in (leader, standby):
+        answer = ask(process, "OPTIONS", "*")
+        assert answer.status == 200
+        assert "DELETE" in str(answer.headers["Allow"])
+
+
 def test_stopping_does_not_wait_for_a_silent_leader(script: ScriptedServer) -> None:
     script.script["GET /slow"] = waits(script)
     process = Process(leader_proxy_read_timeout=600_000)

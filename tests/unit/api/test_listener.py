@@ -1,5 +1,6 @@
 """What the server makes of clients that are slow, silent or sly: raw bytes over real sockets."""
 
+import re
 import socket
 from collections.abc import Iterator
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from api.options import ApiOptions
 from api.server import ApiServer
+from framework.domain.app import App
 from tests.unit.api.reading import compile_pattern
 from tests.unit.api.recorder import Recorder
 
@@ -126,6 +128,64 @@ def test_a_body_that_is_cut_off_is_not_taken_for_a_whole_one(
 ) -> None:
     answer = said(server, b"POST /v2/apps HTTP/1.1\r\nHost: h\r\n" + body)
     assert answer.startswith(b"HTTP/1.1 4")
+    assert scheduler.asked == []
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        (b"http://a.example:80/v2/apps?limit=1", b"/v2/apps?limit=1&after"),
+        (b"HTTPS://a.example:80//v2/apps?limit=1", b"/v2/apps?limit=1&after"),
+        (b"/v2/apps?limit=1", None),
+    ],
+)
+def test_a_whole_url_names_the_host(
+    server: ApiServer, scheduler: Recorder, target: bytes, path: bytes | None
+) -> None:
+    for name in ("/a", "/b"):
+        scheduler.hold_app(App(id=name, cmd="x", version="2026-01-01T00:00:00.000Z"))
+    answer = said(server, b"GET %b HTTP/1.1\r\nHost: b.example\r\n\r\n" % target)
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    url = b"http://b.example/v2/apps" if path is None else b"http://a.example" + path
+    assert b"Link: <" + url in answer
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        (b"http://a.example", b"302"),
+        (b"http://a.example?x=1", b"302"),
+        (b"http://[::1]:80/ping", b"200"),
+        (b"http://user@a.example/ping", b"400"),
+        (b"http:///ping", b"400"),
+        (b"ftp://a.example/ping", b"400"),
+        (b"http://a.example/ping#x", b"400"),
+        (b"http://a.example/nowhere", b"404"),
+        (b"*", b"400"),
+    ],
+)
+def test_targets(server: ApiServer, target: bytes, status: bytes) -> None:
+    answer = said(server, b"GET %b HTTP/1.1\r\nHost: h\r\n\r\n" % target)
+    assert answer[9:12] == status
+
+
+@pytest.mark.parametrize("target", [b"*", b"http://a.example"])
+def test_the_methods_of_the_whole_server(server: ApiServer, target: bytes) -> None:
+    answer = said(server, b"OPTIONS %b HTTP/1.1\r\nHost: h\r\n\r\n" % target)
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    [allowed] = re.findall(rb"Allow: (.*)\r\n", answer)
+    methods = {b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"}
+    assert {*allowed.split(b", ")} == methods
+    assert answer.endswith(b"\r\n\r\n")
+
+
+def test_a_foreign_page_is_none_less_for_a_whole_url(
+    server: ApiServer, scheduler: Recorder
+) -> None:
+    """The host of the URL is the one that its origin is compared with."""
+    head = b"DELETE http://127.0.0.1/v2/apps/a HTTP/1.1\r\n"
+    told = said(server, head + b"Host: evil.example\r\nOrigin: http://evil.example\r\n\r\n")
+    assert told.startswith(b"HTTP/1.1 403 ")
     assert scheduler.asked == []
 
 
