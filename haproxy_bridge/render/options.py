@@ -11,6 +11,7 @@ class RenderOptions(Struct, frozen=True, kw_only=True):
     ``stats_user``, ``stats_password``: "" for none. ``socket``: haproxy's admin socket.
     ``user``, ``group``: whom haproxy becomes, "" to stay. ``log``: where haproxy logs to, "" for
     nowhere. ``cookie_key``: secret for sticky sessions, the same on all nodes, so that they agree.
+    ``maxconn``: connections at once, 0 for as many as the limit of open files allows.
     ``hard_stop_seconds``: how long an old worker may serve its last connections after a reload.
     ``templates``: pieces that replace ours, by name. ``extra``: more of configuration, as it is."""
 
@@ -25,11 +26,10 @@ class RenderOptions(Struct, frozen=True, kw_only=True):
     user: str = ""
     group: str = ""
     log: str = "/dev/log local0"
-    maxconn: int = 50_000
+    maxconn: int = 0
     cookie_key: str = "stayer"
     hard_stop_seconds: int = 600
     connect_seconds: float = 3
     idle_seconds: float = 60
-    default_address: str = "*"
     templates: dict[str, str] = {}
     extra: str = ""

@@ -68,13 +68,10 @@ def _named(members: tuple[Member, ...]) -> Iterator[tuple[str, Member]]:
     """marathon-lb's names, host and port; a second task there gets a number."""
     seen: dict[str, int] = {}
     for member in members:
-        plain = _NOT_OF_NAME.sub("_", f"{member.host}_{_address(member)}_{member.endpoint.port}")
+        parts = [member.host, member.endpoint.host, str(member.endpoint.port)]
+        plain = _NOT_OF_NAME.sub("_", "_".join(dict.fromkeys(parts)))
         count = seen[plain] = seen.get(plain, 0) + 1
         yield plain if count == 1 else f"{plain}_{count}", member
-
-
-def _address(member: Member) -> str:
-    return "" if member.endpoint.host == member.host else member.endpoint.host
 
 
 def _options(service: Service, member: Member, check: Check, pieces: Pieces) -> str:

@@ -1,0 +1,26 @@
+"""What came of a run, for people and for monitoring."""
+
+from msgspec import Struct
+
+from haproxy_bridge.exits import Exit
+from haproxy_bridge.rendered import Problem
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """``why`` says what kept a run from its end, or what it did; ``added``, ``changed`` and
+    ``removed`` count servers; ``reloaded``: haproxy loaded its configuration anew. ``before`` and
+    ``after`` are the file's bytes, for a diff; ``apps`` and ``servers`` what is served now."""
+
+    exit: Exit
+    why: str = ""
+    changed: bool = False
+    reloaded: bool = False
+    added: int = 0
+    modified: int = 0
+    removed: int = 0
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
+    before: bytes = b""
+    after: bytes = b""
+    services: int = 0
+    servers: int = 0

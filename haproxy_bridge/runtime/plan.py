@@ -1,0 +1,128 @@
+"""What it takes to bring a running haproxy to what is wanted: commands, or a reload. Pure."""
+
+from collections.abc import Iterable, Iterator
+
+from msgspec import Struct
+
+from haproxy_bridge.rendered import Backend, Rendered, Server
+from haproxy_bridge.runtime.state import Running
+
+Have = dict[str, dict[str, Running]]
+
+
+class Plan(Struct, frozen=True):
+    """``reload`` says why commands do not do it; "" if they do. ``removals`` come last and may
+    fail while sessions are open: the server is in maintenance then, and goes another time."""
+
+    commands: tuple[str, ...] = ()
+    removals: tuple[str, ...] = ()
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+    reload: str = ""
+
+
+def plan(before: Rendered | None, wanted: Rendered, have: Have) -> Plan:
+    """``before``: what haproxy was last loaded with or changed to, None if nobody knows."""
+    if before is None or before.structure != wanted.structure:
+        return Plan(
+            reload="other front ends or settings" if before else "nothing is known of before"
+        )
+    known = {backend.name: backend for backend in before.backends}
+    steps: list[_Step] = []
+    for backend in wanted.backends:
+        there = have.get(backend.name)
+        if there is None:
+            return Plan(reload=f"haproxy has no backend {backend.name}")
+        options = {server.name: server.options for server in known[backend.name].servers}
+        found = list(_steps(backend, there, options))
+        why = next((step.reload for step in found if step.reload), "")
+        if why or (not backend.dynamic and any(step.structural for step in found)):
+            return Plan(reload=why or f"{backend.name} has fixed servers")
+        steps += found
+    return Plan(
+        commands=tuple(command for step in steps for command in step.commands),
+        removals=tuple(step.removal for step in steps if step.removal),
+        added=sum(step.kind == "add" for step in steps),
+        changed=sum(step.kind == "change" for step in steps),
+        removed=sum(step.kind == "remove" for step in steps),
+    )
+
+
+class _Step(Struct, frozen=True):
+    kind: str
+    commands: tuple[str, ...] = ()
+    removal: str = ""
+    reload: str = ""
+
+    @property
+    def structural(self) -> bool:
+        return self.kind in {"add", "remove"}
+
+
+def _steps(backend: Backend, there: dict[str, Running], options: dict[str, str]) -> Iterator[_Step]:
+    wanted = {server.name: server for server in backend.servers}
+    for name, server in wanted.items():
+        running = there.get(name)
+        if running is None:
+            yield _Step("add", tuple(_added(backend.name, server)))
+        elif options.get(name, server.options) != server.options:
+            yield _Step("change", reload=f"other options of {backend.name}/{name}")
+        else:
+            commands = tuple(_changed(backend.name, server, running))
+            if commands:
+                yield _Step("change", commands)
+    for name in there:
+        if name not in wanted:
+            stop = () if there[name].stopped else (f"set server {backend.name}/{name} state maint",)
+            yield _Step("remove", stop, f"del server {backend.name}/{name}")
+
+
+def _added(backend: str, server: Server) -> Iterator[str]:
+    name = f"{backend}/{server.name}"
+    yield f"add server {name} {_place(server)} weight {server.weight} {server.options}".rstrip()
+    yield f"enable server {name}"
+    if "check" in server.options.split():
+        yield f"enable health {name}"
+
+
+def _changed(backend: str, server: Server, running: Running) -> Iterator[str]:
+    name = f"{backend}/{server.name}"
+    if (running.address, running.port) != (server.address, server.port):
+        yield f"set server {name} addr {server.address} port {server.port}"
+    if running.weight != server.weight:
+        yield f"set server {name} weight {server.weight}"
+    if running.stopped or running.drained:
+        yield f"set server {name} state ready"
+
+
+def _place(server: Server) -> str:
+    return (
+        f"[{server.address}]:{server.port}"
+        if ":" in server.address
+        else f"{server.address}:{server.port}"
+    )
+
+
+def differences(wanted: Iterable[Backend], have: Have) -> list[str]:
+    """What is not as it should be; servers that wait in maintenance for their last session to
+    end are."""
+    found = []
+    for backend in wanted:
+        there = have.get(backend.name)
+        if there is None:
+            found.append(f"no backend {backend.name}")
+            continue
+        names = {server.name for server in backend.servers}
+        for server in backend.servers:
+            running = there.get(server.name)
+            if running is None:
+                found.append(f"no server {backend.name}/{server.name}")
+            elif list(_changed(backend.name, server, running)):
+                found.append(f"{backend.name}/{server.name} is not as it should be")
+        found += [
+            f"{backend.name}/{name} is still there"
+            for name, running in there.items()
+            if name not in names and not running.stopped
+        ]
+    return found

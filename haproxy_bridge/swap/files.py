@@ -1,0 +1,106 @@
+"""The files: each is whole or not there, whoever dies in between.
+
+Maps carry the digest of their content in their names, so that the new ones lie beside the old
+until no kept configuration names them any more.
+"""
+
+import os
+import re
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from haproxy_bridge.rendered import Rendered
+
+GENERATIONS = 5
+"""Configurations before the present one that are kept, as ``haproxy.cfg.1`` to ``.5``."""
+_OURS = re.compile(r"stayer-[a-z]+-[0-9a-f]{16}\.map")
+_CONFIG_MODE = 0o640  # it holds hashes of passwords
+
+
+def write_atomically(path: Path, content: bytes, mode: int = _CONFIG_MODE) -> None:
+    """Replace a file, durably. OSError, and then the old one is untouched."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            _give_to_owner(file.fileno(), path)
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise
+    sync_folder(path.parent)
+
+
+def _give_to_owner(handle: int, path: Path) -> None:
+    """To whom the present file belongs, else whom its folder does: haproxy's group reads it."""
+    if os.geteuid() == 0:
+        known = path.stat() if path.exists() else path.parent.stat()
+        os.fchown(handle, known.st_uid, known.st_gid)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in it durable."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def read(path: Path) -> bytes | None:
+    """The file, None if there is none. OSError."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def install(path: Path, rendered: Rendered, *, new_generation: bool) -> None:
+    """Put the configuration at ``path``. ``new_generation``: keep the one before beside it; for
+    changes of members alone it is not worth one. OSError, and then the old one is untouched."""
+    for name, content in rendered.files.items():
+        if not (path.parent / name).exists():
+            write_atomically(path.parent / name, content, 0o644)
+    if new_generation:
+        _keep(path)
+    write_atomically(path, rendered.config)
+    _forget_maps(path)
+
+
+def _generation(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.name}.{number}")
+
+
+def _keep(path: Path) -> None:
+    content = read(path)
+    if content is None or content == read(_generation(path, 1)):
+        return
+    for number in range(GENERATIONS - 1, 0, -1):
+        with suppress(FileNotFoundError):
+            _generation(path, number).replace(_generation(path, number + 1))
+    write_atomically(_generation(path, 1), content)
+
+
+def restore(path: Path) -> bool:
+    """Put the generation before back; False if there is none. OSError."""
+    content = read(_generation(path, 1))
+    if content is None:
+        return False
+    write_atomically(path, content)
+    return True
+
+
+def _forget_maps(path: Path) -> None:
+    kept = [path, *(_generation(path, number) for number in range(1, GENERATIONS + 1))]
+    named: set[str] = set()
+    for each in kept:
+        named.update(_OURS.findall((read(each) or b"").decode("utf-8", "replace")))
+    for entry in path.parent.iterdir():
+        if _OURS.fullmatch(entry.name) and entry.name not in named:
+            with suppress(OSError):
+                entry.unlink()
