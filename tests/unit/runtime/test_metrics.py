@@ -30,6 +30,18 @@ def test_conditions_are_those_of_the_instances(some: list[Change]) -> None:
         assert view.starting == {one.id for one in instances if one.condition in STAGED}
 
 
+def test_from_start_to_end_of_an_instance() -> None:
+    view = CountedState()
+    for condition in (Condition.STAGING, Condition.STARTING, Condition.RUNNING):
+        view.put(Kind.INSTANCE, ONE.id, replace(ONE, condition=condition))
+        assert view.starting == ({ONE.id} if condition in STAGED else set())
+        assert {one: count for one, count in view.conditions.items() if count} == {condition: 1}
+    view.put(Kind.INSTANCE, ONE.id, ONE)
+    view.put(Kind.INSTANCE, ONE.id, None)
+    assert view.starting == set()
+    assert not any(view.conditions.values())
+
+
 def overdue(view: CountedState, now_ms: int) -> float:
     policy = Policy(task_launch_timeout=5_000, task_launch_confirm_timeout=9_000)
     found = {one.name: one.samples[0].value for one in state_metrics(view, policy, now_ms)}
