@@ -82,7 +82,8 @@ def _is_healthy(
     now_ms: int,
 ) -> bool:
     if not app.has_checks and verdicts[task.id] is Verdict.UNKNOWN:
-        return served or now_ms - task.started_at_ms >= options.min_uptime_seconds * 1000
+        least_ms = options.min_uptime_seconds * 1000  # none: whatever the clocks say
+        return served or not least_ms or now_ms - task.started_at_ms >= least_ms
     return verdicts[task.id] is Verdict.UP
 
 

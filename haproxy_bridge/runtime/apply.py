@@ -14,9 +14,11 @@ class NotAppliedError(Exception):
 
 
 def running(admin_socket: Path) -> Have:
-    """The servers that haproxy has. SocketError."""
+    """The servers that haproxy has, by backend; a backend without any is there too. SocketError."""
     try:
-        return state.servers(socket.ask(admin_socket, "show servers state"))
+        names = state.backends(socket.ask(admin_socket, "show backend"))
+        found = state.servers(socket.ask(admin_socket, "show servers state"))
+        return {name: {} for name in names} | found
     except state.BadStateError as error:
         raise SocketError(f"{admin_socket}: {error}") from error
 

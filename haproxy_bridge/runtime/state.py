@@ -26,6 +26,14 @@ class Running(Struct, frozen=True):
     drained: bool = False
 
 
+def backends(answer: str) -> list[str]:
+    """``show backend``: their names. BadStateError."""
+    rows = answer.strip().split("\n")
+    if rows[0].strip() != "# name":
+        raise BadStateError(f"not a list of backends: {answer[:100]!r}")
+    return [row.strip() for row in rows[1:]]
+
+
 def servers(answer: str) -> dict[str, dict[str, Running]]:
     """``show servers state``, by backend and name. BadStateError."""
     rows = answer.strip().split("\n")

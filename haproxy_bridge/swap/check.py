@@ -10,6 +10,7 @@ from msgspec import Struct
 from haproxy_bridge.rendered import Rendered
 
 _LINE = re.compile(r"\[[^\]\[]*:(\d+)\]")
+_ALERT = re.compile(r"\[ALERT\] *\(\d+\) : (?:config : )?(?!Error\(s\) found|Fatal errors)(.*)")
 _LIMIT_SECONDS = 60.0
 _MAX_SHOWN = 20
 
@@ -53,10 +54,7 @@ def _asked(haproxy: str, candidate: Path) -> Refusal | None:
         raise CheckError(f"{haproxy} -c did not end within {_LIMIT_SECONDS:g} s") from error
     if done.returncode == 0:
         return None
-    alerts = [
-        line.replace(str(candidate), "haproxy.cfg")
-        for line in done.stderr.decode("utf-8", "replace").splitlines()
-        if "[ALERT]" in line
-    ]
-    numbers = {int(found) for line in alerts for found in _LINE.findall(line)}
+    said = done.stderr.decode("utf-8", "replace").replace(str(candidate), "haproxy.cfg")
+    alerts = [found[1] for line in said.splitlines() if (found := _ALERT.match(line))]
+    numbers = {int(found) for alert in alerts for found in _LINE.findall(alert)}
     return Refusal(tuple(sorted(numbers)), tuple(alerts[:_MAX_SHOWN]))

@@ -122,6 +122,8 @@ def test_without_checks_what_runs_serves_once_it_ran_long_enough() -> None:
     assert names(after(snapshot(new))) == ["/a.0"]
     assert names(after(snapshot(new), options=GuardOptions(min_uptime_seconds=11))) == []
     assert names(after(snapshot(new), options=GuardOptions(min_uptime_seconds=10))) == ["/a.0"]
+    later = app("/a", task("/a.0", Verdict.UNKNOWN, started_at_ms=1_000_900), has_checks=False)
+    assert names(after(snapshot(later))) == ["/a.0"]  # another machine's clock is ahead
 
 
 def test_not_ready_never_serves() -> None:
