@@ -25,7 +25,7 @@ from cli.mesos import (
 )
 from cli.serve import open_service, process_options, set_address, start_service
 from cli.service import Service
-from localmesos.apache.docker_engine import NoDockerError, find_docker
+from localmesos.apache.docker_engine import NoDockerError, docker_flags, find_docker
 
 _EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "hello.json"
 
@@ -74,16 +74,16 @@ def local(
 
 
 def _with_docker(cluster: ClusterOptions, console: Console) -> ClusterOptions:
-    """The same cluster with agents that run docker tasks, if they can; flags of the user win."""
+    """The same cluster with agents that run docker tasks, or at least say why they cannot; flags
+    that the user gives win."""
     try:
         engine = find_docker(os.environ)
+        line = f"Docker apps run on the Docker Engine {engine.version} at {engine.socket}"
+        socket = engine.socket
     except NoDockerError as reason:
-        console.print(f"Docker is off: {reason}", highlight=False)
-        return cluster
-    console.print(
-        f"Docker apps run on the Docker Engine {engine.version} at {engine.socket}", highlight=False
-    )
-    flags = [f"{name}={value}" for name, value in engine.flags().items()]
+        line, socket = f"Docker apps cannot run: {reason}", reason.socket
+    console.print(line, highlight=False, soft_wrap=True)
+    flags = [f"{name}={value}" for name, value in docker_flags(socket).items()]
     return replace(cluster, flags=(*flags, *cluster.flags))
 
 

@@ -16,7 +16,12 @@ _SCHEME = "unix://"
 
 
 class NoDockerError(Exception):
-    """There is no engine to use; the message says why, to continue "Docker is off: "."""
+    """There is no engine to use, and the message says why."""
+
+    def __init__(self, why: str, socket: str = _USUAL_SOCKET) -> None:
+        super().__init__(why)
+        self.socket = socket
+        """Where one is looked for, should it come up later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +31,13 @@ class DockerEngine:
     socket: str
     version: str
 
-    def flags(self) -> dict[str, str]:
-        """The flags of an agent that runs docker tasks on it."""
-        return {"containerizers": "docker,mesos", "docker_socket": self.socket}
+
+def docker_flags(socket: str) -> dict[str, str]:
+    """The flags of an agent that runs docker tasks on the engine at this path.
+
+    The engine need not be there: until it is, a docker task fails and says so.
+    """
+    return {"containerizers": "docker,mesos", "docker_socket": socket}
 
 
 def find_docker(environment: Mapping[str, str]) -> DockerEngine:
@@ -40,9 +49,9 @@ def find_docker(environment: Mapping[str, str]) -> DockerEngine:
         )
     path = address.removeprefix(_SCHEME)
     if not _is_socket(Path(path)):
-        raise NoDockerError(f"there is no Docker Engine at {path}")
+        raise NoDockerError(f"there is no Docker Engine at {path}", path)
     if importlib.util.find_spec("docker") is None:
-        raise NoDockerError("the Docker SDK is missing (pip install 'stayer[docker]')")
+        raise NoDockerError("the Docker SDK is missing (pip install 'stayer[docker]')", path)
     return DockerEngine(path, _version(address))
 
 
@@ -65,4 +74,5 @@ def _version(address: str) -> str:
         finally:
             api.close()
     except (DockerException, OSError, KeyError) as problem:
-        raise NoDockerError(f"the Docker Engine at {address} does not answer: {problem}") from None
+        why = f"the Docker Engine at {address} does not answer: {problem}"
+        raise NoDockerError(why, address.removeprefix(_SCHEME)) from None

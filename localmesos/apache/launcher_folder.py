@@ -13,7 +13,7 @@ from pathlib import Path
 PROGRAMS = {
     "mesos-containerizer": "localmesos.launcher.containerizer",
     "mesos-docker": "localmesos.launcher.docker_cli",
-    "mesos-docker-container": "localmesos.launcher.docker_container",
+    "mesos-docker-container": "localmesos.launcher.docker_runner",
     "mesos-docker-executor": "localmesos.launcher.docker_executor",
     "mesos-executor": "localmesos.launcher.executor",
     "mesos-fetcher": "localmesos.launcher.fetcher",

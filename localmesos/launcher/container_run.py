@@ -20,6 +20,8 @@ from localmesos.launcher.run import Began, Ended
 _MAX_MESSAGE_BYTES = 1024 * 1024
 _FIRST_MESSAGE_SECONDS = 30.0
 _ITS_VARIABLES = ("PATH", "HOME", "MESOS_DIRECTORY")  # the last tells whose process it is
+LAUNCH_FAILED = "REASON_CONTAINER_LAUNCH_FAILED"
+KILLED_EARLY = "Container killed before it started"
 
 
 class Place(NamedTuple):
@@ -34,6 +36,11 @@ class Place(NamedTuple):
     mapped: str
     programs: str
     limit_cpus: bool
+
+
+def ended(message: str, reason: str = "") -> Json:
+    """A bad end, as the child tells it."""
+    return {"succeeded": False, "message": message, "reason": reason}
 
 
 class ContainerRun:

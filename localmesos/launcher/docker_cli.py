@@ -22,9 +22,22 @@ def _version(_address: str, _arguments: Sequence[str]) -> int:
     return _say(_VERSION)
 
 
-def _ps(_address: str, _arguments: Sequence[str]) -> int:
-    """None: an agent looks for orphans here, and other agents' containers are not that."""
-    return _say(_HEADER)
+def _ps(address: str, _arguments: Sequence[str]) -> int:
+    """Mesos' containers: an agent that comes back takes a task for lost that it misses here.
+
+    Without an engine there is none. Of each line an agent reads the name at its end.
+    """
+    _say(_HEADER)
+    try:
+        containers = _engine(address).containers(all=True, filters={"name": _CONTAINER_PREFIX})
+    except OSError as problem:
+        sys.stderr.write(f"mesos-docker: {problem}\n")
+        return 0
+    for container in containers:
+        name = container["Names"][0].removeprefix("/")
+        if _is_container(name):
+            _say(f"{container['Id'][:12]}   {container['Image']}   {container['State']}   {name}")
+    return 0
 
 
 def _pull(_address: str, _arguments: Sequence[str]) -> int:
@@ -37,7 +50,9 @@ def _inspect(address: str, arguments: Sequence[str]) -> int:
     if not _is_container(name):
         config = {"Entrypoint": None, "Env": None}
         return _say(json.dumps([{"Id": name, "Config": config, "ContainerConfig": config}]))
-    return _say(json.dumps([_engine(address).inspect_container(name)]))
+    found = _engine(address).inspect_container(name)
+    found["NetworkSettings"].setdefault("IPAddress", "")  # newer engines have it elsewhere only
+    return _say(json.dumps([found]))
 
 
 def _stop(address: str, arguments: Sequence[str]) -> int:

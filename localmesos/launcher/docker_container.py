@@ -1,29 +1,23 @@
-"""mesos-docker-container: runs one container for the docker executor, and follows it.
+"""One container on the Docker Engine: pulled, created, started, followed and removed.
 
-Standard input is a socket: the executor sends what to run and then "stop" or "kill"; back go the
-beginning and the end. The main thread listens, so that a container that is pulled or waited for
-can be given up at any moment; another deals with the engine; a third copies the container's
-output. When the executor is gone, so is the container.
+A thread runs it from beginning to end and another copies its output, while a third may stop it,
+kill it or give it up at any moment.
 """
 
-import json
 import os
-import signal
-import socket
-import sys
 import threading
 import time
-from types import FrameType
-from typing import Any, NoReturn
+from collections.abc import Callable
+from typing import Any
 
 from docker.api.client import APIClient
 from docker.errors import APIError, DockerException, NotFound
 from requests.exceptions import RequestException
 
 from localmesos.launcher import log
-from localmesos.launcher.container_run import Place
+from localmesos.launcher.container_run import KILLED_EARLY, LAUNCH_FAILED, Place, ended
 from localmesos.launcher.docker_pull import PullError, ensure_image
-from localmesos.launcher.docker_spec import ContainerSpec, container_spec
+from localmesos.launcher.docker_spec import ContainerSpec
 
 Json = dict[str, Any]
 
@@ -31,41 +25,47 @@ _ANSWER_SECONDS = 60.0
 _ENGINE_LOST_SECONDS = 60.0
 _ENGINE_LOOK_SECONDS = 1.0
 _LAST_OUTPUT_SECONDS = 10.0
-_LAUNCH_FAILED = "REASON_CONTAINER_LAUNCH_FAILED"
 _OUT_OF_MEMORY = "REASON_CONTAINER_LIMITATION_MEMORY"
-_KILLED_EARLY = "Container killed before it started"
 _TROUBLE = (DockerException, RequestException, PullError)
+
+
+class NoEngineError(Exception):
+    """The Docker Engine does not answer."""
 
 
 class Container:
     """One container's life. `stop`, `kill` and `abandon` may come from another thread, any time."""
 
-    def __init__(self, api: APIClient, place: Place) -> None:
-        self._api = api
+    def __init__(self, place: Place) -> None:
+        """Raises NoEngineError."""
+        try:
+            self._api = APIClient(base_url=f"unix://{place.socket}", timeout=_ANSWER_SECONDS)
+        except DockerException as problem:
+            raise NoEngineError(f"no Docker Engine answers at {place.socket}: {problem}") from None
         self._name = place.name
         self._lock = threading.Lock()  # held while the container comes into being
         self._given_up = False
         self._created = False
         self._stop_signal = "SIGTERM"
 
-    def run(self, spec: ContainerSpec, pair: "Pair") -> Json:
-        """Pull, create, start, follow, remove; the end as the executor wants it."""
+    def run(self, spec: ContainerSpec, tell: Callable[[Json], None]) -> Json:
+        """Pull, create, start, follow, remove; tells the beginning and answers the end."""
         try:
             ensure_image(self._api, spec.image, force=spec.force_pull)
             output = self._start(spec)
             if output is None:
-                return _ended(_KILLED_EARLY)
+                return ended(KILLED_EARLY)
         except _TROUBLE as problem:
             self.remove()
             message = f"Failed to start a container of {spec.image}: {_words(problem)}"
-            return _ended(message, reason=_LAUNCH_FAILED)
+            return ended(message, reason=LAUNCH_FAILED)
         try:
-            pair.tell({"began": self._began()})
-            ended = self._follow(output)
+            tell({"began": self._began()})
+            end = self._follow(output)
         except _TROUBLE as problem:
-            ended = _ended(f"Lost the container: {_words(problem)}")
+            end = ended(f"Lost the container: {_words(problem)}")
         self.remove()
-        return ended
+        return end
 
     def stop(self) -> bool:
         """Send the image's stop signal. False: there is no container, nor will there be."""
@@ -139,7 +139,7 @@ class Container:
         message = f"Container exited with status {code}"
         log.info(f"{message}{', out of memory' if state['OOMKilled'] else ''}")
         if state["OOMKilled"] and code:
-            return _ended(f"Memory limit exceeded: {message.lower()}", reason=_OUT_OF_MEMORY)
+            return ended(f"Memory limit exceeded: {message.lower()}", reason=_OUT_OF_MEMORY)
         return {"succeeded": code == 0, "message": message}
 
     def _await_end(self) -> int:
@@ -170,29 +170,6 @@ class Container:
             return self._created
 
 
-class Pair:
-    """The socket to the executor."""
-
-    def __init__(self, connected: socket.socket) -> None:
-        self._socket = connected
-        self._lines = connected.makefile("rb")
-
-    def next(self) -> Json | None:
-        """The next message; None when the executor is gone."""
-        try:
-            line = self._lines.readline()
-        except OSError:
-            return None
-        return dict(json.loads(line)) if line else None
-
-    def tell(self, message: Json) -> None:
-        """Send a message; of no effect when the executor is gone."""
-        try:
-            self._socket.sendall(json.dumps(message).encode() + b"\n")
-        except OSError as problem:
-            log.warning(f"The executor is gone: {problem}")
-
-
 def _copy(streams: Any) -> None:
     """Write the container's output to this process's, which are files of the sandbox."""
     try:
@@ -208,57 +185,7 @@ def _ip_address(address: str) -> Json:
     return {"protocol": "IPv6" if ":" in address else "IPv4", "ip_address": address}
 
 
-def _ended(message: str, reason: str = "") -> Json:
-    return {"succeeded": False, "message": message, "reason": reason}
-
-
 def _words(problem: Exception) -> str:
     if isinstance(problem, APIError) and problem.explanation:
         return str(problem.explanation)
     return str(problem)
-
-
-def _live(order: Json, pair: Pair) -> Container:
-    """Begin with what is ordered, in a thread of its own that ends this process."""
-    place = Place(**order["place"])
-    api = APIClient(base_url=f"unix://{place.socket}", timeout=_ANSWER_SECONDS)
-    container = Container(api, place)
-
-    def live() -> None:
-        try:
-            spec = container_spec(order["task"], place, order["environment"])
-            ended = container.run(spec, pair)
-        except (ValueError, KeyError, TypeError) as problem:
-            ended = _ended(f"Cannot run this container: {problem}", reason=_LAUNCH_FAILED)
-        pair.tell({"ended": ended})
-        os._exit(0)
-
-    threading.Thread(target=live).start()
-    return container
-
-
-def _on_signal(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise InterruptedError
-
-
-def main() -> NoReturn:
-    """The program `mesos-docker-container`."""
-    signal.signal(signal.SIGTERM, _on_signal)
-    pair = Pair(socket.socket(fileno=0))
-    order = pair.next()
-    if order is None:
-        sys.exit(1)
-    try:
-        container = _live(order, pair)
-    except DockerException as problem:
-        pair.tell({"ended": _ended(f"No Docker Engine: {problem}", reason=_LAUNCH_FAILED)})
-        sys.exit(0)
-    try:
-        while message := pair.next():
-            if not (container.stop() if message["do"] == "stop" else container.kill()):
-                pair.tell({"ended": _ended(_KILLED_EARLY)})
-                os._exit(0)
-    except InterruptedError:
-        log.info("Ending the container, for this process was told to end")
-    container.abandon()
-    os._exit(1)

@@ -16,10 +16,23 @@ import pytest
 
 from localmesos.apache.engine import ApacheEngine
 from localmesos.cluster import agent_specs
+from tests.docker_engine.fixtures import docker, docker_apache
+from tests.edge.fixtures import edge, make_edge
 from tests.torture.fixtures import make_stayers
 from tests.zookeeper.fixtures import ensemble, start_zookeeper, zk_root, zk_url, zookeeper
 
-__all__ = ["ensemble", "make_stayers", "start_zookeeper", "zk_root", "zk_url", "zookeeper"]
+__all__ = [
+    "docker",
+    "docker_apache",
+    "edge",
+    "ensemble",
+    "make_edge",
+    "make_stayers",
+    "start_zookeeper",
+    "zk_root",
+    "zk_url",
+    "zookeeper",
+]
 
 _FIRST_PORT, _RANGES, _PORTS_PER_RANGE, _PORTS_PER_AGENT = 16_000, 15, 1_000, 100
 _SHARED_AGENTS = 3

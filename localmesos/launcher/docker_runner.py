@@ -1,0 +1,101 @@
+"""mesos-docker-container: runs one container for the docker executor.
+
+Standard input is a socket: the executor sends what to run and then "stop" or "kill"; back go the
+beginning and the end. The main thread only listens, so a container that is pulled or waited for
+can be given up at any moment. When the executor is gone, so is the container.
+"""
+
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from localmesos.launcher import log
+from localmesos.launcher.container_run import KILLED_EARLY, LAUNCH_FAILED, Place, ended
+from localmesos.launcher.docker_spec import container_spec
+
+if TYPE_CHECKING:
+    from localmesos.launcher.docker_container import Container
+
+Json = dict[str, Any]
+
+
+class Pair:
+    """The socket to the executor."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
+        self._lines = connected.makefile("rb")
+
+    def next(self) -> Json | None:
+        """The next message; None when the executor is gone."""
+        try:
+            line = self._lines.readline()
+        except OSError:
+            return None
+        return dict(json.loads(line)) if line else None
+
+    def tell(self, message: Json) -> None:
+        """Send a message; of no effect when the executor is gone."""
+        try:
+            self._socket.sendall(json.dumps(message).encode() + b"\n")
+        except OSError as problem:
+            log.warning(f"The executor is gone: {problem}")
+
+
+def _live(order: Json, pair: Pair) -> "Container":
+    """Begin with what is ordered, in a thread of its own that ends this process.
+
+    Raises ModuleNotFoundError without the Docker SDK, NoEngineError without an engine,
+    ValueError, KeyError or TypeError for an order that cannot be carried out.
+    """
+    # Here: an optional package, whose absence is to be told.
+    from localmesos.launcher.docker_container import Container
+
+    place = Place(**order["place"])
+    spec = container_spec(order["task"], place, order["environment"])
+    container = Container(place)
+
+    def live() -> None:
+        pair.tell({"ended": container.run(spec, pair.tell)})
+        os._exit(0)
+
+    threading.Thread(target=live).start()
+    return container
+
+
+def _cannot(pair: Pair, why: str) -> NoReturn:
+    pair.tell({"ended": ended(f"Cannot run this container: {why}", reason=LAUNCH_FAILED)})
+    sys.exit(0)
+
+
+def _on_signal(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise InterruptedError
+
+
+def main() -> NoReturn:
+    """The program `mesos-docker-container`."""
+    signal.signal(signal.SIGTERM, _on_signal)
+    pair = Pair(socket.socket(fileno=0))
+    order = pair.next()
+    if order is None:
+        sys.exit(1)
+    try:
+        container = _live(order, pair)
+    except ModuleNotFoundError:
+        _cannot(pair, "the Docker SDK is missing (pip install 'stayer[docker]')")
+    except Exception as problem:  # noqa: BLE001 - whatever it is, the task's owner is to know it
+        _cannot(pair, str(problem))
+    try:
+        while message := pair.next():
+            if not (container.stop() if message["do"] == "stop" else container.kill()):
+                pair.tell({"ended": ended(KILLED_EARLY)})
+                os._exit(0)
+    except InterruptedError:
+        log.info("Ending the container, for this process was told to end")
+    container.abandon()
+    os._exit(1)
