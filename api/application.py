@@ -17,6 +17,7 @@ from api.events.hub import EventHub
 from api.guard import on_loopback_only, refuse_foreign_pages
 from api.options import ApiOptions
 from api.projection import choose_fields
+from api.remembered import Remembered
 from api.resources.alarms import Alarms, warn_of_alarms
 from api.resources.apps import Apps
 from api.resources.cluster import Cluster
@@ -101,7 +102,8 @@ def create_app(
     app.after_request(lambda response: warn_of_freezes(response, context))
     app.after_request(lambda response: warn_of_alarms(response, context))
     app.after_request(lambda response: _finished(response, scheduler, options))
-    app.wsgi_app = _PlainPaths(app.wsgi_app)  # type: ignore[method-assign]  # Flask's own idiom
+    remembered = Remembered(app.wsgi_app, scheduler)
+    app.wsgi_app = _PlainPaths(remembered)  # type: ignore[method-assign]  # Flask's own idiom
     return app
 
 

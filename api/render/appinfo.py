@@ -4,11 +4,14 @@ from collections.abc import Collection, Iterable
 from enum import StrEnum
 from typing import Any
 
+import msgspec
+
 from api.render.app import app_object
 from api.render.health import readiness_results
 from api.render.instance import counts, failure, shown, task, task_stats
+from api.render.pieces import Pieces
 from framework.domain.app import App
-from framework.domain.state import State
+from framework.domain.state import Kind, State
 
 
 class Embed(StrEnum):
@@ -23,7 +26,7 @@ class Embed(StrEnum):
     DOCUMENTED_TASK_STATS = "app.taskStats"
 
 
-_STATS = frozenset({Embed.TASK_STATS, Embed.DOCUMENTED_TASK_STATS})
+STATS = frozenset({Embed.TASK_STATS, Embed.DOCUMENTED_TASK_STATS})
 _PREFIXES = ("group.apps.", "apps.", "app.")
 _IMPLIED = {
     **{embed.value: frozenset({embed}) for embed in Embed},
@@ -66,16 +69,48 @@ def needed(embeds: frozenset[Embed], fields: Collection[str]) -> frozenset[Embed
     return frozenset(one for one in embeds if any(name in fields for name in _SHOWN_AS[one]))
 
 
-class AppInfos:
-    """Renders apps of one published view, for one request."""
+class Deploying:
+    """Which deployments affect which app: made anew when one begins, ends or moves."""
 
-    def __init__(self, view: State, now_ms: int) -> None:
+    def __init__(self) -> None:
+        self._known: tuple[object, dict[str, list[str]]] = (None, {})
+
+    def ids(self, view: State) -> dict[str, list[str]]:
+        """The deployments' ids by app id."""
+        revisions = view.kind_revisions
+        stamp = (revisions.get(Kind.DEPLOYMENT), revisions.get(Kind.DEPLOYMENT_PART))
+        known = self._known
+        if known[0] != stamp:
+            found: dict[str, list[str]] = {}
+            for deployment in list(view.deployments.values()):
+                for app_id in view.plan(deployment).affected:
+                    found.setdefault(app_id, []).append(deployment.id)
+            self._known = known = (stamp, found)
+        return known[1]
+
+
+class AppInfos:
+    """Renders apps of one published view, for one request. ``pieces`` and ``deploying`` keep what
+    was rendered from one request to the next."""
+
+    def __init__(
+        self,
+        view: State,
+        now_ms: int,
+        pieces: Pieces | None = None,
+        deploying: Deploying | None = None,
+    ) -> None:
         self._view = view
         self._now_ms = now_ms
-        self._deployment_ids: dict[str, list[str]] = {}
-        for deployment in list(view.deployments.values()):
-            for app_id in view.plan(deployment).affected:
-                self._deployment_ids.setdefault(app_id, []).append(deployment.id)
+        self._pieces = pieces
+        self._deployment_ids = (deploying or Deploying()).ids(view)
+
+    def shown(self, app: App, embeds: frozenset[Embed]) -> dict[str, Any] | msgspec.Raw:
+        """The app with these embeds, or its JSON if that may be kept: ages may not."""
+        if self._pieces is None or embeds & STATS:
+            return self.info(app, embeds)
+        ids = self._deployment_ids.get(app.id, [])
+        return self._pieces.of(self._view, app, embeds, ids, lambda: self.info(app, embeds))
 
     def info(self, app: App, embeds: frozenset[Embed]) -> dict[str, Any]:
         """The app with these embeds."""
@@ -95,7 +130,7 @@ class AppInfos:
                 fields["lastTaskFailure"] = failure(record)
         if Embed.READINESS in embeds:
             fields["readinessCheckResults"] = readiness_results(app, self._view)
-        if embeds & _STATS:
+        if embeds & STATS:
             fields["taskStats"] = task_stats(app, instances, self._now_ms)
         if Embed.TASK_STATS in embeds:
             fields["tasksStats"] = fields["taskStats"]

@@ -23,15 +23,19 @@ from api.faults import Invalid
 from api.openapi.operation import APP_EMBEDS, DRY_RUN, FORCE, PAGING, Many, boolean, describes, text
 from api.paging import listing
 from api.projection import chosen_fields
+from api.remembered import Seen, remember
 from api.render.app import app_object
-from api.render.appinfo import AppInfos, Embed, app_embeds, created, needed
+from api.render.appinfo import STATS, AppInfos, Deploying, Embed, app_embeds, created, needed
+from api.render.pieces import Pieces
 from api.schemas import APP, APP_UPDATE
 from api.selectors import SelectorError, parse_selector
 from framework.domain.app import App
 from framework.domain.events import ChangeApps, PutApp, RestartApp, ResumeApp, SuspendApp
+from framework.domain.state import Kind
 
 _LISTED = frozenset({Embed.COUNTS, Embed.DEPLOYMENTS})
 _SHOWN = frozenset({Embed.COUNTS, Embed.DEPLOYMENTS, Embed.TASKS, Embed.LAST_TASK_FAILURE})
+_OF_CHECKS = frozenset({Embed.TASKS, Embed.READINESS})
 _FILTERS = (
     APP_EMBEDS,
     text("cmd", "Only apps whose command contains this."),
@@ -47,6 +51,16 @@ _PARTIAL = boolean(
 class Apps:
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._pieces = Pieces()
+        self._deploying = Deploying()
+
+    def _infos(self, embeds: frozenset[Embed]) -> AppInfos:
+        """To render apps of the view as it is now; the answer is remembered if it may be."""
+        context = self._context
+        if not embeds & STATS:
+            unseen = frozenset() if embeds & _OF_CHECKS else frozenset({Kind.HEALTH})
+            remember(Seen.now(context.scheduler, unseen))
+        return AppInfos(context.view, context.now_ms(), self._pieces, self._deploying)
 
     def routes(self) -> Iterable[Route]:
         """In no order: Flask prefers the rule with more fixed parts."""
@@ -71,9 +85,9 @@ class Apps:
     def list_all(self) -> Response:
         """Every app that the filters of the query hold of."""
         embeds = _embeds(_LISTED)
-        infos = AppInfos(self._context.view, self._context.now_ms())
+        infos = self._infos(embeds)
         chosen = _filtered(sorted_apps(self._context))
-        return listing("apps", chosen, lambda app: infos.info(app, embeds), _app_id)
+        return listing("apps", chosen, lambda app: infos.shown(app, embeds), _app_id)
 
     @describes(query=_CHANGING, body=APP, answers={201: ("ShownApp",)}, errors=(403, 409))
     def create(self) -> Response:
@@ -112,12 +126,12 @@ class Apps:
     def show(self, app_id: str) -> Response:
         """One app, or with ``*`` at the end all those of a group."""
         embeds = _embeds(_SHOWN)
-        infos = AppInfos(self._context.view, self._context.now_ms())
+        infos = self._infos(embeds)
         if is_wildcard(app_id):
             members = apps_of_group(self._context, app_id)
-            return listing("*", members, lambda app: infos.info(app, embeds), _app_id)
+            return listing("*", members, lambda app: infos.shown(app, embeds), _app_id)
         app = self._known(absolute(app_id))
-        return json_answer({"app": infos.info(app, embeds)})
+        return json_answer({"app": infos.shown(app, embeds)})
 
     @describes(
         "DeploymentResult",

@@ -104,6 +104,9 @@ RECORD_TYPES: dict[Kind, type] = {
     Kind.CONNECTION: Connection,
     Kind.HEALTH: InstanceHealth,
 }
+_OF_AN_APP = frozenset(
+    {Kind.APP, Kind.APP_VERSION, Kind.INSTANCE, Kind.FAILURE, Kind.HEALTH}
+)  # what is shown with an app
 VOLATILE = frozenset({Kind.LAUNCH_STATS, Kind.CONNECTION, Kind.HEALTH})
 
 
@@ -122,14 +125,28 @@ def version_key(app_id: str, version: str) -> str:
 
 class State:
     """All records by kind and id, with the two indexes that every reader needs:
-    instances and stored versions of each app. Read freely; change through ``apply``."""
+    instances and stored versions of each app. Read freely; change through ``apply``.
 
-    __slots__ = ("instances_of", "tables", "versions_of")
+    ``revision`` counts changes; ``kind_revisions`` and ``app_revisions`` say at which of them a
+    kind, or something shown with an app (itself, its versions, instances, their health, its last
+    failure), changed last. So a reader may keep what it made of the records."""
+
+    __slots__ = (
+        "app_revisions",
+        "instances_of",
+        "kind_revisions",
+        "revision",
+        "tables",
+        "versions_of",
+    )
 
     def __init__(self) -> None:
         self.tables: dict[Kind, dict[str, Record]] = {kind: {} for kind in Kind}
         self.instances_of: dict[str, dict[str, Instance]] = {}
         self.versions_of: dict[str, dict[str, App]] = {}
+        self.revision = 0
+        self.kind_revisions: dict[Kind, int] = {}
+        self.app_revisions: dict[str, int] = {}
 
     def apply(self, changes: Iterable[Change]) -> None:
         """Put or remove each record, in order."""
@@ -146,7 +163,29 @@ class State:
             self._index_instance(key, old, record)
         elif kind is Kind.APP_VERSION:
             self._index_version(key, record)
+        self._revise(kind, key, record or old)
         return old
+
+    def _revise(self, kind: Kind, key: str, record: Record | None) -> None:
+        """Count the change, after it was made: whoever reads the numbers before the records never
+        takes something old for as new as its number."""
+        self.revision += 1
+        self.kind_revisions[kind] = self.revision
+        if kind not in _OF_AN_APP:
+            return
+        app_id = key
+        if kind is Kind.INSTANCE:
+            assert record is None or isinstance(record, Instance)
+            app_id = "" if record is None else record.app_id
+        elif kind is Kind.APP_VERSION:
+            app_id = key.rpartition("@")[0]
+        elif kind is Kind.HEALTH:
+            instance = self.instances.get(key)
+            app_id = "" if instance is None else instance.app_id
+        if app_id in self.apps or app_id in self.instances_of:
+            self.app_revisions[app_id] = self.revision
+        else:
+            self.app_revisions.pop(app_id, None)
 
     def _index_instance(self, key: str, old: Record | None, new: Record | None) -> None:
         if new is not None:
