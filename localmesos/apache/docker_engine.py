@@ -5,10 +5,9 @@ that stands in the way is told in words, because most machines that lack somethi
 """
 
 import importlib.util
-import stat
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 _USUAL_SOCKET = "/var/run/docker.sock"
 _ANSWER_SECONDS = 5.0
@@ -18,9 +17,9 @@ _SCHEME = "unix://"
 class NoDockerError(Exception):
     """There is no engine to use, and the message says why."""
 
-    def __init__(self, why: str, socket: str = _USUAL_SOCKET) -> None:
+    def __init__(self, why: str, path: str = _USUAL_SOCKET) -> None:
         super().__init__(why)
-        self.socket = socket
+        self.socket = path
         """Where one is looked for, should it come up later."""
 
 
@@ -32,12 +31,12 @@ class DockerEngine:
     version: str
 
 
-def docker_flags(socket: str) -> dict[str, str]:
-    """The flags of an agent that runs docker tasks on the engine at this path.
+def docker_flags(path: str) -> dict[str, str]:
+    """The flags of an agent that runs docker tasks on the engine behind the socket at this path.
 
     The engine need not be there: until it is, a docker task fails and says so.
     """
-    return {"containerizers": "docker,mesos", "docker_socket": socket}
+    return {"containerizers": "docker,mesos", "docker_socket": path}
 
 
 def find_docker(environment: Mapping[str, str]) -> DockerEngine:
@@ -48,18 +47,23 @@ def find_docker(environment: Mapping[str, str]) -> DockerEngine:
             f"DOCKER_HOST is {address}, and only unix:///... of this machine can be"
         )
     path = address.removeprefix(_SCHEME)
-    if not _is_socket(Path(path)):
-        raise NoDockerError(f"there is no Docker Engine at {path}", path)
+    _connect(path)
     if importlib.util.find_spec("docker") is None:
         raise NoDockerError("the Docker SDK is missing (pip install 'stayer[docker]')", path)
     return DockerEngine(path, _version(address))
 
 
-def _is_socket(path: Path) -> bool:
-    try:
-        return stat.S_ISSOCK(path.stat().st_mode)
-    except OSError:
-        return False
+def _connect(path: str) -> None:
+    """Say simply what the SDK would wrap in many words."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(_ANSWER_SECONDS)
+        try:
+            connection.connect(path)
+        except PermissionError:
+            why = f"this user may not use the Docker Engine at {path}"
+            raise NoDockerError(why, path) from None
+        except OSError:
+            raise NoDockerError(f"there is no Docker Engine at {path}", path) from None
 
 
 def _version(address: str) -> str:

@@ -7,6 +7,7 @@ long, and there it is seen in the task's log and not counted as a slow start of 
 """
 
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -97,6 +98,9 @@ def _exec(address: str, arguments: Sequence[str]) -> int:
 
 def _engine(address: str, more_seconds: float = 0.0) -> Any:
     """The engine's API. Raises ConnectionError."""
+    path = address.removeprefix("unix://")
+    if not os.path.exists(path):  # noqa: PTH110 - pathlib costs start-up
+        raise ConnectionError(f"there is no Docker Engine at {path}")
     # Here: most calls of an agent need no engine, and the SDK takes long to import.
     from docker.api.client import APIClient
     from docker.errors import DockerException
