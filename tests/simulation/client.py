@@ -15,6 +15,7 @@ from framework.domain.events import (
     Command,
     KillOrphan,
     KillTasks,
+    PaceReplacements,
     PauseDeployment,
     PutApp,
     ResetDelay,
@@ -28,7 +29,8 @@ from framework.domain.instance import Goal, Instance
 from framework.domain.records import replace
 from framework.domain.replies import Done, Refused, Reply, Why
 from framework.domain.state import State
-from tests.simulation import freezing
+from framework.domain.storm import Pace
+from tests.simulation import freezing, storming
 from tests.simulation.apps import APP_IDS, random_app
 from tests.simulation.oracle import WAITS, unreachable
 from tests.simulation.process import Process
@@ -44,14 +46,17 @@ class _Promise:
 
 
 _FREEZES = 0.15  # of what is asked, in runs with freezes
+_PACES = 0.1  # the same, in runs with storms
 
 
 class Client:
-    """Asks whatever process is there; ``freezes``: for freezes too."""
+    """Asks whatever process is there; ``freezes``: for freezes too; ``storms``: for other paces
+    of replacements too."""
 
-    def __init__(self, stage: Stage, *, freezes: bool = False) -> None:
+    def __init__(self, stage: Stage, *, freezes: bool = False, storms: bool = False) -> None:
         self.stage = stage
         self.freezes = freezes
+        self.storms = storms
         self.answered = 0
         self.refused = 0
         self._token = 0
@@ -67,6 +72,9 @@ class Client:
         view = process.view
         if self.freezes and self.stage.rng.random() < _FREEZES:
             self.ask(process, freezing.choose(self.stage, view))
+            return
+        if self.storms and self.stage.rng.random() < _PACES:
+            self.ask(process, storming.choose(self.stage))
             return
         command = self._choose(view)
         if command is not None:
@@ -174,6 +182,12 @@ class Client:
         for deployment in process.view.deployments.values():
             if deployment.paused:
                 self.ask(process, ResumeDeployment(deployment.id))
+
+    def let_replace(self, process: Process) -> None:
+        """End a hold of replacements; a storm ends by itself."""
+        storm = process.view.storm
+        if storm is not None and storm.pace is Pace.HELD:
+            self.ask(process, PaceReplacements(Pace.PACED))
 
     def _orphan(self, view: State) -> Command | None:
         if not view.orphans or not view.apps:

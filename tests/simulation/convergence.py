@@ -45,6 +45,10 @@ def missing(process: Process, master: Master) -> list[str]:
         if (instance.kill_reason or instance.goal is Goal.DECOMMISSIONED)
         and not oracle.unreachable(instance)
     ]
+    if state.storm is not None:
+        wrong.append(f"the storm does not end: {state.storm}")
+    elif state.alarms:
+        wrong.append(f"alarms stand: {[*state.alarms]}")
     if master.session is not None and master.session.offers:
         wrong.append("offers are out")
     return wrong
@@ -83,6 +87,8 @@ def strays(process: Process, master: Master, safety: Safety) -> list[str]:
         if instance is not None and instance.task_id == task.id:
             continue
         if task.id in state.orphans and (task.foreign or safety.buried_too_many):
+            continue
+        if task.foreign and safety.listed_too_many:  # the next reconciliation lists it
             continue
         found.append(f"{task.id} runs on {task.agent_id} and is in no record")
     return found

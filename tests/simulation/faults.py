@@ -50,6 +50,10 @@ class Faults:
         self._kinds = [kind for kind in kinds if stage.rng.random() < 0.55]
         self._pause_ms = stage.pick((4_000, 8_000, 20_000))
 
+    def also(self, kind: Callable[[], None]) -> None:
+        """One kind more, and often."""
+        self._kinds += [kind] * (1 + len(self._kinds) // 4)
+
     def start(self) -> None:
         """Begin to break things."""
         if self._kinds:
@@ -100,6 +104,16 @@ class Faults:
         machine = self._a_connected_machine()
         if machine is not None:
             self._leave(machine, self.stage.between(16_000, 120_000))
+
+    def most_leave(self) -> None:
+        """A part of the network is cut off, for long enough to be noticed; some machines reboot
+        meanwhile."""
+        away_ms = self.stage.between(16_000, 60_000)
+        for machine in list(self.master.machines.values()):
+            if machine.connected and self.stage.rng.random() < 0.7:
+                self._leave(machine, away_ms + self.stage.between(0, 5_000))
+                if self.stage.rng.random() < 0.2:
+                    machine.reboot()
 
     def agent_reboots(self) -> None:
         """Its tasks die with it, silently."""

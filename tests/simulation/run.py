@@ -5,7 +5,7 @@ python -m tests.simulation.run SEED      prints what happened, step by step
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from framework.core.policy import Policy
@@ -39,9 +39,10 @@ class Outcome:
 
 class Run:
     """Holds the parts together and restarts the scheduler when it dies. ``freezes``: the client
-    freezes apps and everything, now and then."""
+    freezes apps and everything, now and then; ``storms``: few lost instances are a storm, and
+    sometimes most of the agents leave at once."""
 
-    def __init__(self, seed: int, *, freezes: bool = False) -> None:
+    def __init__(self, seed: int, *, freezes: bool = False, storms: bool = False) -> None:
         stage = Stage(seed)
         self.stage = stage
         self.policy = Policy(
@@ -56,13 +57,23 @@ class Run:
             max_orphans=stage.pick((2, 1_000)),
             zk_max_versions=stage.pick((2, 25)),
         )
+        if storms:
+            self.policy = replace(
+                self.policy,
+                storm_window=stage.pick((5_000, 60_000)),
+                storm_replacements_per_second=stage.pick((1, 1, 20)),
+                storm_share=20,
+                storm_min_instances=stage.pick((1, 2)),
+            )
         self.master = Master(stage)
         self.store = ModelStore(stage)
         self.safety = Safety(self.policy)
-        self.client = Client(stage, freezes=freezes)
+        self.client = Client(stage, freezes=freezes, storms=storms)
         self.process: Process | None = None
         self.lives = 0
         self.faults = Faults(stage, self.master, self.store, lambda: self.process)
+        if storms:
+            self.faults.also(self.faults.most_leave)
 
     def go(self) -> Outcome:
         """Run from start to convergence."""
@@ -141,6 +152,7 @@ class Run:
             wrong = ["the scheduler is down"]
             if self.process is not None:
                 self.client.let_go(self.process)
+                self.client.let_replace(self.process)
                 wrong = look(self.process, self.master)
             if wrong and stage.now_ms >= end_ms:
                 self._describe()
@@ -160,11 +172,6 @@ class Run:
             if machine.connected:
                 free = self.master.free(machine.info.id)
                 self.stage.note(f"{machine.info.id} {oracle.values_of(machine.info)} free {free}")
-
-
-def simulate(seed: int) -> Outcome:
-    """One whole run; Violation if something is wrong."""
-    return Run(seed).go()
 
 
 def main() -> None:

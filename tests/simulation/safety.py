@@ -42,6 +42,7 @@ from tests.simulation.kills import JustifiedKills
 from tests.simulation.machines import ENDED
 from tests.simulation.oracle import WAITS, starting
 from tests.simulation.stage import Violation
+from tests.simulation.storming import InTurn
 
 _CALLS_A_SECOND = 100
 
@@ -54,7 +55,9 @@ class Safety:
         self.launched: dict[str, Launch] = {}
         self.kills = JustifiedKills(policy, self.launched)
         self.held_back = HeldBack()
+        self.in_turn = InTurn(policy)
         self.buried_too_many = False
+        self.listed_too_many = False
         self.steps = 0
         self._shadow = State()
         self._before: dict[str, Instance] = {}
@@ -66,12 +69,14 @@ class Safety:
         """A new life begins with this state."""
         self._shadow = State()
         self._shadow.apply(world.state.changes())
+        self.in_turn.loaded()
 
     def before(self, world: World, events: Sequence[Event], now_ms: int) -> None:
         """A step is about to be taken."""
         self._before = dict(world.state.instances)
         self.kills.before(world.state, events, now_ms)
         self.held_back.before(world.state, events)
+        self.in_turn.before(world.state, events)
         for event in events:
             if isinstance(event, TaskStatusReceived) and event.status.uuid:
                 self._statuses[event.status.uuid] = event.status
@@ -90,6 +95,7 @@ class Safety:
         self._limits(world.state)
         self.kills.check(world.state, decided, now_ms)
         self.held_back.check(world.state, decided)
+        self.in_turn.check(self._before, world.state, now_ms)
         launches = [
             launch
             for action in decided.actions
@@ -157,6 +163,7 @@ class Safety:
             raise Violation("too many tombstones")
         if len(state.orphans) > self.policy.max_orphans:
             raise Violation("too many orphans")
+        self.listed_too_many |= len(state.orphans) == self.policy.max_orphans
         self.buried_too_many |= len(state.tombstones) == self.policy.max_tombstones
         if not self.buried_too_many:
             for task_id in state.orphans:

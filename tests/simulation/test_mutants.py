@@ -15,25 +15,29 @@ from framework.core import (
     orphans,
     placing,
     reconciling,
+    replacements,
     sizing,
     statuses,
+    storms,
     turn,
 )
 from framework.core.index import AppIndex
 from tests.simulation.mutation import mutated
-from tests.simulation.run import simulate
+from tests.simulation.run import Run
 
 _MOST_SEEDS = 20
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """A mistake: a text of a function, and what stands there instead."""
+    """A mistake: a text of a function, and what stands there instead; ``storms``: it shows when
+    many instances are lost at once."""
 
     name: str
     function: object
     old: str
     new: str
+    storms: bool = False
 
 
 MUTANTS = [
@@ -181,6 +185,48 @@ MUTANTS = [
         'kill(turn, instance, _on_request(turn, instance, "killed"))',
         "pass",
     ),
+    Mutant(
+        "nobody waits in a storm",
+        storms.may_replace,
+        "return False",
+        "return True",
+        storms=True,
+    ),
+    Mutant(
+        "turns follow each other at once",
+        storms.next_turns,
+        "_AT_ONCE_MS) + pause",
+        "_AT_ONCE_MS)",
+        storms=True,
+    ),
+    Mutant(
+        "nobody's turn ever comes",
+        storms.next_turns,
+        "if instance is not None and",
+        "if instance is None and",
+        storms=True,
+    ),
+    Mutant(
+        "what Mesos forgot and held back is forgotten by a new process",
+        replacements.started,
+        "if instance.held_back:",
+        "if False:",
+        storms=True,
+    ),
+    Mutant(
+        "a storm has no end",
+        replacements._over,
+        "return True",
+        "return False",
+        storms=True,
+    ),
+    Mutant(
+        "few are many",
+        storms.is_storm,
+        "number * 100 >",
+        "number * 1000 <",
+        storms=True,
+    ),
 ]
 
 
@@ -190,7 +236,7 @@ def test_mistake_is_caught(mutant: Mutant) -> None:
     with mutated(mutant.function, mutant.old, mutant.new):
         for seed in range(_MOST_SEEDS):
             try:
-                simulate(seed)
+                Run(seed, storms=mutant.storms).go()
             except Exception:  # noqa: BLE001 - a Violation or a crash of the core: it was caught
                 return
     raise AssertionError(f"{_MOST_SEEDS} seeds did not notice: {mutant.name}")

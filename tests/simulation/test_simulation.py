@@ -14,9 +14,9 @@ _ROOT = Path(__file__).resolve().parents[2]
 _SHOWN_LINES = 40
 
 
-def _run(seeds: range, *, freezes: bool = False) -> None:
+def _run(seeds: range, *, freezes: bool = False, storms: bool = False) -> None:
     for seed in seeds:
-        run = Run(seed, freezes=freezes)
+        run = Run(seed, freezes=freezes, storms=storms)
         try:
             run.go()
         except Exception as error:
@@ -38,6 +38,11 @@ def test_what_is_frozen_is_left_alone_and_catches_up(first: int) -> None:
     _run(range(first, first + 10), freezes=True)
 
 
+@pytest.mark.parametrize("first", range(0, 60, 10))
+def test_what_is_lost_in_storms_is_given_up_in_turn(first: int) -> None:
+    _run(range(first, first + 10), storms=True)
+
+
 @pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_many_more_seeds(long_seeds: range) -> None:
@@ -49,6 +54,14 @@ def test_a_run_tests_something() -> None:
     assert sum(outcome.launches for outcome in outcomes) > 100
     assert sum(outcome.lives for outcome in outcomes) > len(outcomes)
     assert sum(outcome.commands for outcome in outcomes) > 50
+
+
+def test_runs_with_storms_have_some() -> None:
+    runs = [Run(seed, storms=True) for seed in range(6)]
+    for run in runs:
+        run.go()
+    assert sum(run.safety.in_turn.storms for run in runs) > 20
+    assert sum(run.safety.in_turn.turns for run in runs) > 20
 
 
 def test_a_run_is_the_same_under_any_hash_seed() -> None:
