@@ -27,6 +27,7 @@ from framework.domain.notices import (
     SchedulerDisconnected,
     SchedulerRegistered,
     StatusUpdated,
+    UnhealthyKilled,
     UnknownInstanceTerminated,
 )
 from framework.domain.state import State
@@ -50,6 +51,9 @@ def happenings(notice: Notice, view: State) -> Iterator[Happening]:
             yield from _health_changed(notice.instance)
         case HealthCheckFailed():
             yield from _check_failed(notice, view)
+        case UnhealthyKilled():
+            app = (notice.instance.app_id,)
+            yield Happening("unhealthy_instance_kill_event", app, lambda: _killed(notice, view))
         case DeploymentStarted() | DeploymentStepped() | DeploymentEnded():
             yield from of_deployment(notice, view)
         case SchedulerRegistered() | SchedulerDisconnected():
@@ -130,10 +134,9 @@ def _health_changed(instance: Instance) -> Iterator[Happening]:
 
 def _check_failed(notice: HealthCheckFailed, view: State) -> Iterator[Happening]:
     instance = notice.instance
-    app = (instance.app_id,)
     yield Happening(
         "failed_health_check_event",
-        app,
+        (instance.app_id,),
         # Marathon's taskId is the instance's id here.
         lambda: {
             "appId": instance.app_id,
@@ -142,8 +145,6 @@ def _check_failed(notice: HealthCheckFailed, view: State) -> Iterator[Happening]
             "healthCheck": _checked(notice, view),
         },
     )
-    if notice.killed:
-        yield Happening("unhealthy_instance_kill_event", app, lambda: _killed(notice, view))
 
 
 def _checked(notice: HealthCheckFailed, view: State) -> Fields:
@@ -155,7 +156,7 @@ def _checked(notice: HealthCheckFailed, view: State) -> Fields:
     return health_check(checks[notice.check_index]) if notice.check_index < len(checks) else {}
 
 
-def _killed(notice: HealthCheckFailed, view: State) -> Fields:
+def _killed(notice: UnhealthyKilled, view: State) -> Fields:
     instance = notice.instance
     agent = view.agents.get(instance.agent_id)
     fields = {

@@ -5,14 +5,20 @@ from typing import Any
 
 from api.render.freeze import held_back
 from api.render.health import definition_of, readiness_results
-from framework.core.index import LEAVING, OLD_LIVE, Slot, slot_of
+from framework.core.index import (
+    CURRENT_LIVE,
+    LEAVING,
+    MARKED,
+    OLD_LIVE,
+    OLD_MARKED,
+    Slot,
+    slot_of,
+)
 from framework.core.planning import warnings
 from framework.domain.app import App
 from framework.domain.clock import iso
 from framework.domain.rollout import Deployment, DeploymentAction, Plan
 from framework.domain.state import State
-
-_LIVE = (Slot.STAGED, Slot.READY, Slot.UNREADY, Slot.LOST)
 
 
 def steps(planned: Iterable[Sequence[DeploymentAction]]) -> list[dict[str, Any]]:
@@ -103,10 +109,10 @@ def _progress(view: State, app_id: str) -> dict[str, Any]:
     return {
         "id": app_id,
         "wanted": 0 if app is None else app.instances,
-        "newServing": sizes[Slot.READY],
-        "newTotal": sum(sizes[slot] for slot in _LIVE),
-        "oldServing": sizes[Slot.OLD_READY],
-        "oldTotal": sum(sizes[slot] for slot in OLD_LIVE),
+        "newServing": sizes[Slot.READY] + sizes[Slot.MARKED_READY],
+        "newTotal": sum(sizes[slot] for slot in (*CURRENT_LIVE, *MARKED)),
+        "oldServing": sizes[Slot.OLD_READY] + sizes[Slot.OLD_MARKED_READY],
+        "oldTotal": sum(sizes[slot] for slot in (*OLD_LIVE, *OLD_MARKED)),
         "leaving": sum(sizes[slot] for slot in LEAVING),
     }
 

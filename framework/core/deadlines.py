@@ -21,6 +21,7 @@ class Due(StrEnum):
     RECONCILE_ROUND = "reconcile round"  # ()
     PROGRESS = "progress"  # (deployment id)
     PROVED = "proved"  # (instance id)
+    MOVE = "move"  # (instance id)
     WAIT = "wait"  # (key of a demand)
     REPLACEMENT = "replacement"  # ()
     RECONCILE_ALL = "reconcile all"  # ()

@@ -12,7 +12,7 @@ from functools import partial
 
 from framework.core import crashes, dependencies, sizing, trees
 from framework.core.deadlines import Due
-from framework.core.index import CURRENT_LIVE, LEAVING, OLD_LIVE, Slot
+from framework.core.index import CURRENT_LIVE, LEAVING, MARKED, OLD_LIVE, OLD_MARKED, Slot
 from framework.core.planning import Pair, parts_of, planned
 from framework.core.turn import Turn
 from framework.core.world import CurrentStep
@@ -23,6 +23,8 @@ from framework.domain.records import replace
 from framework.domain.replies import Refused, Why
 from framework.domain.rollout import ActionName, Deployment, PlannedAction, part_key
 from framework.domain.state import Kind, version_key
+
+_OLD_WANTED = (*OLD_LIVE, *OLD_MARKED, Slot.OLD_WAITING)
 
 
 def locked(turn: Turn, app_ids: Iterable[str], *, force: bool) -> Refused | None:
@@ -51,8 +53,7 @@ def unfinished(turn: Turn, app_ids: Iterable[str]) -> set[str]:
     return {
         app_id
         for app_id in app_ids
-        if app_id in world.held
-        or (app_id in world.apps and world.apps[app_id].size(*OLD_LIVE, Slot.OLD_WAITING))
+        if app_id in world.held or (app_id in world.apps and world.apps[app_id].size(*_OLD_WANTED))
     }
 
 
@@ -146,7 +147,7 @@ def cancel(turn: Turn, deployment: Deployment, why: str) -> None:
         before = plan.before[app_id]
         if app is None or not before or app.keep_old:
             continue
-        if turn.world.apps[app_id].size(*OLD_LIVE, Slot.OLD_WAITING):
+        if turn.world.apps[app_id].size(*_OLD_WANTED):
             kept = replace(app, keep_old=True)
             turn.put(Kind.APP, app_id, kept)
             # Also in the history: a later deployment may hold the app at this definition.
@@ -221,10 +222,14 @@ def settled(turn: Turn, app_id: str) -> bool:
     app = turn.world.effective(app_id)
     if index is None or app is None:
         return app_id not in turn.world.state.instances_of
+    if index.size(*_OLD_WANTED, *LEAVING):
+        return False
+    if index.size(*MARKED):  # what is beside them may be on its way, or have no place
+        return index.size(Slot.READY, Slot.MARKED_READY) >= app.instances
     return (
         index.size(Slot.READY) == app.instances
         and index.size(*CURRENT_LIVE) == app.instances
-        and index.size(*OLD_LIVE, *LEAVING, Slot.WAITING, Slot.OLD_WAITING) == 0
+        and index.size(Slot.WAITING) == 0
     )
 
 
@@ -242,8 +247,7 @@ def _pause_after_canaries(turn: Turn, deployment: Deployment) -> None:
     apps = [app for app in asked if app is not None]
     waiting = [app for app in apps if _stays_partly_old(turn, app)]
     ready = all(
-        turn.world.apps[app.id].size(Slot.READY) >= min(app.upgrade_strategy.canary, app.instances)
-        for app in waiting
+        _serving(turn, app) >= min(app.upgrade_strategy.canary, app.instances) for app in waiting
     )
     if waiting and ready:
         turn.put(Kind.DEPLOYMENT, deployment.id, replace(deployment, paused=True, canary=True))
@@ -251,11 +255,16 @@ def _pause_after_canaries(turn: Turn, deployment: Deployment) -> None:
         turn.remark("info", f"the canaries of {names} serve; promote or cancel {deployment.id}")
 
 
+def _serving(turn: Turn, app: App) -> int:
+    """Instances of the present configuration that serve, to be replaced or not."""
+    return turn.world.apps[app.id].size(Slot.READY, Slot.MARKED_READY)
+
+
 def _stays_partly_old(turn: Turn, app: App) -> bool:
     """Whether the canaries do not make up the whole app; no old one has to run at the moment."""
     index = turn.world.apps[app.id]
     share = sizing.share_of(turn, app, index)
-    return share is not None and (share < app.instances or index.size(*OLD_LIVE) > 0)
+    return share is not None and (share < app.instances or index.size(*OLD_LIVE, *OLD_MARKED) > 0)
 
 
 def _watch_progress(turn: Turn, deployment: Deployment) -> None:
@@ -264,7 +273,7 @@ def _watch_progress(turn: Turn, deployment: Deployment) -> None:
     if not seconds or deployment.paused:
         return
     apps = _current_apps(turn, deployment)
-    serving = sum(turn.world.apps[app.id].size(Slot.READY) for app in apps)
+    serving = sum(_serving(turn, app) for app in apps)
     progress = deployment.current_step * 1_000_000_000 + serving
     if progress > deployment.progress:
         deployment = replace(deployment, progress=progress, progress_at_ms=turn.now_ms)

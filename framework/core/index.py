@@ -43,6 +43,10 @@ class Slot(StrEnum):
     OLD_READY = "old ready"
     OLD_UNREADY = "old unready"
     OLD_LOST = "old lost"
+    MARKED = "marked"  # to be replaced by one beside it, and does not serve
+    MARKED_READY = "marked ready"  # to be replaced by one beside it, and serves until then
+    OLD_MARKED = "old marked"
+    OLD_MARKED_READY = "old marked ready"
     INACTIVE = "inactive"  # unreachable for so long that it was replaced
     LEAVING = "leaving"  # decommissioned, its task may still run
     OLD_LEAVING = "old leaving"
@@ -50,7 +54,10 @@ class Slot(StrEnum):
 
 CURRENT_LIVE = (Slot.STAGED, Slot.READY, Slot.UNREADY, Slot.LOST)
 OLD_LIVE = (Slot.OLD_STAGED, Slot.OLD_READY, Slot.OLD_UNREADY, Slot.OLD_LOST)
+MARKED = (Slot.MARKED, Slot.MARKED_READY)
+OLD_MARKED = (Slot.OLD_MARKED, Slot.OLD_MARKED_READY)
 LEAVING = (Slot.LEAVING, Slot.OLD_LEAVING)
+_PLACED = frozenset((*CURRENT_LIVE, *MARKED))
 
 _OLD = {
     Slot.WAITING: Slot.OLD_WAITING,
@@ -60,6 +67,15 @@ _OLD = {
     Slot.LOST: Slot.OLD_LOST,
     Slot.INACTIVE: Slot.INACTIVE,
     Slot.LEAVING: Slot.OLD_LEAVING,
+}
+# One that is out of reach is replaced as its app says, one that waits anyway.
+_MARKED = {
+    Slot.STAGED: Slot.MARKED,
+    Slot.UNREADY: Slot.MARKED,
+    Slot.READY: Slot.MARKED_READY,
+    Slot.OLD_STAGED: Slot.OLD_MARKED,
+    Slot.OLD_UNREADY: Slot.OLD_MARKED,
+    Slot.OLD_READY: Slot.OLD_MARKED_READY,
 }
 _LIVE_SLOT = {
     Condition.RUNNING: Slot.UNREADY,
@@ -108,7 +124,8 @@ def slot_of(app: App | None, instance: Instance, definition: App | None = None) 
     if app is None:
         return Slot.LEAVING
     slot = _present_slot(definition or app, instance)
-    return _OLD[slot] if is_old(app, instance) else _proved(app, instance, slot)
+    slot = _OLD[slot] if is_old(app, instance) else _proved(app, instance, slot)
+    return slot if instance.mark is None else _MARKED.get(slot, slot)
 
 
 def _present_slot(definition: App, instance: Instance) -> Slot:
@@ -160,7 +177,7 @@ class AppIndex:
         self.on_zone: Counter[str | None] = Counter()
         self._slot: dict[str, Slot] = {}
         self._counted: dict[str, tuple[_Counted, ...]] = {}
-        self._placed: dict[str, tuple[str, str | None]] = {}
+        self._placed: dict[str, tuple[str, str | None, bool]] = {}
 
     def size(self, *slots: Slot) -> int:
         """Instances in these slots together."""
@@ -171,7 +188,7 @@ class AppIndex:
         """Replace what is counted for the instance with the id ``key``."""
         slot = None if new is None else slot_of(self.app, new, known.definition)
         self._move(key, slot)
-        self._place(key, known.agent if slot in CURRENT_LIVE else None)
+        self._place(key, known.agent if slot in _PLACED else None, stays=slot not in MARKED)
         self._count(key, self._counted_as(new, known))
 
     def _move(self, key: str, slot: Slot | None) -> None:
@@ -186,20 +203,23 @@ class AppIndex:
             self._slot[key] = slot
             self.members[slot][key] = None
 
-    def _place(self, key: str, agent: Agent | None) -> None:
+    def _place(self, key: str, agent: Agent | None, *, stays: bool) -> None:
         """Where instances of the present configuration live; old ones are about to go and must
-        not keep new ones away."""
-        place = None if agent is None else (agent.id, agent.zone)
+        not keep new ones away. A marked one leaves its zone, but no other one is to be where it
+        went wrong."""
+        place = None if agent is None else (agent.id, agent.zone, stays)
         known = self._placed.get(key)
         if known == place:
             return
         if known is not None:
             decrease(self.on_agent, known[0])
-            decrease(self.on_zone, known[1])
+            if known[2]:
+                decrease(self.on_zone, known[1])
             del self._placed[key]
         if place is not None:
             self.on_agent[place[0]] += 1
-            self.on_zone[place[1]] += 1
+            if place[2]:
+                self.on_zone[place[1]] += 1
             self._placed[key] = place
 
     def counts_for(self, app: App) -> Mapping[str, Counts]:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from constraints import Operator
-from framework.core import backoff, crashes, waiting
+from framework.core import backoff, crashes, moving, waiting
 from framework.core.freezing import anything, frozen
 from framework.core.index import Slot
 from framework.core.matching import (
@@ -260,6 +260,7 @@ def launch(turn: Turn, request: Request, rest: Remainder) -> None:
         ports=host_ports,
         role=app.role,
         ready=False if app.readiness_checks and app.id in turn.world.deploying else None,
+        stands_in_for=before.stands_in_for if before else moving.stands_in_for(turn, app),
     )
     turn.put_agent(agent)
     turn.put_instance(instance)

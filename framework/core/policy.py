@@ -71,6 +71,22 @@ class Policy:
     draining_seconds: int = _option(
         0, "agents are avoided from this many seconds before their maintenance begins"
     )
+    unhealthy_kill_patience: int = _option(
+        60_000,
+        "an unhealthy instance that nothing could be placed in the stead of is killed after this "
+        "(ms), one at a time of each app",
+    )
+    health_storm_percent: int = _option(
+        50,
+        "nothing is killed for its health while more than this share of all checked instances "
+        "began to fail at once (percent; 100: never mind)",
+    )
+    health_storm_fewest: int = _option(
+        10, "so many instances, of two apps or more, have to fail at once for that"
+    )
+    health_storm_window: int = _option(
+        120_000, "what begins to fail within this time fails at once (ms)"
+    )
     safe_mode: bool = field(
         default=False,
         metadata={

@@ -5,9 +5,8 @@ it says yes. A verdict is stored with the instance, so that it outlives this pro
 behind it are not. (behaviour.md, section 5; app-definition.md, section 4.)
 """
 
-from framework.core import crashes, kills
+from framework.core import crashes, health_storms, moving
 from framework.core.freezing import frozen
-from framework.core.statuses import remember_failure
 from framework.core.turn import Turn
 from framework.domain.app import App, HealthCheck, ReadinessCheck
 from framework.domain.health import (
@@ -22,7 +21,7 @@ from framework.domain.health import (
     parse_key,
     readiness_key,
 )
-from framework.domain.instance import Condition, Goal, Instance
+from framework.domain.instance import Condition, Goal, Instance, MarkedFor
 from framework.domain.notices import HealthChanged, HealthCheckFailed
 from framework.domain.records import replace
 from framework.domain.state import Kind
@@ -37,7 +36,12 @@ def watch_touched(turn: Turn) -> None:
         if not crashes.begin(turn, ("instance", instance_id)):
             continue
         instance = instances.get(instance_id)
+        known_before = instance_id in turn.world.watched
         _watch(turn, instance_id, {} if instance is None else targets(turn, instance))
+        if instance is None or instance_id not in turn.world.watched:
+            turn.world.failing.remove(instance_id)
+        elif not known_before:
+            health_storms.watched(turn, instance)
         known = turn.world.state.health.get(instance_id)
         if known is not None and (instance is None or known.task_id != instance.task_id):
             turn.put(Kind.HEALTH, instance_id, None)
@@ -239,27 +243,29 @@ def _judge(
         if not check.run_by_executor
     ]
     healthy = False if False in own else (True if None not in own else instance.healthy)
+    if healthy and instance.mark is not None and instance.mark.why is MarkedFor.UNHEALTHY:
+        instance = moving.take_back(turn, instance)
     if healthy is instance.healthy:
         return instance
     proved = instance.proved and healthy is True
     judged = replace(instance, healthy=healthy, health_since_ms=at_ms, proved=proved)
     turn.put_instance(judged)
     turn.notices.append(HealthChanged(judged))
+    if healthy or instance.healthy:
+        health_storms.turned(turn, judged, well=bool(healthy))
     return judged
 
 
 def _failed(
     turn: Turn, instance: Instance, check: HealthCheck, index: int, after: CheckHealth
 ) -> None:
-    most = check.max_consecutive_failures
-    too_often = 0 < most <= after.consecutive_failures
-    kill = too_often and not instance.kill_reason and instance.goal is Goal.RUNNING
-    kill = kill and not frozen(turn, instance.app_id)
-    turn.notices.append(HealthCheckFailed(instance, index, after.cause, killed=kill))
-    if kill:
-        message = f"Task was killed since health check failed. Reason: {after.cause}"
-        remember_failure(turn, instance, "TASK_KILLED", message)
-        kills.kill(turn, instance, message)
+    turn.notices.append(HealthCheckFailed(instance, index, after.cause))
+    too_often = 0 < check.max_consecutive_failures <= after.consecutive_failures
+    wanted = not instance.kill_reason and instance.goal is Goal.RUNNING
+    if not too_often or not wanted or frozen(turn, instance.app_id) or turn.world.failing.holds:
+        return
+    if instance.mark is None or instance.mark.why is not MarkedFor.UNHEALTHY:
+        moving.mark_unhealthy(turn, instance, f"health check failed. Reason: {after.cause}")
 
 
 def watch_all(turn: Turn) -> None:

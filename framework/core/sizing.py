@@ -6,13 +6,14 @@ are nothing else: old instances leave as far as the health of the app allows, ne
 far as its capacity allows (behaviour.md, section 3.4, with its holes closed).
 """
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
 from constraints import balanced_victims
-from framework.core import trees, waiting
+from framework.core import moving, trees, waiting
 from framework.core.freezing import frozen
-from framework.core.index import CURRENT_LIVE, OLD_LIVE, AppIndex, Slot
+from framework.core.index import CURRENT_LIVE, MARKED, OLD_LIVE, OLD_MARKED, AppIndex, Slot
 from framework.core.kills import decommission, youngest_or_oldest_first
 from framework.core.turn import Turn
 from framework.core.world import old_key
@@ -27,8 +28,10 @@ _REMOVED = "the app was removed"
 @dataclass(frozen=True, slots=True)
 class Have:
     """Instances of an app by what they are. ``current`` and ``old`` have a task that counts, by
-    configuration; ``ready`` and ``old_ready`` are those of them that serve; ``leaving`` and
-    ``old_leaving`` are on their way out and still use resources."""
+    configuration; ``ready`` and ``old_ready`` are those of them that serve; ``marked`` ones are to
+    be replaced by others beside them and in none of these; ``leaving`` and ``old_leaving`` are on
+    their way out and still use resources. ``idle``: how many of ``current`` have not served since
+    before any was marked, so that nobody waits for them."""
 
     current: int = 0
     ready: int = 0
@@ -36,18 +39,26 @@ class Have:
     old_ready: int = 0
     leaving: int = 0
     old_leaving: int = 0
+    marked: int = 0
+    marked_ready: int = 0
+    old_marked: int = 0
+    old_marked_ready: int = 0
+    idle: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
     """What to do now: instances to launch of the present and of the old configuration, surplus
-    ones of the present one to stop, and old ones to stop that do not serve, and that do."""
+    ones of the present one to stop, old ones to stop that do not serve, and that do, and marked
+    ones to stop because others serve in their place."""
 
     launch: int = 0
     launch_old: int = 0
     surplus: int = 0
     old_unready: int = 0
     old_ready: int = 0
+    marked: int = 0
+    old_marked: int = 0
 
 
 def size(app: App, have: Have, share: int | None = None) -> Size:
@@ -57,26 +68,36 @@ def size(app: App, have: Have, share: int | None = None) -> Size:
     Never below ceil(n x minimumHealthCapacity) serving ones by our own kills, never above
     max(floor(n x (1 + maximumOverCapacity)), minimum + 1) tasks in all during an upgrade; what
     drains, is being killed or starts counts against the bound and never as serving. An upgrade
-    lasts until the last old task has ended.
+    lasts until the last old task has ended. For a marked instance one more than wanted may run,
+    and it leaves when so many others serve as are wanted.
     """
     wanted = app.instances
     new = wanted if share is None else min(share, wanted)
     stay_old = wanted - new
+    if not stay_old:  # then a marked old one leaves as any other old one does
+        have = _marked_as_old(have)
+    marked, old_marked = _replaced(have, new, stay_old)
+    minimum, most = bounds(app)
+    if have.marked or have.old_marked:
+        most = max(most, wanted + 1)
+    leaving = have.leaving + have.old_leaving
+    there = have.current + have.marked + have.old + have.old_marked
+    room = max(0, most - there - leaving)
     if have.old + have.old_leaving + stay_old == 0:
         missing = wanted - have.current
-        return Size(launch=max(0, missing), surplus=max(0, -missing))
-    minimum, most = bounds(app)
-    leaving = have.leaving + have.old_leaving
-    room = max(0, most - have.current - have.old - leaving)
+        beside = min(missing, room) if have.marked else 0
+        launch = max(0, missing - have.marked, beside)
+        return Size(launch=launch, surplus=max(0, -missing), marked=marked)
+    serving = have.ready + have.old_ready + _serve_on(have, marked, old_marked)
     launch = min(max(0, new - have.current), room)
     leave = max(0, have.old - stay_old)
     old_unready = min(leave, have.old - have.old_ready)
-    spare = max(0, have.ready + have.old_ready - minimum)
+    spare = max(0, serving - minimum)
     old_ready = min(leave - old_unready, have.old_ready, spare)
     batch = app.upgrade_strategy.batch_size
     if batch:
         starting = have.current - have.ready
-        missing = max(0, wanted - have.ready - have.old_ready)
+        missing = max(0, wanted - serving)
         launch = min(launch, max(0, batch - starting - leaving))
         old_ready = min(old_ready, max(0, batch - leaving - missing))
     return Size(
@@ -85,7 +106,35 @@ def size(app: App, have: Have, share: int | None = None) -> Size:
         surplus=max(0, have.current - wanted),
         old_unready=old_unready,
         old_ready=old_ready,
+        marked=marked,
+        old_marked=old_marked,
     )
+
+
+def _marked_as_old(have: Have) -> Have:
+    return dataclasses.replace(
+        have,
+        old=have.old + have.old_marked,
+        old_ready=have.old_ready + have.old_marked_ready,
+        old_marked=0,
+        old_marked_ready=0,
+    )
+
+
+def _replaced(have: Have, new: int, stay_old: int) -> tuple[int, int]:
+    """How many marked instances of each configuration others serve in the place of."""
+    in_place = have.ready + have.idle + (0 if stay_old else have.old_ready)
+    keep = max(0, new - in_place)
+    keep_old = max(0, stay_old - have.old_ready)
+    return max(0, have.marked - keep), max(0, have.old_marked - keep_old)
+
+
+def _serve_on(have: Have, marked: int, old_marked: int) -> int:
+    """How many marked instances serve that are not stopped now; those that do not go first."""
+    unready = have.marked - have.marked_ready
+    old_unready = have.old_marked - have.old_marked_ready
+    stopped = max(0, marked - unready) + max(0, old_marked - old_unready)
+    return have.marked_ready + have.old_marked_ready - stopped
 
 
 def bounds(app: App) -> tuple[int, int]:
@@ -109,20 +158,26 @@ def resize(turn: Turn, app_id: str) -> None:
         _set_demand(turn, old_key(app_id), None, 0)
         return
     share = share_of(turn, app, index)
-    plan = size(app, have(index), share)
+    plan = size(app, have(turn, index), share)
     if not frozen(turn, app_id):
-        _stop_old(turn, app, index, plan)
+        _stop_replaced(turn, app, index, plan)
+        _stop_old(turn, app, index, plan, some_stay=_some_stay(app, share))
         if plan.surplus:
             _stop_surplus(turn, app, index, plan.surplus)
         _drop_waiting(turn, app, index, share)
         # What was out of reach left at once and made room: nothing else brings us back here.
-        plan = size(app, have(index), share)
+        plan = size(app, have(turn, index), share)
     _set_demand(turn, app_id, app, plan.launch)
     _set_demand(turn, old_key(app_id), world.replaced.get(app_id), plan.launch_old)
 
 
-def have(index: AppIndex) -> Have:
+def _some_stay(app: App, share: int | None) -> bool:
+    return share is not None and share < app.instances
+
+
+def have(turn: Turn, index: AppIndex) -> Have:
     """What an app has now."""
+    marked = index.size(*MARKED, *OLD_MARKED)
     return Have(
         current=index.size(*CURRENT_LIVE),
         ready=index.size(Slot.READY),
@@ -130,6 +185,21 @@ def have(index: AppIndex) -> Have:
         old_ready=index.size(Slot.OLD_READY),
         leaving=index.size(Slot.LEAVING),
         old_leaving=index.size(Slot.OLD_LEAVING),
+        marked=index.size(*MARKED),
+        marked_ready=index.size(Slot.MARKED_READY),
+        old_marked=index.size(*OLD_MARKED),
+        old_marked_ready=index.size(Slot.OLD_MARKED_READY),
+        idle=_idle(turn, index) if marked else 0,
+    )
+
+
+def _idle(turn: Turn, index: AppIndex) -> int:
+    """Instances that have not served since before any was marked."""
+    marked = [one for slot in (*MARKED, *OLD_MARKED) for one in _instances(turn, index, slot)]
+    first_ms = min(one.mark.since_ms for one in marked if one.mark is not None)
+    others = [*_instances(turn, index, Slot.LOST), *_instances(turn, index, Slot.UNREADY)]
+    return sum(
+        max(one.since_ms, one.health_since_ms) < first_ms and not one.kill_reason for one in others
     )
 
 
@@ -144,8 +214,18 @@ def share_of(turn: Turn, app: App, index: AppIndex) -> int | None:
     paused = deployment.paused and not deployment.canary
     if not paused and (not canary or deployment.promoted):
         return None
-    there = index.size(*CURRENT_LIVE, Slot.WAITING)
+    there = index.size(*CURRENT_LIVE, *MARKED, Slot.WAITING) - _standing_in(turn, index)
     return there if paused else max(canary, there)
+
+
+def _standing_in(turn: Turn, index: AppIndex) -> int:
+    """Instances that are there only until the marked ones they stand in for have left."""
+    marked = {*index.members[Slot.MARKED], *index.members[Slot.MARKED_READY]}
+    if not marked:
+        return 0
+    slots = (*CURRENT_LIVE, Slot.WAITING)
+    there = [one for slot in slots for one in _instances(turn, index, slot)]
+    return sum(one.stands_in_for in marked for one in there)
 
 
 def _remove_all(turn: Turn, app_id: str) -> None:
@@ -154,14 +234,30 @@ def _remove_all(turn: Turn, app_id: str) -> None:
     trees.forget_unmentioned(turn, app_id)
 
 
-def _stop_old(turn: Turn, app: App, index: AppIndex, plan: Size) -> None:
+def _stop_replaced(turn: Turn, app: App, index: AppIndex, plan: Size) -> None:
+    """Stop marked instances that others serve in the place of."""
+    for count, slots in ((plan.marked, MARKED), (plan.old_marked, OLD_MARKED)):
+        candidates: list[Instance] = []
+        for slot in slots if count else ():
+            candidates += youngest_or_oldest_first(app, _instances(turn, index, slot))
+        for instance in candidates[:count]:
+            moving.replaced(turn, instance)
+
+
+def _stop_old(turn: Turn, app: App, index: AppIndex, plan: Size, *, some_stay: bool) -> None:
+    """Of those that are to leave the marked ones go first; while some stay, marked ones are to
+    be replaced as any other."""
+    marked = () if some_stay else OLD_MARKED
     useless: list[Instance] = []
     if plan.old_unready:
-        for slot in (Slot.OLD_LOST, Slot.OLD_STAGED, Slot.OLD_UNREADY):
+        for slot in (*marked[:1], Slot.OLD_LOST, Slot.OLD_STAGED, Slot.OLD_UNREADY):
             useless += youngest_or_oldest_first(app, _instances(turn, index, slot))
+    if turn.world.failing.holds:  # what seems to be of no use may well serve
+        useless = [one for one in useless if one.condition is not Condition.RUNNING]
     serving: list[Instance] = []
     if plan.old_ready:
-        serving = youngest_or_oldest_first(app, _instances(turn, index, Slot.OLD_READY))
+        for slot in (*marked[1:], Slot.OLD_READY):
+            serving += youngest_or_oldest_first(app, _instances(turn, index, slot))
     for instance in useless[: plan.old_unready] + serving[: plan.old_ready]:
         decommission(turn, instance, _REPLACED)
 

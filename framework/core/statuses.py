@@ -162,7 +162,9 @@ def _ended(turn: Turn, instance: Instance, condition: Condition, status: TaskSta
     """The task is over, proven or given up."""
     app = turn.world.effective(instance.app_id)
     ended = _with_health(turn, _with_condition(turn, instance, condition), status)
-    ended = replace(ended, reason=status.reason, message=status.message[:10_000], kill_reason="")
+    ended = replace(
+        ended, reason=status.reason, message=status.message[:10_000], kill_reason="", mark=None
+    )
     if condition in storms.FORGOTTEN and not is_failure(condition, status.reason):
         storms.lost(turn, instance)
         ended = replace(ended, held_back=storms.holds_back(turn, instance, condition))

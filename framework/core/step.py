@@ -12,9 +12,11 @@ from framework.core import (
     commands,
     crashes,
     deployments,
+    health_storms,
     identity,
     kills,
     launches,
+    moving,
     placing,
     probing,
     proving,
@@ -66,6 +68,7 @@ def step(world: World, events: Iterable[Event], context: Context) -> Step:
     _size_and_advance(turn)
     placing.place(turn)
     probing.watch_touched(turn)
+    health_storms.look(turn)
     world.subject = None
     asking.settle(turn)
     reconciling.finish_if_done(turn)
@@ -86,6 +89,7 @@ def _size_and_advance(turn: Turn) -> None:
             if crashes.begin(turn, ("app", app_id)):
                 sizing.resize(turn, app_id)
                 proving.watch(turn, app_id)
+                moving.watch(turn, app_id)
         deployments.advance(turn)
 
 
@@ -125,6 +129,7 @@ _WHEN_DUE: dict[Due, Callable[[Turn, str], None]] = {
     Due.DELAY_OVER: backoff.due,
     Due.KILL_RETRY: kills.retry,
     Due.LAUNCH_CHECK: launches.check,
+    Due.MOVE: moving.due,
     Due.PROGRESS: commands.give_up,
     Due.PROVED: proving.due,
     Due.RECONCILE_ALL: _reconcile_all,
@@ -148,6 +153,7 @@ def _started(turn: Turn) -> None:
         turn.put(Kind.FRAMEWORK, "framework", framework)
     trees.ensure_root(turn, iso(turn.now_ms))
     probing.watch_all(turn)
+    health_storms.started(turn)
     replacements.started(turn)
     for instance in list(state.instances.values()):
         gone = instance.condition in {Condition.UNREACHABLE, Condition.UNREACHABLE_INACTIVE}
@@ -182,6 +188,7 @@ def _subscribed(turn: Turn, event: Subscribed) -> None:
     kills.resend_all(turn)
     launches.watch_all(turn)
     deployments.subscribed(turn)
+    moving.wait_anew(turn)
     turn.dirty.update((demand.app.id, None) for demand in world.demand.values())
 
 

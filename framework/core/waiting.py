@@ -7,7 +7,7 @@ next process goes on counting; the offers themselves and what they lacked come a
 
 from collections import Counter
 
-from framework.core import backoff
+from framework.core import backoff, moving
 from framework.core.deadlines import Due
 from framework.core.freezing import over
 from framework.core.matching import Remainder, Request, explain, starting_too_many
@@ -134,7 +134,9 @@ def _explanation(turn: Turn, demand: Demand) -> tuple[str, ...]:
     if delay_ms:  # as a moment: nobody renews the sentence as time passes
         until = iso(turn.now_ms + delay_ms)
         return (f"waits until {until} after a failure (back-off)", *demand.sentences)
-    return demand.sentences or ("no offer has come yet",)
+    sentences = demand.sentences or ("no offer has come yet",)
+    moves = moving.explanation(turn, demand.app.id)
+    return (moves, *sentences) if moves else sentences
 
 
 def refresh(turn: Turn) -> None:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from constraints import Compiled, Constraint, Problem, compile_constraints, parse
 from constraints import CompilePattern as CompilePattern
 from framework.core.deadlines import Deadlines
+from framework.core.failing import Failing
 from framework.core.index import (
     AppIndex,
     Known,
@@ -132,6 +133,7 @@ class World:
         self.home_region: str | None = None
         self.kills_sent: dict[str, KillSent] = {}  # by task id
         self.last_version_ms = 0
+        self.failing = Failing()
         self.subject: Subject = None
         self.crashes, self.freezes = state.crashes, state.freezes  # asked for all the time
         self._compiled: dict[tuple[tuple[str, ...], ...], Compiled] = {}

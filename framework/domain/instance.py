@@ -54,13 +54,32 @@ STAGED = frozenset({Condition.PROVISIONED, Condition.STAGING, Condition.STARTING
 WAITING = TERMINAL | {Condition.SCHEDULED}
 
 
+class MarkedFor(StrEnum):
+    """Why an instance is to be replaced by another one beside it."""
+
+    UNHEALTHY = "unhealthy"  # a check of ours failed as often as it may
+    LEAVES_AGENT = "leaves its agent"  # which is drained, or comes up for maintenance
+
+
+class Mark(Struct, frozen=True, gc=False, omit_defaults=True):
+    """An instance goes on serving until another one serves in its place. ``kill_at_ms``: when it
+    is looked at whether to wait no longer (0: never)."""
+
+    why: MarkedFor
+    message: str
+    since_ms: int
+    kill_at_ms: int = 0
+
+
 class Instance(Struct, frozen=True, gc=False, omit_defaults=True):
     """``version`` and ``config`` are those of the definition its task was launched with;
     ``since_ms`` when ``condition`` began; ``healthy`` the executor's or prober's last word (None:
     unknown); ``ready`` what its readiness check says (None: nobody asks); ``proved``: it has
     served for the time its upgrade strategy asks for; ``kill_reason`` why we asked Mesos to kill
     it (empty: we did not); ``draining_until_ms`` when a planned kill is sent (0: none planned);
-    ``held_back``: Mesos forgot it in a storm, and it is not to be replaced yet."""
+    ``mark``: it is to be replaced first; ``stands_in_for``: the id of the marked instance that this
+    one was launched beside; ``held_back``: Mesos forgot it in a storm, and it is not to be replaced
+    yet."""
 
     id: str
     app_id: str
@@ -85,6 +104,8 @@ class Instance(Struct, frozen=True, gc=False, omit_defaults=True):
     kill_reason: str = ""
     draining_until_ms: int = 0
     config: str = ""
+    mark: Mark | None = None
+    stands_in_for: str = ""
     held_back: bool = False
 
     @property

@@ -54,12 +54,19 @@ class HealthChanged(Struct, frozen=True, gc=False):
 
 
 class HealthCheckFailed(Struct, frozen=True, gc=False):
-    """A check of ours failed (``failed_health_check_event``); ``killed``: too often."""
+    """A check of ours failed (``failed_health_check_event``)."""
 
     instance: Instance
     check_index: int
     cause: str
-    killed: bool = False
+
+
+class UnhealthyKilled(Struct, frozen=True, gc=False):
+    """An instance is ended because a check of ours failed too often
+    (``unhealthy_instance_kill_event``)."""
+
+    instance: Instance
+    cause: str
 
 
 class SchedulerRegistered(Struct, frozen=True, gc=False):
@@ -109,6 +116,7 @@ Notice = (
     | DeploymentEnded
     | HealthChanged
     | HealthCheckFailed
+    | UnhealthyKilled
     | SchedulerRegistered
     | SchedulerDisconnected
     | UnknownInstanceTerminated

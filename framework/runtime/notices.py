@@ -15,6 +15,7 @@ from framework.domain.notices import (
     Notice,
     Remarked,
     StatusUpdated,
+    UnhealthyKilled,
 )
 from framework.domain.rollout import Plan
 
@@ -64,9 +65,9 @@ def _log_rare(notice: Notice) -> None:
             health = "healthy" if notice.instance.healthy else "unhealthy"
             _log.info("%s is %s", notice.instance.id, health)
         case HealthCheckFailed():
-            level = logging.WARNING if notice.killed else logging.INFO
-            end = "; it is killed" if notice.killed else ""
-            _log.log(level, "%s: %s%s", notice.instance.id, notice.cause, end)
+            _log.info("%s: %s", notice.instance.id, notice.cause)
+        case UnhealthyKilled():
+            _log.warning("%s: %s; it is killed", notice.instance.id, notice.cause)
 
 
 _APPS_NAMED = 5

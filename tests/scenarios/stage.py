@@ -314,6 +314,8 @@ class Stage:
             parts.append("to be stopped")
         elif instance.kill_reason:
             parts.append("to be killed")
+        elif instance.mark is not None:
+            parts.append("to be replaced first")
         if instance.held_back:
             parts.append("held back")
         return " ".join(parts)

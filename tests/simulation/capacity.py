@@ -13,7 +13,7 @@ from framework.domain.app import App
 from framework.domain.instance import Goal, Instance
 from framework.domain.records import replace
 from framework.domain.state import State
-from tests.simulation.oracle import current, effective, live, serving
+from tests.simulation.oracle import current, effective, live, serving, unreachable
 from tests.simulation.stage import Violation
 
 
@@ -26,6 +26,7 @@ def check(
         assert app is not None
         _not_too_many(app, list(state.instances_of.get(app_id, {}).values()))
     stopped: dict[str, list[Instance]] = {}
+    replaced: dict[str, list[Instance]] = {}
     for old in before.values():
         new = state.instances.get(old.id)
         if (
@@ -36,6 +37,9 @@ def check(
             and new.goal is Goal.DECOMMISSIONED
             and not old.kill_reason
         ):
+            if marked(new) and current_of(state, new):
+                replaced.setdefault(old.app_id, []).append(new)
+                continue
             # As it is now, but for what was decided about it.
             seen = replace(new, goal=Goal.RUNNING, kill_reason="")
             stopped.setdefault(old.app_id, []).append(seen)
@@ -44,16 +48,60 @@ def check(
         if app is not None:
             _enough_left(state, app, instances)
 
+    for app_id, instances in replaced.items():
+        app = effective(state, app_id)
+        if app is not None:
+            _served_in_place(state, app, instances)
+
+
+def current_of(state: State, instance: Instance) -> bool:
+    """Whether it runs the present configuration of its app."""
+    app = effective(state, instance.app_id)
+    return app is not None and current(app, instance)
+
+
+def _served_in_place(state: State, app: App, gone: list[Instance]) -> None:
+    """Marked instances leave when so many others serve as are wanted; nobody waits for others that
+    have not served since before any was marked."""
+    rest = [
+        one
+        for one in state.instances_of.get(app.id, {}).values()
+        if live(one) and one.goal is Goal.RUNNING
+    ]
+    kept = [one for one in rest if marked(one)]
+    others = [one for one in rest if not marked(one)]
+    if any(not current(app, one) for one in rest) or len(kept) + len(others) > app.instances:
+        return  # an upgrade's own bounds hold; or more are there than are wanted
+    first_ms = min(one.mark.since_ms for one in (*gone, *kept) if one.mark is not None)
+    idle = [
+        one
+        for one in others
+        if not serving(state, one) and max(one.since_ms, one.health_since_ms) < first_ms
+    ]
+    well = sum(serving(state, one) for one in others)
+    if well + len(kept) + len(idle) < app.instances:
+        raise Violation(f"{app.id}: {len(gone)} are replaced by {well} that serve")
+
+
+def marked(instance: Instance) -> bool:
+    """Whether another one is to take its place first."""
+    return instance.mark is not None and not unreachable(instance)
+
 
 def _not_too_many(app: App, instances: list[Instance]) -> None:
     tasks = [instance for instance in instances if live(instance)]
-    wanted = [one for one in tasks if one.goal is Goal.RUNNING and current(app, one)]
+    wanted = [
+        one for one in tasks if one.goal is Goal.RUNNING and current(app, one) and not marked(one)
+    ]
     if len(wanted) > app.instances:
         raise Violation(f"{app.id} is launched to {len(wanted)}, not {app.instances}")
-    if all(current(app, instance) for instance in tasks):
-        return
-    if len(tasks) > most(app):
-        raise Violation(f"{app.id} grows to {len(tasks)} in an upgrade, at most {most(app)}")
+    moving = any(marked(one) for one in tasks)
+    upgraded = not all(current(app, instance) for instance in tasks)
+    limit = max(most(app), app.instances + 1) if moving else most(app)
+    # What leaves for another reason does not keep a missing one from being launched.
+    counted = tasks if upgraded else [one for one in tasks if one.goal is Goal.RUNNING]
+    if (upgraded or moving) and len(counted) > max(limit, app.instances):
+        raise Violation(f"{app.id} grows to {len(counted)} in a change, at most {limit}")
 
 
 def most(app: App) -> int:

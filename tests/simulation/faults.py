@@ -46,6 +46,7 @@ class Faults:
             self.crash,
             self.store_trouble,
             self.foreign_task,
+            self.sickness,
         )
         self._kinds = [kind for kind in kinds if stage.rng.random() < 0.55]
         self._pause_ms = stage.pick((4_000, 8_000, 20_000))
@@ -191,6 +192,15 @@ class Faults:
     def _store_well(self) -> None:
         self.store.slow_ms = 0
 
+    def sickness(self) -> None:
+        """An app answers no check of ours for a while, or none does: then the fault is ours."""
+        sick = set(APP_IDS) if self.stage.rng.random() < 0.3 else {self.stage.pick(APP_IDS)}
+        self.master.sick |= sick
+        self.stage.after(self.stage.between(5_000, 60_000), lambda: self._recover(sick))
+
+    def _recover(self, sick: set[str]) -> None:
+        self.master.sick -= sick
+
     def foreign_task(self) -> None:
         """A task of our framework that no record knows of."""
         machine = self._a_connected_machine()
@@ -220,6 +230,7 @@ class Faults:
     def heal(self) -> None:
         """No more faults; all that can come back does."""
         self.stage.calm = True
+        self.master.sick.clear()
         self.store.slow_ms = 0
         self.store.failing = False
         if not self.master.up:

@@ -7,6 +7,7 @@ that was right once may be repeated. A task that is not ours is killed only by i
 
 from collections.abc import Mapping, Sequence
 
+from framework.core.health_storms import ALARM
 from framework.core.policy import Policy
 from framework.core.turn import Step
 from framework.domain.actions import Kill, Launch
@@ -44,6 +45,7 @@ class JustifiedKills:
         self._subscribed_ms: int | None = None
         self._failures: dict[str, int] = {}
         self._sick: set[str] = set()
+        self._lost_ms: dict[str, int] = {}  # app -> when a sick one was killed without more ado
         self._buried: set[str] = set()
 
     def before(self, state: State, events: Sequence[Event], now_ms: int) -> None:
@@ -108,14 +110,31 @@ class JustifiedKills:
             if before is None and task_id not in self._buried:
                 raise Violation(f"{task_id} has no tombstone and is killed")
             return
+        if oracle.unreachable(before) and before.id not in state.instances:
+            return  # given up in this very step, and back
         if before.id in self._asked or self._overdue(before, now_ms):
             return
-        if before.id in self._sick:
+        if before.id in self._sick and self._sick_may_go(state, before, now_ms):
             return
         app = oracle.effective(state, before.app_id)
         if app is None or not current(app, before):
             return
         shrunk.add(app.id)
+
+    def _sick_may_go(self, state: State, before: Instance, now_ms: int) -> bool:
+        """Replaced, which ``capacity`` looks at; or nothing took its place for long enough, and
+        the app has lost no other one to that lately."""
+        now = state.instances.get(before.id)
+        if now is None or now.goal is Goal.DECOMMISSIONED:
+            return True
+        patience_ms = self.policy.unhealthy_kill_patience
+        if ALARM in state.alarms:
+            return False
+        if before.mark is None or now_ms - before.mark.since_ms < patience_ms:
+            return False
+        last_ms = self._lost_ms.get(before.app_id)
+        self._lost_ms[before.app_id] = now_ms
+        return last_ms is None or not 0 <= now_ms - last_ms < patience_ms
 
     def _overdue(self, before: Instance, now_ms: int) -> bool:
         """Whether its time to start is up, and Mesos could have told us all that time."""

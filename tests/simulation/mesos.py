@@ -88,6 +88,7 @@ class Master:
         self.lost_with: dict[str, str] = {}  # unreachable task -> agent
         self.to_kill: dict[str, dict[str, None]] = {}
         self.session: Session | None = None
+        self.sick: set[str] = set()  # apps whose tasks answer no check of ours at the moment
         self.launched: dict[str, Launch] = {}  # every launch that took effect, for the checks
         self._term = 0
         self._allocating = False

@@ -67,7 +67,9 @@ class Prober:
         parsed = parse_key(key)
         assert parsed is not None
         return any(
-            task.id == parsed[1] and task.state is TaskState.RUNNING
+            task.id == parsed[1]
+            and task.state is TaskState.RUNNING
+            and (task.app_id not in self.master.sick or parsed[2] is None)
             for machine in self.master.machines.values()
             for task in machine.tasks.values()
         )

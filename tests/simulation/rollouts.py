@@ -13,6 +13,7 @@ from framework.domain.instance import Goal, Instance
 from framework.domain.notices import DeploymentEnded, DeploymentStepped, Notice
 from framework.domain.rollout import ActionName, Deployment
 from framework.domain.state import State
+from tests.simulation.capacity import marked
 from tests.simulation.oracle import WAITS, current, effective, live, serving
 from tests.simulation.stage import Violation
 
@@ -52,6 +53,8 @@ def _settled(state: State, app_id: str) -> None:
     app = effective(state, app_id)
     there = [one for one in state.instances_of.get(app_id, {}).values() if live(one)]
     well = [one for one in there if app and current(app, one) and serving(state, one)]
+    if app and any(marked(one) for one in there) and len(well) >= app.instances:
+        return
     if not len(there) == len(well) == (app.instances if app else 0):
         raise Violation(f"{app_id} is said to be done with {len(well)} of {len(there)} well")
 
@@ -79,11 +82,20 @@ def replaced(state: State, app: App, deployment: Deployment) -> App | None:
     return state.versions_of.get(app.id, {}).get(version)
 
 
+def _stands_in(state: State, instance: Instance) -> bool:
+    """Whether it is there only until the marked one that it was launched beside has left."""
+    other = state.instances.get(instance.stands_in_for)
+    return other is not None and marked(other) and other.goal is Goal.RUNNING and live(other)
+
+
 def _share(state: State, app: App, deployment: Deployment, before: Mapping[str, Instance]) -> None:
     mine = [
         one
         for one in state.instances_of.get(app.id, {}).values()
-        if one.config == app.config and one.goal is Goal.RUNNING and live(one)
+        if one.config == app.config
+        and one.goal is Goal.RUNNING
+        and live(one)
+        and not _stands_in(state, one)
     ]
     known = sum(
         one.app_id == app.id

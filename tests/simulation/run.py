@@ -56,6 +56,8 @@ class Run:
             max_tombstones=stage.pick((3, 1_000, 1_000)),
             max_orphans=stage.pick((2, 1_000)),
             zk_max_versions=stage.pick((2, 25)),
+            unhealthy_kill_patience=stage.pick((5_000, 30_000)),
+            health_storm_fewest=stage.pick((3, 10)),
         )
         if storms:
             self.policy = replace(

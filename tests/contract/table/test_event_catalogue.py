@@ -22,6 +22,7 @@ from framework.domain.notices import (
     SchedulerDisconnected,
     SchedulerRegistered,
     StatusUpdated,
+    UnhealthyKilled,
     UnknownInstanceTerminated,
 )
 from framework.domain.records import replace
@@ -189,11 +190,8 @@ def check_failed(check: dict[str, Any]) -> Told:
         ),
         (HealthCheckFailed(INSTANCE, 0, "refused"), [check_failed(CHECK_JSON)]),
         (
-            HealthCheckFailed(INSTANCE, 0, "refused", killed=True),
-            [
-                check_failed(CHECK_JSON),
-                ("unhealthy_instance_kill_event", {"appId": "/web", **KILLED}),
-            ],
+            UnhealthyKilled(INSTANCE, "refused"),
+            [("unhealthy_instance_kill_event", {"appId": "/web", **KILLED})],
         ),
         (
             DeploymentStarted(DEPLOYMENT, PLAN),

@@ -218,7 +218,7 @@ def test_when_forgotten_it_is_tried_again(lives: Lives, monkeypatch: Patch) -> N
 
 
 def test_lifting_the_freeze_forgets_the_crash_too(lives: Lives, monkeypatch: Patch) -> None:
-    poison(monkeypatch, sizing, "have", lambda index: index.app.id == "/web")
+    poison(monkeypatch, sizing, "have", lambda _turn, index: index.app.id == "/web")
     lives.crashes()
     session = lives.survives()
     assert set(session.state.freezes) == {"/web"}
@@ -255,7 +255,7 @@ def test_of_a_new_app_only_the_command_is_set_aside(lives: Lives, monkeypatch: P
 @pytest.mark.parametrize(
     ("module", "name", "bad"),
     [
-        (sizing, "have", lambda index: index.app.id == "/web"),
+        (sizing, "have", lambda _turn, index: index.app.id == "/web"),
         (waiting, "publish", lambda _t, key, _d: key == "/web"),
         (placing, "launch", lambda _t, request, _r: request.app.id == "/web"),
     ],

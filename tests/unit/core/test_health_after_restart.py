@@ -5,7 +5,7 @@ import pytest
 from framework.domain.app import App, HealthCheck
 from framework.domain.health import ProbeResult, ProbesReported, health_key
 from framework.domain.records import replace
-from tests.unit.core.session import WEB, Session, agent, killed
+from tests.unit.core.session import WEB, Session, agent
 
 GRACE_SECONDS = 300
 
@@ -18,10 +18,11 @@ def checked(most: int = 3) -> App:
 
 
 def look(session: Session, *, alive: bool) -> list[str]:
-    """A look at the instance; what is killed for it."""
+    """A look at the instance; what is to be replaced for it."""
     key = health_key(session.only().task_id, 0)
     result = ProbeResult(key, session.now_ms, alive, "" if alive else "refused")
-    return killed(session.step(ProbesReported((result,))))
+    session.step(ProbesReported((result,)))
+    return [one.task_id for one in session.instances() if one.mark is not None]
 
 
 def restarted(session: Session) -> None:

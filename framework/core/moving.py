@@ -1,0 +1,144 @@
+"""Replacement first: a marked instance serves on until another one serves in its place.
+
+Marked are instances that a check of ours found unhealthy, and those whose agent is drained. Sizing
+launches one beside each and stops the marked one once so many others serve as are wanted. Where
+that does not come about in time an unhealthy one is killed anyway, one at a time of an app; one
+that is only to leave its agent waits, unless its drain has a deadline.
+"""
+
+from framework.core import kills
+from framework.core.deadlines import Due
+from framework.core.freezing import frozen
+from framework.core.index import MARKED, OLD_MARKED
+from framework.core.statuses import remember_failure
+from framework.core.turn import Turn
+from framework.domain.app import App
+from framework.domain.instance import WAITING, Goal, Instance, Mark, MarkedFor
+from framework.domain.notices import UnhealthyKilled
+from framework.domain.records import replace
+
+
+def mark_unhealthy(turn: Turn, instance: Instance, message: str) -> None:
+    """A check of ours failed as often as it may. Also one that is to leave its agent anyway."""
+    kill_at_ms = turn.now_ms + turn.policy.unhealthy_kill_patience
+    since_ms = turn.now_ms if instance.mark is None else instance.mark.since_ms
+    mark = Mark(MarkedFor.UNHEALTHY, message, since_ms, kill_at_ms)
+    turn.put_instance(replace(instance, mark=mark))
+    turn.remark("warning", f"{instance.id} is to be replaced: {message}")
+
+
+def take_back(turn: Turn, instance: Instance) -> Instance:
+    """It need not be replaced after all; what was launched in its place is one too many."""
+    unmarked = replace(instance, mark=None)
+    turn.put_instance(unmarked)
+    return unmarked
+
+
+def replaced(turn: Turn, instance: Instance) -> None:
+    """Others serve in its place: let it go."""
+    assert instance.mark is not None
+    kills.decommission(turn, instance, _reason(turn, instance, instance.mark))
+
+
+def _reason(turn: Turn, instance: Instance, mark: Mark) -> str:
+    """The reason of its kill; told to whoever wants to know of failures, if it is one."""
+    if mark.why is not MarkedFor.UNHEALTHY:
+        return mark.message
+    message = f"Task was killed since {mark.message}"
+    remember_failure(turn, instance, "TASK_KILLED", message)
+    turn.notices.append(UnhealthyKilled(instance, message))
+    return message
+
+
+def watch(turn: Turn, app_id: str) -> None:
+    """Set when to look at the app's marked instances again."""
+    for instance in _marked(turn, app_id):
+        if instance.mark is not None and instance.mark.kill_at_ms:
+            turn.world.deadlines.set(instance.mark.kill_at_ms, Due.MOVE, instance.id)
+
+
+def _marked(turn: Turn, app_id: str) -> list[Instance]:
+    index = turn.world.apps.get(app_id)
+    if index is None:
+        return []
+    instances = turn.world.state.instances
+    return [instances[key] for slot in (*MARKED, *OLD_MARKED) for key in index.members[slot]]
+
+
+def due(turn: Turn, instance_id: str) -> None:
+    """Its time is up: killed, though nothing serves in its place, unless that starts already."""
+    instance = turn.world.state.instances.get(instance_id)
+    if instance is None or not _may_be_killed(turn, instance):
+        return
+    mark = instance.mark
+    assert mark is not None
+    if turn.now_ms < mark.kill_at_ms:
+        turn.world.deadlines.set(mark.kill_at_ms, Due.MOVE, instance_id)
+    elif turn.world.failing.holds:
+        pass  # its end sets this anew
+    elif _is_under_way(turn, instance):
+        _wait_longer(turn, [instance])
+    else:
+        kills.kill(turn, instance, _reason(turn, instance, mark))
+        others = (one for one in _marked(turn, instance.app_id) if one.id != instance_id)
+        _wait_longer(turn, [one for one in others if not one.kill_reason])
+
+
+def _may_be_killed(turn: Turn, instance: Instance) -> bool:
+    return (
+        instance.mark is not None
+        and instance.mark.kill_at_ms > 0
+        and instance.goal is Goal.RUNNING
+        and not instance.kill_reason
+        and instance.condition not in WAITING | kills.LOST
+        and turn.world.subscribed
+        and not frozen(turn, instance.app_id)
+    )
+
+
+def _is_under_way(turn: Turn, instance: Instance) -> bool:
+    """Whether one that is to stand in for it has a place, and is not to be replaced itself."""
+    return any(
+        one.stands_in_for == instance.id
+        and one.goal is Goal.RUNNING
+        and one.mark is None
+        and one.condition not in WAITING | kills.LOST
+        for one in turn.world.state.instances_of.get(instance.app_id, {}).values()
+    )
+
+
+def _wait_longer(turn: Turn, instances: list[Instance]) -> None:
+    """Give those that are unhealthy the whole time again."""
+    kill_at_ms = turn.now_ms + turn.policy.unhealthy_kill_patience
+    for instance in instances:
+        mark = instance.mark
+        if mark is not None and mark.why is MarkedFor.UNHEALTHY and mark.kill_at_ms < kill_at_ms:
+            turn.put_instance(replace(instance, mark=replace(mark, kill_at_ms=kill_at_ms)))
+
+
+def wait_anew(turn: Turn) -> None:
+    """Nothing could be placed, or was to be killed, for a while: the time of every unhealthy
+    instance begins anew."""
+    instances = turn.world.state.instances.values()
+    _wait_longer(turn, [one for one in instances if one.mark is not None])
+
+
+def explanation(turn: Turn, app_id: str) -> str:
+    """What of an app's launches is for marked instances; empty if nothing is."""
+    marked = _marked(turn, app_id)
+    if not marked or marked[0].mark is None:
+        return ""
+    many = "an instance serves" if len(marked) == 1 else f"{len(marked)} instances serve"
+    why = marked[0].mark.message
+    return f"{many} on only until another one serves in its place: {why}"
+
+
+def stands_in_for(turn: Turn, app: App) -> str:
+    """The marked instance that a new one of this configuration is launched beside; empty if each
+    has one already."""
+    marked = [one for one in _marked(turn, app.id) if one.config == app.config]
+    if not marked:
+        return ""
+    siblings = turn.world.state.instances_of[app.id].values()
+    taken = {one.stands_in_for for one in siblings if one.goal is Goal.RUNNING and one.mark is None}
+    return next((one.id for one in marked if one.id not in taken), "")
