@@ -26,6 +26,10 @@ _COMMANDS = {
     "group": Deferred(
         "cli.groups:group", "Groups of apps: list, show, apply, scale, roll back, remove."
     ),
+    "haproxy": Deferred(
+        "cli.haproxy.commands:haproxy",
+        "The haproxy bridge of an edge node: running apps as a tested, hot-swapped configuration.",
+    ),
     "import": Deferred(
         "cli.imports:import_command",
         "Take over apps and groups from a running Marathon (its URLs) or from files (- reads "

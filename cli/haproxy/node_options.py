@@ -1,0 +1,431 @@
+"""The flags of an edge node, as the options of its bridge.
+
+They are the same for each command, so that `generate` and `diff` show what `once` would do.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from inspect import signature
+from pathlib import Path
+from typing import Any, Concatenate, NamedTuple, ParamSpec
+
+import click
+import msgspec
+
+from api.client import Client, Credentials, Token
+from cli.connection import credentials_from, read_credentials
+from cli.output import visible
+from haproxy_bridge.guard import GuardOptions, Panic
+from haproxy_bridge.render import RenderOptions
+from haproxy_bridge.run.options import DEFAULT_CONFIG, DEFAULT_STATE, NodeOptions
+from haproxy_bridge.services import Policy, ServiceOptions, templates
+from haproxy_bridge.source import Kind, Reader, SourceOptions
+from haproxy_bridge.swap.load import LoadOptions
+
+P = ParamSpec("P")
+
+_MAX_FILE_BYTES = 1024 * 1024
+_TIMEOUT_SECONDS = 10.0
+_file = click.Path(exists=True, dir_okay=False, path_type=Path)
+_folder = click.Path(exists=True, file_okay=False, path_type=Path)
+_share = click.FloatRange(0, 1)
+
+
+class Bridge(NamedTuple):
+    """What a command works with."""
+
+    reader: Reader
+    client: Client
+    node: NodeOptions
+
+
+_SOURCE = (
+    click.option(
+        "--source",
+        type=click.Choice([kind.value for kind in Kind]),
+        default=Kind.AUTO.value,
+        show_default=True,
+        help="What answers: auto finds out; text reads the text of /v2/tasks, which has no labels.",
+    ),
+    click.option("--any-check", is_flag=True, help="One passed health check is enough (Marathon)."),
+    click.option(
+        "--request-timeout",
+        type=click.FloatRange(min=0.1, max=600),
+        default=_TIMEOUT_SECONDS,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long to wait for an answer before the next URL is asked.",
+    ),
+    click.option(
+        "--credentials-file",
+        type=_file,
+        envvar="STAYER_CREDENTIALS_FILE",
+        metavar="FILE",
+        help="A file with USER:PASSWORD for HTTP Basic. [env STAYER_CREDENTIALS_FILE]",
+    ),
+    click.option(
+        "--token-file",
+        type=_file,
+        envvar="STAYER_TOKEN_FILE",
+        metavar="FILE",
+        help="A file with a token, instead of user and password. [env STAYER_TOKEN_FILE]",
+    ),
+    click.option(
+        "--ca-file",
+        type=click.Path(exists=True, dir_okay=False),
+        envvar="STAYER_CA_FILE",
+        metavar="FILE",
+        help="The certificates to trust for https, PEM. [env STAYER_CA_FILE]",
+    ),
+)
+_SERVICES = (
+    click.option(
+        "--group",
+        "groups",
+        multiple=True,
+        metavar="NAME",
+        help="Serve apps with this in HAPROXY_GROUP; repeatable, * for all. Without it those that "
+        "have no group.",
+    ),
+    click.option("--strict", is_flag=True, help="Serve only ports with HAPROXY_n_ENABLED=true."),
+    click.option(
+        "--policy",
+        "policy_file",
+        type=_file,
+        metavar="FILE",
+        help="JSON: which apps may have which hosts, ports and raw templates.",
+    ),
+    click.option(
+        "--allow-raw-templates",
+        is_flag=True,
+        help="Let labels of any app hold directives of haproxy: whoever submits apps commands it.",
+    ),
+    click.option("--own-app-id", default="", metavar="ID", help="The app this runs as: left out."),
+)
+_FILE = (
+    click.option(
+        "--config",
+        default=DEFAULT_CONFIG,
+        show_default=True,
+        metavar="PATH",
+        help="haproxy's configuration.",
+    ),
+    click.option(
+        "--http-bind", default="*:80", show_default=True, help="Virtual hosts; empty for none."
+    ),
+    click.option(
+        "--https-bind", default="*:443", show_default=True, help="The same by TLS; empty for none."
+    ),
+    click.option(
+        "--ssl-certs",
+        "certificates",
+        multiple=True,
+        metavar="PATH",
+        help="A certificate with its key, or a folder of them; repeatable. Without any no https.",
+    ),
+    click.option(
+        "--appid-bind",
+        default="127.0.0.1:9091",
+        show_default=True,
+        help="Requests by X-Marathon-App-Id; empty for none.",
+    ),
+    click.option(
+        "--stats-bind",
+        default="127.0.0.1:9090",
+        show_default=True,
+        help="Statistics, /metrics and health of haproxy; empty for none.",
+    ),
+    click.option(
+        "--stats-credentials-file",
+        type=_file,
+        metavar="FILE",
+        help="A file with USER:PASSWORD for the statistics.",
+    ),
+    click.option(
+        "--socket",
+        default="/run/haproxy/admin.sock",
+        show_default=True,
+        metavar="PATH",
+        help="haproxy's admin socket: servers come and go through it without a reload.",
+    ),
+    click.option(
+        "--haproxy-user", default="", metavar="NAME", help="Whom haproxy becomes; empty to stay."
+    ),
+    click.option("--haproxy-group", default="", metavar="NAME", help="The group it becomes."),
+    click.option(
+        "--log",
+        default="/dev/log local0",
+        show_default=True,
+        help="Where haproxy logs to; empty for nowhere.",
+    ),
+    click.option("--maxconn", type=click.IntRange(0), default=0, help="Connections at once."),
+    click.option(
+        "--cookie-key-file",
+        type=_file,
+        metavar="FILE",
+        help="A secret for sticky sessions; the same on all nodes, so that they agree.",
+    ),
+    click.option(
+        "--templates",
+        "templates_dir",
+        type=_folder,
+        metavar="DIR",
+        help="Files HAPROXY_<NAME> that replace pieces of the configuration, as environment "
+        "variables of these names do.",
+    ),
+    click.option(
+        "--include",
+        "include_dir",
+        type=_folder,
+        metavar="DIR",
+        help="Its *.cfg files are added to the configuration.",
+    ),
+)
+_RUN = (
+    click.option(
+        "--state",
+        default=DEFAULT_STATE,
+        show_default=True,
+        metavar="PATH",
+        help="What is remembered from run to run; the lock lies beside it.",
+    ),
+    click.option(
+        "--master-socket",
+        default="",
+        metavar="PATH",
+        help="haproxy's master socket: reloads go through it, and tell whether they went well.",
+    ),
+    click.option(
+        "--reload-command",
+        default="systemctl reload haproxy",
+        show_default=True,
+        metavar="COMMAND",
+        help="How to reload without a master socket; empty for not at all.",
+    ),
+    click.option(
+        "--probe-url",
+        default="",
+        metavar="URL",
+        help="What has to answer after a reload. [default: health at --stats-bind on loopback; "
+        "none for no look]",
+    ),
+    click.option(
+        "--haproxy", default="haproxy", show_default=True, help="The program that checks the file."
+    ),
+    click.option("--no-validate", is_flag=True, help="Do not ask haproxy whether it is good."),
+    click.option(
+        "--lock-timeout",
+        type=click.FloatRange(min=0),
+        default=0.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long to wait for another run.",
+    ),
+    click.option(
+        "--max-drop",
+        type=_share,
+        default=0.5,
+        show_default=True,
+        help="The share of servers that may go at once without a reason.",
+    ),
+    click.option(
+        "--hold-runs",
+        type=click.IntRange(1),
+        default=3,
+        show_default=True,
+        help="How often such an answer has to come before it is believed,",
+    ),
+    click.option(
+        "--hold-seconds",
+        type=click.FloatRange(min=0),
+        default=120.0,
+        show_default=True,
+        help="and over which time.",
+    ),
+    click.option(
+        "--panic",
+        type=click.Choice([one.value for one in Panic]),
+        default=Panic.KEEP_LAST.value,
+        show_default=True,
+        help="Who serves an app of which no task is healthy.",
+    ),
+    click.option(
+        "--healthy-share",
+        type=_share,
+        default=0.0,
+        show_default=True,
+        help="Below this share of healthy tasks, the others serve too.",
+    ),
+    click.option(
+        "--min-uptime",
+        type=click.FloatRange(min=0),
+        default=0.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long a task without health check runs before it serves.",
+    ),
+)
+
+
+def with_bridge(command: Callable[Concatenate[Bridge, P], None]) -> Callable[..., None]:
+    """Give the command the flags of a node and its URLs, and what they lead to as its first
+    argument."""
+
+    own = set(signature(command).parameters)
+
+    @wraps(command)
+    def prepared(*args: Any, urls: tuple[str, ...], **given: Any) -> None:
+        options = {name: given.pop(name) for name in own & given.keys()}
+        with _client(urls, given) as client:
+            source = SourceOptions(kind=Kind(given["source"]), any_check=given["any_check"])
+            bridge = Bridge(Reader(client, source), client, node_options(given))
+            command(bridge, *args, **options)
+
+    for option in reversed(_ALL):
+        prepared = option(prepared)
+    return click.argument("urls", nargs=-1, required=True, metavar="URL...")(prepared)
+
+
+_ALL = (*_SOURCE, *_SERVICES, *_FILE, *_RUN)
+
+
+@contextmanager
+def _client(urls: tuple[str, ...], given: dict[str, Any]) -> Iterator[Client]:
+    try:
+        client = Client(
+            [with_scheme(url) for url in urls],
+            timeout_seconds=given["request_timeout"],
+            credentials=_credentials(given),
+            ca_file=given["ca_file"],
+        )
+    except (ValueError, OSError) as error:
+        raise click.UsageError(visible(str(error))) from error
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def with_scheme(url: str) -> str:
+    """HOST:PORT as a URL, as the first bridges took it."""
+    return url if "://" in url else f"http://{url}"
+
+
+def _credentials(given: dict[str, Any]) -> Credentials | Token | None:
+    return credentials_from(given["credentials_file"], given["token_file"])
+
+
+def node_options(given: dict[str, Any]) -> NodeOptions:
+    """The options behind flags by name. click.UsageError for a file that can not be used."""
+    try:
+        return NodeOptions(
+            config=str(Path(given["config"]).absolute()),
+            state=str(Path(given["state"]).absolute()),
+            haproxy=given["haproxy"],
+            validate=not given["no_validate"],
+            seed=os.uname().nodename,
+            lock_seconds=given["lock_timeout"],
+            guard=_guard(given),
+            services=_services(given),
+            render=_render(given),
+            load=LoadOptions(
+                master_socket=given["master_socket"],
+                command=given["reload_command"],
+                probe_url=_probe_url(given),
+            ),
+        )
+    except (ValueError, OSError, msgspec.DecodeError) as error:
+        raise click.UsageError(visible(str(error))) from error
+
+
+def _guard(given: dict[str, Any]) -> GuardOptions:
+    return GuardOptions(
+        max_drop=given["max_drop"],
+        hold_runs=given["hold_runs"],
+        hold_seconds=given["hold_seconds"],
+        panic=Panic(given["panic"]),
+        healthy_share=given["healthy_share"],
+        min_uptime_seconds=given["min_uptime"],
+    )
+
+
+def _services(given: dict[str, Any]) -> ServiceOptions:
+    policy = Policy()
+    if given["policy_file"] is not None:
+        policy = msgspec.json.decode(_read(given["policy_file"]), type=Policy)
+    if given["allow_raw_templates"]:
+        policy = msgspec.structs.replace(policy, templates=True)
+    binds = (given["http_bind"], given["https_bind"], given["appid_bind"], given["stats_bind"])
+    return ServiceOptions(
+        groups=given["groups"],
+        strict=given["strict"],
+        reserved_ports=frozenset(_port(bind) for bind in binds if bind) - {80, 443},
+        own_app_id=given["own_app_id"],
+        policy=policy,
+    )
+
+
+def _port(bind: str) -> int:
+    _, _, port = bind.rpartition(":")
+    if not port.isdecimal() or not 0 < int(port) < 65_536:
+        raise ValueError(f"not an ADDRESS:PORT to listen on: {bind}")
+    return int(port)
+
+
+def _render(given: dict[str, Any]) -> RenderOptions:
+    stats = given["stats_credentials_file"]
+    credentials = None if stats is None else read_credentials(stats)
+    key = given["cookie_key_file"]
+    return RenderOptions(
+        http_bind=given["http_bind"],
+        https_bind=given["https_bind"],
+        certificates=given["certificates"],
+        appid_bind=given["appid_bind"],
+        stats_bind=given["stats_bind"],
+        stats_user=credentials.user if credentials else "",
+        stats_password=credentials.password if credentials else "",
+        socket=given["socket"],
+        user=given["haproxy_user"],
+        group=given["haproxy_group"],
+        log=given["log"],
+        maxconn=given["maxconn"],
+        cookie_key=_read(key).decode().strip() if key else "stayer",
+        templates=_templates(given["templates_dir"]),
+        extra=_included(given["include_dir"]),
+    )
+
+
+def _templates(folder: Path | None) -> dict[str, str]:
+    """By name; an environment variable goes before a file, as with marathon-lb."""
+    found = {}
+    for name in sorted(templates.ALL):
+        path = folder / f"HAPROXY_{name}" if folder else None
+        if (text := os.environ.get(f"HAPROXY_{name}")) is not None:
+            found[name] = text.replace("\\n", "\n")
+        elif path is not None and path.is_file():
+            found[name] = _read(path).decode()
+    return found
+
+
+def _included(folder: Path | None) -> str:
+    files = sorted(folder.glob("*.cfg")) if folder else []
+    return "".join(f"\n# {path.name}\n{_read(path).decode().rstrip()}\n" for path in files)
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        content = file.read(_MAX_FILE_BYTES + 1)
+    if len(content) > _MAX_FILE_BYTES:
+        raise ValueError(f"{path} has more than {_MAX_FILE_BYTES} bytes")
+    return content
+
+
+def _probe_url(given: dict[str, Any]) -> str:
+    """Where haproxy tells that it lives: as asked for, else its statistics' own address."""
+    if given["probe_url"] == "none" or (not given["probe_url"] and not given["stats_bind"]):
+        return ""
+    host, _, port = given["stats_bind"].rpartition(":")
+    here = "127.0.0.1" if host in {"*", "", "0.0.0.0", "::", "[::]"} else host
+    return given["probe_url"] or f"http://{here}:{port}/_haproxy_health_check"

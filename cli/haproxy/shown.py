@@ -1,0 +1,95 @@
+"""What a run of the bridge says. Trouble goes to standard error, changes to standard output, and
+nothing to either when there is nothing new.
+"""
+
+import difflib
+from datetime import UTC, datetime
+
+from cli.output import Column, print_pairs, print_table, say, say_aside
+from haproxy_bridge.exits import Exit
+from haproxy_bridge.rendered import Problem
+from haproxy_bridge.run.outcome import Outcome
+from haproxy_bridge.run.state_file import State
+
+_COLUMNS = (Column("APP"), Column("TROUBLE"), Column("LABEL"), Column("WHAT"))
+_BACKENDS = (Column("SERVICE"), Column("SERVERS", right=True), Column("DRAINING", right=True))
+
+
+def tell(outcome: Outcome, *, known: tuple[Problem, ...] = ()) -> None:
+    """One line for a change, one for each problem that the last run did not have."""
+    for note in outcome.notes:
+        say_aside(note)
+    if outcome.exit not in {Exit.OK, Exit.PARTIAL}:
+        say_aside(f"Nothing was changed ({outcome.exit.name.lower()}): {outcome.why}")
+    elif outcome.changed:
+        say(changes(outcome))
+    for problem in outcome.problems:
+        if problem not in known:
+            say_aside(sentence(problem))
+
+
+def changes(outcome: Outcome) -> str:
+    """What a run did, or would do, in one line."""
+    counts = {"added": outcome.added, "changed": outcome.modified, "removed": outcome.removed}
+    parts = [f"{count} servers {word}" for word, count in counts.items() if count]
+    if outcome.reloaded or outcome.why:
+        parts.append(
+            f"reloaded ({outcome.why})" if outcome.reloaded else f"to be reloaded ({outcome.why})"
+        )
+    whole = f"{outcome.services} services, {outcome.servers} servers"
+    return f"{'; '.join(parts) or 'the file was written'}: {whole}"
+
+
+def sentence(problem: Problem) -> str:
+    """A problem in one line."""
+    where = f" {problem.label}:" if problem.label else ""
+    return f"{problem.trouble.value}: {problem.app_id}:{where} {problem.message}"
+
+
+def diff(outcome: Outcome, path: str) -> None:
+    """The change of the file, as diff -u shows it."""
+    lines = difflib.unified_diff(
+        outcome.before.decode("utf-8", "replace").splitlines(),
+        outcome.after.decode("utf-8", "replace").splitlines(),
+        path,
+        f"{path} (new)",
+        lineterm="",
+    )
+    for line in lines:
+        say(line)
+
+
+def status(state: State) -> None:
+    """What is remembered, as tables."""
+    print_pairs(
+        [
+            ("last run", _time(state.last_run_ms)),
+            ("last success", _time(state.last_success_ms)),
+            ("last change", _time(state.last_change_ms)),
+            ("last reload", _time(state.last_reload_ms)),
+            ("changes", state.changes),
+            ("reloads", state.reloads),
+            ("kept since", state.failure),
+            ("held", state.memory.held.why if state.memory.held else ""),
+        ]
+    )
+    if state.applied is not None:
+        say("")
+        print_table(
+            _BACKENDS,
+            [
+                (one.name, len(one.servers), sum(server.draining for server in one.servers))
+                for one in state.applied.backends
+            ],
+        )
+    if state.problems:
+        say("")
+        print_table(
+            _COLUMNS,
+            [(one.app_id, one.trouble.value, one.label, one.message) for one in state.problems],
+        )
+
+
+def _time(ms: int) -> str:
+    when = datetime.fromtimestamp(ms / 1000, UTC)
+    return when.isoformat(timespec="seconds").replace("+00:00", "Z") if ms else "never"
