@@ -1,0 +1,227 @@
+"""The bridge on a real haproxy: routes, changes without a reload, and what is kept when things go
+wrong. The scheduler is scripted; the tasks are real.
+"""
+
+import socket
+from collections.abc import Callable
+
+import pytest
+
+from haproxy_bridge.exits import Exit
+from haproxy_bridge.rendered import Trouble
+from haproxy_bridge.runtime import master
+from haproxy_bridge.services import Policy, ServiceOptions
+from tests.edge.fixtures import Edge
+from tests.polling import eventually
+from tests.unit.cli.scripted_http import Answer, hang_up
+
+RAW = ServiceOptions(policy=Policy(templates=True))
+
+
+def reloads(edge: Edge) -> int:
+    return master.processes(edge.haproxy.master_socket).reloads
+
+
+def names(edge: Edge, requests: int = 20, **how: str) -> set[str]:
+    """Who answers."""
+    answers = [edge.haproxy.ask(**how) for _ in range(requests)]  # type: ignore[arg-type]  # all texts
+    assert {status for status, _, _ in answers} == {200}
+    return {body for _, body, _ in answers}
+
+
+def test_requests_find_their_app(edge: Edge) -> None:
+    a, b, c, d, e, f = (edge.task(name) for name in "abcdef")
+    edge.say(
+        edge.app("a", [a], 0, VHOST="x.example"),
+        edge.app("b", [b], 1, VHOST="x.example", PATH="/api"),
+        edge.app("c", [c], 2, VHOST="*.x.example"),
+        edge.app("d", [d], 3, VHOST=r"~d[0-9]+\.example"),
+        edge.app("e", [e], 4, VHOST="e.example", PATH="-i /Deep"),
+        edge.app("f", [f], 5, MODE="http"),
+    )
+    outcome = edge.run()
+    assert (outcome.exit, outcome.reloaded) == (Exit.OK, True), outcome
+    expected = {
+        ("x.example", "/"): "a",
+        ("X.Example:8080", "/y"): "a",
+        ("x.example.", "/"): "a",
+        ("x.example", "/api/z"): "b",
+        ("w.x.example", "/api"): "c",
+        ("d12.example", "/"): "d",
+        ("e.example", "/dEEP/er"): "e",
+    }
+    found = {route: edge.haproxy.ask(*route)[1] for route in expected}
+    assert found == expected
+    assert edge.haproxy.ask("e.example", "/elsewhere")[0] == 503
+    assert edge.haproxy.ask("nobody.example")[0] == 503
+    assert edge.haproxy.ask(port=edge.first_port + 5)[1] == "f"
+    by_id = {"X-Marathon-App-Id": "/f"}
+    assert edge.haproxy.ask(port=edge.haproxy.appid, headers=by_id)[1] == "f"
+
+
+def test_what_labels_ask_of_http(edge: Edge) -> None:
+    a = edge.task("a")
+    edge.say(
+        edge.app("a", [a], 0, VHOST="auth.example", AUTH="my realm:joe:$5$x$y"),
+        edge.app("b", [a], 1, VHOST="far.example", BACKEND_NETWORK_ALLOWED_ACL="192.0.2.0/24"),
+        edge.app("c", [a], 2, VHOST="near.example", BACKEND_NETWORK_ALLOWED_ACL="127.0.0.0/8"),
+        edge.app("d", [a], 3, VHOST="tls.example", REDIRECT_TO_HTTPS="true"),
+        edge.app("e", [a], 4, VHOST="r.example", HTTP_BACKEND_REDIR="/start", STICKY="true"),
+        edge.app(
+            "f",
+            [a],
+            5,
+            VHOST="a.example",
+            HTTP_BACKEND_PROXYPASS_PATH="/old",
+            HTTP_BACKEND_REVPROXY_PATH="/new",
+        ),
+        edge.app("g", [a], 6, VHOST="few.example", RATE_LIMIT="3/60s"),
+        edge.app("h", [a], 7, VHOST="w.example,www.w.example", REDIRECT_WWW="true"),
+    )
+    assert edge.run().exit is Exit.OK
+    ask = edge.haproxy.ask
+    assert ask("auth.example")[0] == 401
+    assert ask("far.example")[0] == 403
+    assert ask("near.example")[0] == 200
+    status, _, headers = ask("tls.example", "/x")
+    assert (status, headers["location"]) == (301, "https://tls.example/x")
+    assert ask(port=edge.first_port + 3)[0] == 200
+    assert ask("r.example")[2]["location"] == "/start"
+    assert "mesosphere_server_id" in ask("r.example", "/x")[2]["set-cookie"]
+    assert ask("a.example", "/old/x")[2]["location"] == "/new/old/x"
+    assert a.seen[-1]["path"] == "/x"
+    assert a.seen[-1]["x-forwarded-proto"] == "http"
+    assert [ask("few.example")[0] for _ in range(5)] == [200, 200, 200, 429, 429]
+    status, _, headers = ask("www.w.example", "/y")
+    assert (status, headers["location"]) == (301, "//w.example/y")
+
+
+def test_members_come_and_go_without_a_reload(edge: Edge) -> None:
+    one, two, three = (edge.task(name) for name in ("one", "two", "three"))
+    edge.say(edge.app("a", [one], VHOST="a.example"))
+    assert edge.run().reloaded
+    before = reloads(edge)
+    edge.say(edge.app("a", [one, two, three], VHOST="a.example"))
+    outcome = edge.run()
+    assert (outcome.exit, outcome.reloaded, outcome.added) == (Exit.OK, False, 2)
+    assert names(edge, host="a.example") == {"one", "two", "three"}
+    edge.say(edge.app("a", [three], VHOST="a.example"))
+    assert edge.run().removed == 2
+    assert names(edge, host="a.example") == {"three"}
+    assert reloads(edge) == before
+    assert not edge.run().changed
+    edge.haproxy.stop()
+    edge.haproxy.start()  # the file is what ran
+    assert names(edge, host="a.example") == {"three"}
+    assert not edge.run().changed
+
+
+def test_a_removed_server_finishes_what_it_began(edge: Edge) -> None:
+    one, two = edge.task("one"), edge.task("two")
+    edge.say(edge.app("a", [one], MODE="http"))
+    edge.run()
+    with socket.create_connection(("127.0.0.1", edge.first_port)) as client:
+        client.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+        eventually(lambda: one.waiting, "the request does not come")
+        edge.say(edge.app("a", [two], MODE="http"))
+        outcome = edge.run()
+        assert (outcome.exit, outcome.reloaded) == (Exit.OK, False)
+        assert edge.haproxy.ask(port=edge.first_port)[1] == "two"
+        one.release.set()
+        client.settimeout(30)
+        assert client.recv(4096).startswith(b"HTTP/1.1 200")
+    assert not edge.run().changed
+
+
+def test_one_apps_bad_labels_leave_out_that_app_alone(make_edge: Callable[..., Edge]) -> None:
+    edge = make_edge(services=RAW)
+    a, b, c = edge.task("a"), edge.task("b"), edge.task("c")
+    bad = {"BACKEND_HTTP_OPTIONS": "  nonsense here"}
+    edge.say(edge.app("a", [a], 0, VHOST="a.example"), edge.app("b", [b], 1, VHOST="b.example"))
+    edge.run()
+    edge.say(
+        edge.app("a", [a], 0, VHOST="a.example", **bad),
+        edge.app("b", [b, c], 1, VHOST="b.example"),
+        edge.app("c", [c], 2, VHOST="c.example", **bad),
+    )
+    outcome = edge.run()
+    assert outcome.exit is Exit.PARTIAL
+    told = {one.app_id: one.message for one in outcome.problems if one.trouble is Trouble.REFUSED}
+    assert "unknown keyword 'nonsense'" in told["/a"]
+    assert told["/a"].endswith("its labels as they last were stay in force")
+    assert told["/c"].endswith("it is left out")
+    assert names(edge, host="a.example") == {"a"}
+    assert names(edge, host="b.example") == {"b", "c"}
+    assert edge.haproxy.ask("c.example")[0] == 503
+
+
+def test_a_configuration_that_can_not_be_loaded_is_taken_back(edge: Edge) -> None:
+    a = edge.task("a")
+    edge.say(edge.app("a", [a], 0, VHOST="a.example"))
+    edge.run()
+    good = edge.haproxy.config.read_bytes()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", edge.first_port + 1))
+        taken.listen()
+        edge.say(
+            edge.app("a", [a], 0, VHOST="a.example"),
+            edge.app("b", [a], 1, BIND_ADDR="127.0.0.1"),
+        )
+        outcome = edge.run()
+        assert outcome.exit is Exit.NOT_RELOADED
+        assert edge.haproxy.config.read_bytes() == good
+        assert names(edge, host="a.example") == {"a"}
+    assert edge.run().exit is Exit.OK
+    assert edge.haproxy.ask(port=edge.first_port + 1)[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (Answer({"apps": []}), Exit.HELD),
+        (Answer(b"<html>maintenance</html>"), Exit.UNREACHABLE),
+        (Answer({"message": "no leader"}, 503), Exit.UNREACHABLE),
+        (Answer({"message": "Unauthorized"}, 401), Exit.UNREACHABLE),
+        (Answer({"message": "Unauthorized"}), Exit.UNREACHABLE),
+        (hang_up, Exit.UNREACHABLE),
+    ],
+)
+def test_an_api_that_is_ill_leaves_everything_in_place(
+    edge: Edge, answer: Answer, expected: Exit
+) -> None:
+    a = edge.task("a")
+    edge.say(edge.app("a", [a], VHOST="a.example"))
+    edge.run()
+    good = edge.haproxy.config.read_bytes()
+    edge.marathon.script["GET /v2/apps"] = answer
+    outcome = edge.run()
+    assert outcome.exit is expected
+    assert outcome.why
+    assert edge.haproxy.config.read_bytes() == good
+    assert names(edge, host="a.example") == {"a"}
+    edge.say(edge.app("a", [a], VHOST="a.example"))
+    assert edge.run().exit is Exit.OK
+
+
+def test_an_app_without_tasks_keeps_its_backend(edge: Edge) -> None:
+    a = edge.task("a")
+    edge.say(edge.app("a", [a], VHOST="a.example"))
+    edge.run()
+    before = reloads(edge)
+    edge.say({**edge.app("a", [], VHOST="a.example"), "instances": 0})
+    assert edge.run(force=True).exit is Exit.OK
+    assert edge.haproxy.ask("a.example")[0] == 503
+    edge.say(edge.app("a", [a], VHOST="a.example"))
+    edge.run()
+    assert names(edge, host="a.example") == {"a"}
+    assert reloads(edge) == before
+
+
+def test_a_dry_run_changes_nothing(edge: Edge) -> None:
+    before = edge.haproxy.config.read_bytes()
+    edge.say(edge.app("a", [edge.task("a")], VHOST="a.example"))
+    outcome = edge.run(dry_run=True)
+    assert (outcome.exit, outcome.changed, outcome.before) == (Exit.OK, True, before)
+    assert b"backend a_" in outcome.after
+    assert edge.haproxy.config.read_bytes() == before
+    assert not (edge.haproxy.folder / "state" / "state.json").exists()
