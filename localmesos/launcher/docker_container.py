@@ -83,14 +83,19 @@ class Container:
 
     def remove(self) -> None:
         """Kill and remove it with its unnamed volumes; not an error if it is gone."""
-        if not self._created:
-            return
-        try:
-            self._api.remove_container(self._name, v=True, force=True)
-        except NotFound:
-            return
-        except (DockerException, RequestException) as problem:
-            log.error(f"Cannot remove the container {self._name}: {_words(problem)}")
+        give_up_at = time.monotonic() + _ENGINE_LOST_SECONDS
+        while self._created:
+            try:
+                self._api.remove_container(self._name, v=True, force=True)
+            except NotFound:
+                return
+            except (DockerException, RequestException) as problem:
+                log.error(f"Cannot remove the container {self._name}: {_words(problem)}")
+                if isinstance(problem, APIError) or time.monotonic() > give_up_at:
+                    return
+                time.sleep(_ENGINE_LOOK_SECONDS)  # the engine may come back
+            else:
+                return
 
     def _start(self, spec: ContainerSpec) -> "threading.Thread | None":
         """Start it with its output followed; None when it was given up before."""
@@ -118,7 +123,7 @@ class Container:
         inspected = self._api.inspect_container(self._name)
         own = inspected["HostConfig"]["NetworkMode"] != "host" and inspected["State"]["Pid"]
         networks = [
-            (name, [each for each in (at["IPAddress"], at["GlobalIPv6Address"]) if each])
+            (name, [each for each in (at.get("IPAddress"), at.get("GlobalIPv6Address")) if each])
             for name, at in inspected["NetworkSettings"]["Networks"].items()
         ]
         infos = [
@@ -148,6 +153,8 @@ class Container:
         while True:
             try:
                 code: int = self._api.wait(self._name, timeout=None)["StatusCode"]
+            except NotFound:
+                raise
             except RequestException as problem:
                 now = time.monotonic()
                 give_up_at = min(give_up_at, now + _ENGINE_LOST_SECONDS)

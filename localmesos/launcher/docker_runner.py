@@ -61,7 +61,12 @@ def _live(order: Json, pair: Pair) -> "Container":
     container = Container(place)
 
     def live() -> None:
-        pair.tell({"ended": container.run(spec, pair.tell)})
+        try:
+            end = container.run(spec, pair.tell)
+        except Exception as problem:  # noqa: BLE001 - as in `main`, or the task would hang
+            container.remove()
+            end = ended(f"Cannot run this container: {problem}", reason=LAUNCH_FAILED)
+        pair.tell({"ended": end})
         os._exit(0)
 
     threading.Thread(target=live).start()
