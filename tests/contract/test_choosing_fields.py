@@ -95,6 +95,15 @@ def test_embeds_are_fields_too(client: FlaskClient, failure: TaskFailure) -> Non
     }
 
 
+@pytest.mark.usefixtures("everything")
+def test_each_embed_is_made_for_any_field_of_it(client: FlaskClient) -> None:
+    asked = "/v2/apps/dev/web?embed=apps.taskStats&embed=apps.readiness"
+    whole = get(client, asked)["app"]
+    for name in whole:
+        assert get(client, f"{asked}&fields={name}") == {"app": {name: whole[name]}}
+    assert {"tasksUnhealthy", "tasksStats", "readinessCheckResults"} <= whole.keys()
+
+
 def test_a_misspelt_field_is_told_with_the_nearest(client: FlaskClient) -> None:
     response = client.get("/v2/apps?fields=id,instnces")
     assert response.status_code == 422

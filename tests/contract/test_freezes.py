@@ -202,6 +202,7 @@ class TestRunning:
             client.put(f"/v2/apps{name}", json={"instances": 1})
         until(lambda: client.get("/v2/apps/b/tasks").get_json()["tasks"])
         assert client.get("/v2/apps/a/tasks").get_json()["tasks"] == []
+        until(lambda: len(client.get("/v3/deployments").get_json()) == 1)
         (deployment,) = client.get("/v3/deployments").get_json()
         assert deployment["warnings"] == ["/a is frozen"]
         client.delete("/v3/apps/a/freeze")
