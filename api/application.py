@@ -24,6 +24,7 @@ from api.resources.cluster import Cluster
 from api.resources.deployments import Deployments
 from api.resources.documentation import Documentation
 from api.resources.events import Events
+from api.resources.failures import Failures
 from api.resources.freezes import Freezes, warn_of_freezes
 from api.resources.groups import Groups
 from api.resources.logging import Logging
@@ -53,6 +54,7 @@ _RESOURCES = (
     Freezes,
     Alarms,
     Replacements,
+    Failures,
     Pods,
     Plugins,
     Logging,

@@ -355,6 +355,11 @@ class Client:
         (``released``); how it is then."""
         return _object(self.send("PUT", "/v3/replacements", {"pace": pace, "reason": reason}))
 
+    def app_failures(self, app_id: str) -> list[JsonObject]:
+        """An app's last failures, the newest first: [{taskId, state, reason, message, host,
+        slaveId, timestamp, stagedAt, startedAt, sandbox}]."""
+        return _objects(self.get(f"/v3/apps{_id_path(app_id)}/failures"), "failures")
+
     def list_alarms(self) -> list[JsonObject]:
         """What an operator should look at, as long as it lasts: [{key, message, since, last}]."""
         return _objects(self.get("/v3/alarms"), "alarms")

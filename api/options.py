@@ -71,6 +71,12 @@ class ApiOptions:
     http_open_ping: bool = field(
         default=False, metadata={"help": "answer /ping without credentials, for load balancers"}
     )
+    mesos_leader_ui_url: str | None = field(
+        default=None,
+        metadata={
+            "help": "where people reach the UI of Mesos, for links to sandboxes; else the master"
+        },
+    )
     http_compression: bool = field(
         default=True, metadata={"help": "compress large answers for clients that accept gzip"}
     )

@@ -48,13 +48,15 @@ class Task(Struct, frozen=True, rename="camel"):
 
 
 class Failure(Struct, frozen=True, rename="camel"):
-    """An app's ``lastTaskFailure``."""
+    """An app's ``lastTaskFailure``, or one of ``/v3/apps/<id>/failures``."""
 
     task_id: str = ""
     state: str = ""
     message: str = ""
     host: str = ""
     timestamp: str = ""
+    reason: str = ""
+    sandbox: str = ""
 
 
 class App(Struct, frozen=True, rename="camel"):

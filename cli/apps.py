@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 import click
 
 from api.client import Client, How
-from cli.answers import App, Task, read, read_all
+from cli.answers import App, Failure, Task, read, read_all
 from cli.changes import Follow, change_options, planned, say_started, started, strict_option
 from cli.completion import app_versions
 from cli.connection import absolute_id, force_option, json_option, with_client
@@ -25,6 +25,13 @@ _APP_COLUMNS = (
     Column("MEM", right=True),
     Column("DEPLOYMENT"),
     Column("VERSION"),
+)
+_FAILURE_COLUMNS = (
+    Column("WHEN"),
+    Column("TASK"),
+    Column("HOST"),
+    Column("STATE"),
+    Column("WHAT"),
 )
 _TASK_COLUMNS = (
     Column("TASK"),
@@ -127,6 +134,26 @@ def show(client: Client, app_id: str, version: str | None, as_json: bool) -> Non
     missing = found.instances - found.tasks_running
     if missing > 0:
         say(f"\n{missing} of {found.instances} not running. Why: stayer queue {found.id}")
+
+
+@app.command()
+@click.argument("app_id", metavar="ID", type=absolute_id)
+@click.option("--sandbox", is_flag=True, help="With the page of Mesos that leads to the files.")
+@json_option
+@with_client
+def failures(client: Client, app_id: str, sandbox: bool, as_json: bool) -> None:
+    """List how tasks of an app failed lately, the newest first."""
+    answer = client.app_failures(app_id)
+    if as_json:
+        print_json(answer)
+        return
+    found = read_all(answer, Failure)
+    rows = [_failure_row(one) + ((one.sandbox or "-",) if sandbox else ()) for one in found]
+    if rows:
+        columns = (*_FAILURE_COLUMNS, *([Column("SANDBOX")] if sandbox else ()))
+        print_table(columns, rows)
+    else:
+        say(f"No failure of {app_id} is on record.")
 
 
 @app.command()
@@ -296,6 +323,11 @@ def _task_row(task: Task) -> Sequence[object]:
     ports = " ".join(str(port) for port in task.ports)
     started = task.started_at or "-"
     return (task.id, task.host or "-", ports or "-", task.state, task.health, started)
+
+
+def _failure_row(found: Failure) -> tuple[object, ...]:
+    what = found.message or found.reason or "-"
+    return (found.timestamp, found.task_id, found.host or "-", found.state, what)
 
 
 def _facts(found: App) -> list[tuple[str, object]]:

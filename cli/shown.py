@@ -26,6 +26,7 @@ _FIELDS: dict[Kind, tuple[str, ...]] = {
     Kind.TREE_CHANGE: ("apps_before", "groups_before"),
     Kind.DELAY: ("delay_ms", "until_ms", "config"),
     Kind.FAILURE: ("state", "timestamp_ms", "host", "message"),
+    Kind.PAST_FAILURE: ("number", "state", "timestamp_ms", "host", "message"),
     Kind.TOMBSTONE: ("at_ms", "why"),
     Kind.ORPHAN: ("state", "agent_id", "first_seen_ms", "kill_requested"),
     Kind.FRAMEWORK: ("framework_id", "state_id", "created_at_ms"),

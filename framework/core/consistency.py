@@ -14,7 +14,7 @@ from framework.core.trees import ROOT
 from framework.core.world import old_key
 from framework.domain.freezing import EVERYTHING
 from framework.domain.ids import safe_id
-from framework.domain.instance import WAITING, Goal, Instance
+from framework.domain.instance import MOST_FAILURES, WAITING, Goal, Instance, failure_key
 from framework.domain.records import replace
 from framework.domain.rollout import Deployment, part_key
 from framework.domain.state import Kind, Record, State, version_key
@@ -46,6 +46,9 @@ _IDS: dict[Kind, Callable[..., tuple[str, ...]]] = {
     Kind.TREE_CHANGE: lambda one: (one.version,),
     Kind.DELAY: lambda one: (one.app_id, old_key(one.app_id)),
     Kind.FAILURE: lambda one: (one.app_id,),
+    Kind.PAST_FAILURE: lambda one: tuple(
+        failure_key(one.app_id, slot) for slot in range(MOST_FAILURES)
+    ),
     Kind.TOMBSTONE: lambda one: (one.task_id,),
     Kind.ORPHAN: lambda one: (one.task_id,),
     Kind.FRAMEWORK: lambda _: ("framework",),
@@ -181,6 +184,7 @@ def _delays(state: State) -> Iterator[Finding]:
     for kind, table in (
         (Kind.DELAY, state.delays),
         (Kind.FAILURE, state.failures),
+        (Kind.PAST_FAILURE, state.past_failures),
         (Kind.WAIT, state.waits),
     ):
         for key, record in table.items():

@@ -13,6 +13,7 @@ from framework.core.world import old_key
 from framework.domain.app import App, same_configuration
 from framework.domain.events import PutApp
 from framework.domain.groups import Group
+from framework.domain.instance import MOST_FAILURES, failure_key
 from framework.domain.records import replace
 from framework.domain.replies import Refused, Why
 from framework.domain.state import Kind, version_key
@@ -226,6 +227,8 @@ def removed_app(turn: Turn, app_id: str) -> None:
     as the tree's history speaks of them."""
     turn.put(Kind.APP, app_id, None)
     turn.put(Kind.FAILURE, app_id, None)
+    for slot in range(MOST_FAILURES):
+        turn.put(Kind.PAST_FAILURE, failure_key(app_id, slot), None)
     _forget_delays(turn, app_id)
     for key in (app_id, old_key(app_id)):
         turn.world.demand.pop(key, None)

@@ -54,6 +54,7 @@ class Policy:
     local_port_max: int = _option(20_000, "end of the service port range (not included)")
     max_running_deployments: int = _option(100, "deployments that may run at the same time")
     zk_max_versions: int = _option(25, "definitions kept per app, the newest included")
+    max_task_failures: int = _option(20, "failures kept per app, the last included; at most 100")
     max_tombstones: int = _option(
         10_000, "given-up tasks remembered, so that they are killed should they return"
     )

@@ -18,12 +18,14 @@ from framework.domain.actions import Acknowledge
 from framework.domain.app import App
 from framework.domain.ids import parse_task_id
 from framework.domain.instance import (
+    MOST_FAILURES,
     STAGED,
     TERMINAL,
     Condition,
     Goal,
     Instance,
     TaskFailure,
+    failure_key,
 )
 from framework.domain.mesos import TaskStatus
 from framework.domain.notices import InstanceChanged, StatusUpdated
@@ -201,7 +203,8 @@ def _learn(turn: Turn, app: App, before: Instance, ended: Instance, status: Task
 
 
 def remember_failure(turn: Turn, instance: Instance, state: str, message: str) -> None:
-    """Store what clients see in ``lastTaskFailure``."""
+    """Store what clients see in ``lastTaskFailure``, and in the list of the last failures."""
+    last = turn.world.state.failures.get(instance.app_id)
     failure = TaskFailure(
         app_id=instance.app_id,
         task_id=instance.task_id,
@@ -212,8 +215,30 @@ def remember_failure(turn: Turn, instance: Instance, state: str, message: str) -
         agent_id=instance.agent_id,
         timestamp_ms=turn.now_ms,
         version=instance.version,
+        reason=instance.reason,
+        staged_at_ms=instance.staged_at_ms,
+        started_at_ms=instance.started_at_ms,
+        number=1 if last is None else last.number + 1,
     )
     turn.put(Kind.FAILURE, instance.app_id, failure)
+    slot = failure.number % _slots(turn)
+    shorter = replace(failure, message=message[:_KEPT_CHARACTERS])
+    turn.put(Kind.PAST_FAILURE, failure_key(instance.app_id, slot), shorter)
+
+
+def keep_fewer_failures(turn: Turn) -> None:
+    """At start: drop what has no slot any more, should fewer be wanted than before."""
+    slots = _slots(turn)
+    for key in list(turn.world.state.past_failures):
+        if int(key.rpartition("@")[2]) >= slots:
+            turn.put(Kind.PAST_FAILURE, key, None)
+
+
+def _slots(turn: Turn) -> int:
+    return max(1, min(turn.policy.max_task_failures, MOST_FAILURES))
+
+
+_KEPT_CHARACTERS = 1_000  # of a message; the last failure has all of it
 
 
 OVERDUE = "the task did not start in time"

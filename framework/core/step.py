@@ -155,6 +155,7 @@ def _started(turn: Turn) -> None:
     probing.watch_all(turn)
     health_storms.started(turn)
     replacements.started(turn)
+    statuses.keep_fewer_failures(turn)
     for instance in list(state.instances.values()):
         gone = instance.condition in {Condition.UNREACHABLE, Condition.UNREACHABLE_INACTIVE}
         if gone and crashes.begin(turn, ("app", instance.app_id)):

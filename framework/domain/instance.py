@@ -121,7 +121,9 @@ class Instance(Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class TaskFailure(Struct, frozen=True, gc=False, omit_defaults=True):
-    """The last failure of an app, as clients see it in ``lastTaskFailure``."""
+    """A failure of an app; the last one is what clients see in ``lastTaskFailure``. ``number``
+    counts the app's failures from 1; ``state`` and ``reason`` are Mesos', the times those of the
+    task (0: it never came so far)."""
 
     app_id: str
     task_id: str
@@ -132,6 +134,19 @@ class TaskFailure(Struct, frozen=True, gc=False, omit_defaults=True):
     agent_id: str
     timestamp_ms: int
     version: str
+    reason: str = ""
+    staged_at_ms: int = 0
+    started_at_ms: int = 0
+    number: int = 0
+
+
+MOST_FAILURES = 100
+"""No more failures than this are kept of an app, whatever the operator says."""
+
+
+def failure_key(app_id: str, slot: int) -> str:
+    """The id of one of an app's kept failures: a new one takes the slot of the oldest."""
+    return f"{app_id}@{slot}"
 
 
 class Tombstone(Struct, frozen=True, gc=False, omit_defaults=True):

@@ -15,7 +15,14 @@ from framework.domain.crashes import Crash
 from framework.domain.freezing import Freeze
 from framework.domain.groups import Group, TreeChange
 from framework.domain.health import InstanceHealth
-from framework.domain.instance import Instance, Orphan, TaskFailure, Tombstone
+from framework.domain.instance import (
+    MOST_FAILURES,
+    Instance,
+    Orphan,
+    TaskFailure,
+    Tombstone,
+    failure_key,
+)
 from framework.domain.mesos import Agent
 from framework.domain.rollout import (
     Connection,
@@ -68,6 +75,7 @@ class Kind(StrEnum):
     TREE_CHANGE = "tree-change"  # id: its version
     DELAY = "delay"  # id: app id
     FAILURE = "failure"  # id: app id
+    PAST_FAILURE = "past-failure"  # id: <app id>@<slot>
     TOMBSTONE = "tombstone"  # id: task id
     ORPHAN = "orphan"  # id: task id
     FRAMEWORK = "framework"  # id: "framework"
@@ -92,6 +100,7 @@ RECORD_TYPES: dict[Kind, type] = {
     Kind.TREE_CHANGE: TreeChange,
     Kind.DELAY: Delay,
     Kind.FAILURE: TaskFailure,
+    Kind.PAST_FAILURE: TaskFailure,
     Kind.TOMBSTONE: Tombstone,
     Kind.ORPHAN: Orphan,
     Kind.FRAMEWORK: Framework,
@@ -265,6 +274,17 @@ class State:
     @property
     def failures(self) -> dict[str, TaskFailure]:
         return self.tables[Kind.FAILURE]  # type: ignore[return-value]  # see above
+
+    @property
+    def past_failures(self) -> dict[str, TaskFailure]:
+        return self.tables[Kind.PAST_FAILURE]  # type: ignore[return-value]  # see above
+
+    def failures_of(self, app_id: str) -> list[TaskFailure]:
+        """The failures that are kept of an app, the newest first."""
+        table = self.past_failures
+        keys = (failure_key(app_id, slot) for slot in range(MOST_FAILURES))
+        found = [one for key in keys if (one := table.get(key)) is not None]
+        return sorted(found, key=lambda one: -one.number)
 
     @property
     def tombstones(self) -> dict[str, Tombstone]:

@@ -244,6 +244,10 @@ failures = st.builds(
     agent_id=agent_ids,
     timestamp_ms=moments_ms,
     version=versions,
+    reason=names,
+    staged_at_ms=moments_ms,
+    started_at_ms=moments_ms,
+    number=st.integers(0, 10**6),
 )
 tombstones = st.builds(Tombstone, task_ids, moments_ms, texts)
 orphans = st.builds(
@@ -310,6 +314,7 @@ _KINDS: dict[Kind, tuple[st.SearchStrategy[Record], Callable[..., str]]] = {
     Kind.TREE_CHANGE: (tree_changes, lambda change: str(change.version)),
     Kind.DELAY: (delays, lambda delay: str(delay.app_id)),
     Kind.FAILURE: (failures, lambda failure: str(failure.app_id)),
+    Kind.PAST_FAILURE: (failures, lambda failure: f"{failure.app_id}@{failure.number % 20}"),
     Kind.TOMBSTONE: (tombstones, lambda tombstone: str(tombstone.task_id)),
     Kind.ORPHAN: (orphans, lambda orphan: str(orphan.task_id)),
     Kind.FRAMEWORK: (frameworks, lambda _: "framework"),

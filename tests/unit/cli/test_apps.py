@@ -237,3 +237,24 @@ def test_unknown_app(api: ScriptedServer, stayer: Stayer) -> None:
     api.script["GET /v2/apps/x"] = Answer({"message": "App '/x' does not exist"}, 404)
     result = stayer("app", "show", "x")
     assert (result.exit_code, result.stderr) == (1, "Error: App '/x' does not exist\n")
+
+
+def test_failures(api: ScriptedServer, stayer: Stayer) -> None:
+    path = "GET /v3/apps/dev/web/failures"
+    api.script[path] = Answer({"failures": []})
+    assert stayer("app", "failures", "dev/web").stdout == "No failure of /dev/web is on record.\n"
+    failure = {
+        "taskId": "t1",
+        "host": "h1",
+        "state": "TASK_FAILED",
+        "message": "exit 1",
+        "timestamp": "2026-11-01T10:00:00.000Z",
+        "sandbox": "http://m/x",
+    }
+    api.script[path] = Answer({"failures": [failure, {"taskId": "t0", "reason": "REASON_X"}]})
+    first, second = stayer("app", "failures", "/dev/web").stdout.splitlines()[1:]
+    assert first.split() == [failure["timestamp"], "t1", "h1", "TASK_FAILED", "exit", "1"]
+    assert second.split()[-1] == "REASON_X"
+    assert "http://m/x" in stayer("app", "failures", "/dev/web", "--sandbox").stdout
+    told = json.loads(stayer("app", "failures", "/dev/web", "--json").stdout)
+    assert told[0] == failure
