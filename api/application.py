@@ -33,6 +33,7 @@ from api.resources.plugins import Plugins
 from api.resources.pods import Pods
 from api.resources.queue import Queue
 from api.resources.replacements import Replacements
+from api.resources.services import Services
 from api.resources.system import System
 from api.resources.tasks import Tasks
 from constraints import CompilePattern
@@ -54,6 +55,7 @@ _RESOURCES = (
     Freezes,
     Alarms,
     Replacements,
+    Services,
     Failures,
     Pods,
     Plugins,

@@ -310,6 +310,44 @@ SHAPES: dict[str, JsonSchema] = {
     ),
     "FailureList": list_of("Failure", "failures"),
     "AlarmList": list_of("Alarm", "alarms"),
+    "Service": _shape(
+        "An app as load balancers see it.",
+        {
+            "id": TEXT,
+            "version": TEXT,
+            "wanted": COUNT,
+            "labels": PAIRS,
+            "ports": array(shape("", **{"servicePort": COUNT, "protocol": TEXT, "name?": TEXT})),
+            "tasks": array(reference("ServiceTask")),
+            "hasChecks?": FLAG,
+            "deploying?": FLAG,
+            "share?": NUMBER,
+        },
+    ),
+    "ServiceTask": _shape(
+        "Where a task is reached, port by port, and whether it is to get traffic.",
+        {
+            "id": TEXT,
+            "host": TEXT,
+            "endpoints": array(ANYTHING),
+            "version": TEXT,
+            "startedAtMs": COUNT,
+            "health": {"type": "string", "enum": ["up", "down", "unknown"]},
+            "ready?": FLAG,
+            "draining?": FLAG,
+            "reachable?": FLAG,
+            "checks?": array({"type": "object"}),
+        },
+    ),
+    "ServiceList": _shape(
+        "All apps, of which state and leader, and whether its tasks were compared with Mesos.",
+        {
+            "stateId": TEXT,
+            "epoch": COUNT,
+            "synced": FLAG,
+            "services": array(reference("Service")),
+        },
+    ),
     "Info": _shape(
         "What this process is and how it is set.",
         {

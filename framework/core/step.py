@@ -148,9 +148,12 @@ def _started(turn: Turn) -> None:
     if halt is not None:
         turn.actions.append(halt)
         return
-    if state.framework is None:
+    framework = state.framework
+    if framework is None:
         framework = Framework(state_id=turn.context.new_id(), created_at_ms=turn.now_ms)
-        turn.put(Kind.FRAMEWORK, "framework", framework)
+    # By the clock as well: one that was restored from a backup is later than what ran before.
+    epoch = max(framework.epoch + 1, turn.now_ms // 1000)
+    turn.put(Kind.FRAMEWORK, "framework", replace(framework, epoch=epoch))
     trees.ensure_root(turn, iso(turn.now_ms))
     probing.watch_all(turn)
     health_storms.started(turn)

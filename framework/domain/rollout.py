@@ -146,12 +146,13 @@ class Wait(Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Framework(Struct, frozen=True, gc=False, omit_defaults=True):
-    """Our registration with Mesos. ``state_id`` names this state for ever; ``mesos_role`` and
-    ``principal`` are as first subscribed."""
+    """Our registration with Mesos. ``state_id`` names this state for ever; ``epoch`` grows
+    whenever a process begins to decide on it, also after the state was restored from a backup."""
 
     state_id: str
     framework_id: str = ""
     created_at_ms: int = 0
+    epoch: int = 0
 
 
 class Connection(Struct, frozen=True, gc=False, omit_defaults=True):

@@ -39,7 +39,28 @@ def test_the_first_start_names_the_state_for_ever() -> None:
     assert framework.framework_id == FRAMEWORK_ID
     session.restart(seconds_later=10)
     session.connect()
-    assert session.state.framework == framework
+    after = session.state.framework
+    assert after is not None
+    assert replace(after, epoch=framework.epoch) == framework
+
+
+def test_each_start_is_a_later_epoch_of_the_state() -> None:
+    session = Session()
+    epochs = []
+    for _ in range(2):
+        framework = session.state.framework
+        assert framework is not None
+        epochs.append(framework.epoch)
+        session.restart()
+        session.connect()
+    assert epochs[1] > epochs[0]
+
+
+def test_an_epoch_is_later_than_all_before_a_backup_was_restored() -> None:
+    session = Session()
+    framework = session.state.framework
+    assert framework is not None
+    assert framework.epoch == session.now_ms // 1000
 
 
 def test_another_framework_id_than_the_states_is_refused() -> None:
