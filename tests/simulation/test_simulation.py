@@ -60,8 +60,8 @@ def test_runs_with_storms_have_some() -> None:
     runs = [Run(seed, storms=True) for seed in range(6)]
     for run in runs:
         run.go()
-    assert sum(run.safety.in_turn.storms for run in runs) > 20
-    assert sum(run.safety.in_turn.turns for run in runs) > 20
+    assert sum(run.safety.in_turn.storms for run in runs) > 5
+    assert sum(run.safety.in_turn.turns for run in runs) > 5
 
 
 def test_a_run_is_the_same_under_any_hash_seed() -> None:

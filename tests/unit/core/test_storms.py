@@ -3,7 +3,7 @@
 import pytest
 
 from framework.core.policy import Policy
-from framework.domain.app import UnreachableStrategy
+from framework.domain.app import HealthCheck, UnreachableStrategy
 from framework.domain.events import FreezeApps, KillTasks, LiftFreeze, PaceReplacements
 from framework.domain.instance import Condition, Instance
 from framework.domain.mesos import Agent, TaskState
@@ -355,3 +355,39 @@ def test_the_record_is_bounded_work() -> None:
     kinds = [change.kind for change in session.last.changes]
     assert kinds.count(Kind.STORM) == 1
     assert kinds.count(Kind.ALARM) == 1
+
+
+class TestReturn:
+    """Of what returned and its replacement the older healthy one stays."""
+
+    APP = replace(
+        WEB,
+        instances=1,
+        unreachable_strategy=UnreachableStrategy(0, 600),
+        health_checks=(HealthCheck("MESOS_TCP", port_index=0),),
+    )
+
+    def back(self, *, healthy: bool) -> tuple[Session, Instance, Instance]:
+        """The old one is back beside its healthy replacement."""
+        session = Session()
+        (old,) = session.running(self.APP, agent(1))
+        session.status(old, TaskState.RUNNING, healthy=True)
+        session.wait(1)
+        session.status(old, TaskState.UNREACHABLE)
+        session.offer(session.offer_of(agent(2)))
+        (new,) = (one for one in session.instances() if one.id != old.id)
+        session.status(new, TaskState.RUNNING, healthy=True)
+        session.status(old, TaskState.RUNNING, healthy=healthy)
+        return session, old, new
+
+    def test_the_older_one_stays(self) -> None:
+        session, old, new = self.back(healthy=True)
+        assert killed(session.last) == [new.task_id]
+        session.status(new, TaskState.KILLED)
+        assert [one.id for one in session.instances()] == [old.id]
+
+    def test_one_that_is_ill_goes(self) -> None:
+        session, old, new = self.back(healthy=False)
+        assert killed(session.last) == [old.task_id]
+        session.status(old, TaskState.KILLED)
+        assert [one.id for one in session.instances()] == [new.id]
