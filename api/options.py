@@ -168,7 +168,11 @@ class ApiOptions:
         },
     )
     enable_features: tuple[str, ...] = field(
-        default=(), metadata={"help": "features to turn on: gpu_resources"}
+        default=(),
+        metadata={"help": "features to turn on: gpu_resources, secrets, external_volumes"},
+    )
+    secrets_dir: str = field(
+        default="", metadata={"help": "directory of secrets; turns the feature secrets on"}
     )
 
     def __post_init__(self) -> None:
@@ -199,6 +203,10 @@ class ApiOptions:
             raise ValueError("http_prefix begins with a slash")
         if not all(map(_is_plain, self.access_control_allow_origin)):
             raise ValueError("access_control_allow_origin takes origins: http://host:port, or *")
+
+    def has_feature(self, name: str) -> bool:
+        """Whether a feature is on: it was asked for, or what it needs was set."""
+        return name in self.enable_features or (name == "secrets" and bool(self.secrets_dir))
 
     def settings(self) -> dict[str, object]:
         """Every setting by its name, without passwords: what may be shown."""

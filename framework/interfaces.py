@@ -130,6 +130,19 @@ class Mesos(Protocol):
         ...
 
 
+class SecretUnavailableError(Exception):
+    """A secret can not be had at the moment; the message says why and never holds its value."""
+
+
+class Secrets(Protocol):
+    """Where the values of secrets come from. Asked for each launch, by the thread that writes
+    calls to Mesos: an answer must not take longer than a moment."""
+
+    def value(self, source: str) -> bytes:
+        """The value at this ``source`` (of an app's ``secrets``). SecretUnavailableError."""
+        ...
+
+
 class Probes(Protocol):
     """The prober: looks at running instances at their intervals. Every method returns at once;
     what it finds comes back as ProbesReported events."""

@@ -10,22 +10,27 @@ from framework.domain.app import (
     Container,
     Docker,
     DockerParameter,
+    ExecutorResources,
+    ExternalVolume,
     Fetch,
     HealthCheck,
     HostVolume,
     KillSelection,
+    LinuxInfo,
     Network,
     NetworkMode,
     PortDefinition,
     PortMapping,
     ReadinessCheck,
     ResourceLimits,
+    SecretVolume,
     UnreachableStrategy,
     UpgradeStrategy,
 )
 
-_SAME_NAME = ("cmd", "user", "env", "instances", "gpus", "executor", "labels", "role", "tty")
+_SAME_NAME = ("cmd", "user", "instances", "gpus", "executor", "labels", "role", "tty")
 _RENAMED = {
+    "expandEnv": "expand_env",
     "requirePorts": "require_ports",
     "backoffSeconds": "backoff_seconds",
     "backoffFactor": "backoff_factor",
@@ -45,6 +50,16 @@ _MAPPING = {
 }
 _DOCKER = {"image": "image", "forcePullImage": "force_pull_image", "privileged": "privileged"}
 _VOLUME = {"containerPath": "container_path", "hostPath": "host_path", "mode": "mode"}
+_OTHER_VOLUMES = ("external", "secret")
+_EXTERNAL = {
+    "provider": "provider",
+    "name": "name",
+    "size": "size_gib",
+    "options": "options",
+    "shared": "shared",
+}
+_SECCOMP = {"profileName": "seccomp_profile", "unconfined": "seccomp_unconfined"}
+_IPC = {"mode": "ipc_mode", "shmSize": "shm_size_mib"}
 _FETCH = {
     "uri": "uri",
     "extract": "extract",
@@ -93,9 +108,8 @@ def to_app(app: dict[str, Any]) -> App:
     app_id = absolute(app["id"])
     fields: dict[str, Any] = {name: app[name] for name in _SAME_NAME if name in app}
     fields.update(_picked(app, _RENAMED))
-    for name, field in _THOUSANDTHS.items():
-        if name in app:
-            fields[field] = _thousandths(app[name])
+    fields.update(_scalars(app))
+    fields.update(_environment(app.get("env", {})))
     for name, field, convert in _PARTS:
         if name in app:
             fields[field] = convert(app[name])
@@ -107,6 +121,21 @@ def to_app(app: dict[str, Any]) -> App:
 
 def _picked(source: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
     return {field: source[name] for name, field in names.items() if name in source}
+
+
+def _scalars(source: Mapping[str, Any]) -> dict[str, int]:
+    return {
+        field: _thousandths(source[name]) for name, field in _THOUSANDTHS.items() if name in source
+    }
+
+
+def _environment(env: dict[str, Any]) -> dict[str, Any]:
+    """Texts, and references to secrets, apart."""
+    plain = {name: value for name, value in env.items() if isinstance(value, str)}
+    return {
+        "env": plain,
+        "env_secrets": {name: env[name]["secret"] for name in env if name not in plain},
+    }
 
 
 def _thousandths(number: float) -> int:
@@ -144,12 +173,33 @@ def _definitions(items: list[dict[str, Any]]) -> tuple[PortDefinition, ...]:
 
 
 def _container(container: dict[str, Any]) -> Container:
-    docker = container.get("docker")
+    docker, linux = container.get("docker"), container.get("linuxInfo")
+    volumes = container.get("volumes", [])
     return Container(
         type=container.get("type", "DOCKER"),
         docker=None if docker is None else _docker(docker),
-        volumes=tuple(_volume(item) for item in container.get("volumes", [])),
+        volumes=tuple(_volume(item) for item in volumes if not {*item} & {*_OTHER_VOLUMES}),
         port_mappings=tuple(_mapping(item) for item in container.get("portMappings", [])),
+        secret_volumes=tuple(
+            SecretVolume(item["containerPath"], item["secret"])
+            for item in volumes
+            if "secret" in item
+        ),
+        external_volumes=tuple(_external(item) for item in volumes if "external" in item),
+        linux_info=None if linux is None else _linux_info(linux),
+    )
+
+
+def _external(item: dict[str, Any]) -> ExternalVolume:
+    external = {"name": "", **item["external"]}
+    return ExternalVolume(
+        item["containerPath"], mode=item.get("mode", "RW"), **_picked(external, _EXTERNAL)
+    )
+
+
+def _linux_info(linux: dict[str, Any]) -> LinuxInfo:
+    return LinuxInfo(
+        **_picked(linux.get("seccomp", {}), _SECCOMP), **_picked(linux.get("ipcInfo", {}), _IPC)
     )
 
 
@@ -157,6 +207,7 @@ def _docker(docker: dict[str, Any]) -> Docker:
     parameters = docker.get("parameters", [])
     return Docker(
         **_picked(docker, _DOCKER),
+        pull_secret=docker.get("pullConfig", {}).get("secret"),
         parameters=tuple(DockerParameter(item["key"], item["value"]) for item in parameters),
     )
 
@@ -228,6 +279,14 @@ def _resource_limits(limits: dict[str, Any]) -> ResourceLimits:
     return ResourceLimits(_limit(limits.get("cpus")), _limit(limits.get("mem")))
 
 
+def _secrets(secrets: dict[str, Any]) -> dict[str, str]:
+    return {name: secret["source"] for name, secret in secrets.items()}
+
+
+def _executor_resources(resources: dict[str, Any]) -> ExecutorResources:
+    return ExecutorResources(**_scalars(resources))
+
+
 def _limit(limit: Any) -> int | None:
     if limit is None:
         return None
@@ -249,4 +308,6 @@ _PARTS = (
     ("killSelection", "kill_selection", KillSelection),
     ("unreachableStrategy", "unreachable_strategy", _unreachable_strategy),
     ("resourceLimits", "resource_limits", _resource_limits),
+    ("secrets", "secrets", _secrets),
+    ("executorResources", "executor_resources", _executor_resources),
 )

@@ -9,6 +9,7 @@ from typing import Any
 from api.options import ApiOptions
 
 _DEFAULT_MAPPING = {"containerPort": 0, "name": "default"}
+_ONE_AT_A_TIME = {"minimumHealthCapacity": 0.5, "maximumOverCapacity": 0}
 _DEFAULT_DEFINITION = {"port": 0, "name": "default"}
 
 
@@ -22,6 +23,8 @@ def with_defaults(app: dict[str, Any], options: ApiOptions, role: str) -> dict[s
         _host_ports(complete)
     else:
         _container_ports(complete)
+    if _has_external_volumes(app):
+        complete.setdefault("upgradeStrategy", _ONE_AT_A_TIME)
     mappings = complete.get("container", {}).get("portMappings")
     if "healthChecks" in app and (complete.get("portDefinitions") or mappings):
         complete["healthChecks"] = [_with_port(check) for check in app["healthChecks"]]
@@ -30,6 +33,10 @@ def with_defaults(app: dict[str, Any], options: ApiOptions, role: str) -> dict[s
     if "acceptedResourceRoles" not in app:
         complete["acceptedResourceRoles"] = default_resource_roles(role, options)
     return complete
+
+
+def _has_external_volumes(app: dict[str, Any]) -> bool:
+    return any("external" in volume for volume in app.get("container", {}).get("volumes", []))
 
 
 def default_resource_roles(role: str, options: ApiOptions) -> list[str]:

@@ -4,9 +4,12 @@ from typing import Any
 
 from api.definitions.convert import to_app
 from api.definitions.defaults import with_defaults
+from api.definitions.external_rules import external_faults
 from api.definitions.legacy import legacy_faults, translate
+from api.definitions.linux_rules import linux_faults
 from api.definitions.paths import absolute
 from api.definitions.rules import Enforces, Setting, app_faults, none_enforces
+from api.definitions.secret_rules import secret_faults
 from api.definitions.unsupported import unsupported_faults
 from api.faults import NOT_VALID, Fault, Invalid
 from api.options import ApiOptions
@@ -52,5 +55,11 @@ def complete_app(canonical: dict[str, Any], setting: Setting) -> App | Invalid:
     role = setting.enforced_role(absolute(canonical["id"])) or setting.options.mesos_role
     complete = with_defaults(canonical, setting.options, role)
     app = to_app(complete)
-    faults: tuple[Fault, ...] = (*unsupported_faults(complete), *app_faults(app, setting))
+    faults: tuple[Fault, ...] = (
+        *unsupported_faults(complete),
+        *secret_faults(complete, setting.options),
+        *external_faults(complete, setting.options),
+        *linux_faults(complete),
+        *app_faults(app, setting),
+    )
     return Invalid(NOT_VALID, faults) if faults else app

@@ -11,12 +11,15 @@ from dataclasses import dataclass
 import msgspec
 
 from api.definitions.check_rules import check_faults
+from api.definitions.external_rules import external_app_faults
 from api.definitions.network_rules import container_faults, network_faults, port_faults
 from api.definitions.paths import app_id_errors
+from api.definitions.secret_rules import feature_error
 from api.faults import Fault
 from api.options import ApiOptions
 from constraints import CompilePattern, Problem, parse
 from framework.domain.app import App
+from framework.domain.expansion import MAX_REFERENCES, references
 from framework.domain.ids import top_level_group
 
 RECORD_MAX_BYTES = 512 * 1024
@@ -84,10 +87,18 @@ def _command_faults(app: App) -> Iterator[Fault]:
 
 
 def _environment_faults(app: App) -> Iterator[Fault]:
-    if "" in app.env:
+    names = (*app.env, *app.env_secrets)
+    if "" in names:
         yield Fault("/env", "must not be empty")
-    if any("=" in name for name in app.env):
+    if any("=" in name for name in names):
         yield Fault("/env", "names must not contain '='")
+
+
+def _expansion_faults(app: App) -> Iterator[Fault]:
+    count = sum(1 for _ in references(app))
+    if count > MAX_REFERENCES:
+        error = f"got {count} references to variables, expected {MAX_REFERENCES} or less"
+        yield Fault("/expandEnv", error)
 
 
 def _fetch_faults(app: App) -> Iterator[Fault]:
@@ -170,12 +181,14 @@ _RULES: tuple[Callable[[App], Iterator[Fault]], ...] = (
     _id_faults,
     _command_faults,
     _environment_faults,
+    _expansion_faults,
     _fetch_faults,
     container_faults,
     port_faults,
     network_faults,
     check_faults,
     _upgrade_faults,
+    external_app_faults,
     _unreachable_faults,
     _limit_faults,
     _migration_label_faults,
@@ -226,7 +239,4 @@ def _gpu_faults(app: App, options: ApiOptions) -> Iterator[Fault]:
     if app.container is not None and app.container.type == "DOCKER":
         yield Fault("/", "GPU resources only work with the Mesos containerizer")
     if "gpu_resources" not in options.enable_features:
-        yield Fault(
-            "/",
-            "Feature gpu_resources is not enabled. Enable with --enable_features gpu_resources)",
-        )
+        yield Fault("/", feature_error("gpu_resources"))

@@ -6,8 +6,11 @@ from framework.domain.app import (
     App,
     Check,
     Container,
+    ExecutorResources,
+    ExternalVolume,
     Fetch,
     HealthCheck,
+    LinuxInfo,
     Network,
     PortDefinition,
     PortMapping,
@@ -79,7 +82,10 @@ def _optional(app: App) -> dict[str, Any]:
         "check": app.check and _check(app.check),
         "resourceLimits": app.resource_limits and _limits(app.resource_limits),
         "args": list(app.args) or None,
-        "env": app.env or None,
+        "env": _environment(app) or None,
+        "expandEnv": app.expand_env or None,
+        "secrets": {name: {"source": source} for name, source in app.secrets.items()} or None,
+        "executorResources": app.executor_resources and _executor(app.executor_resources),
         "constraints": [list(raw) for raw in app.constraints] or None,
         "fetch": [_fetch(item) for item in app.fetch] or None,
         "healthChecks": [health_check(item) for item in app.health_checks] or None,
@@ -92,6 +98,18 @@ def _optional(app: App) -> dict[str, Any]:
 
 def _present(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _environment(app: App) -> dict[str, Any]:
+    return {**app.env, **{name: {"secret": secret} for name, secret in app.env_secrets.items()}}
+
+
+def _executor(resources: ExecutorResources) -> dict[str, Any]:
+    return {
+        "cpus": thousandths(resources.cpus_millis),
+        "mem": thousandths(resources.mem_millis),
+        "disk": thousandths(resources.disk_millis),
+    }
 
 
 def _network(network: Network) -> dict[str, Any]:
@@ -137,6 +155,11 @@ def _container(container: Container, *, on_host: bool) -> dict[str, Any]:
             for volume in container.volumes
         ],
     }
+    fields["volumes"] += [
+        {"containerPath": volume.container_path, "secret": volume.secret}
+        for volume in container.secret_volumes
+    ]
+    fields["volumes"] += [_external(volume) for volume in container.external_volumes]
     if container.docker is not None:
         fields["docker"] = {
             "image": container.docker.image,
@@ -147,8 +170,38 @@ def _container(container: Container, *, on_host: bool) -> dict[str, Any]:
                 for parameter in container.docker.parameters
             ],
         }
+        if container.docker.pull_secret is not None:
+            fields["docker"]["pullConfig"] = {"secret": container.docker.pull_secret}
+    if container.linux_info is not None:
+        fields["linuxInfo"] = _linux_info(container.linux_info)
     if not on_host:
         fields["portMappings"] = [_port_mapping(item) for item in container.port_mappings]
+    return fields
+
+
+def _external(volume: ExternalVolume) -> dict[str, Any]:
+    external = {
+        "provider": volume.provider,
+        "name": volume.name,
+        "size": volume.size_gib,
+        "options": volume.options,
+        "shared": volume.shared,
+    }
+    return {
+        "containerPath": volume.container_path,
+        "mode": volume.mode,
+        "external": _present(external),
+    }
+
+
+def _linux_info(linux: LinuxInfo) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    if linux.seccomp_profile is not None or linux.seccomp_unconfined:
+        fields["seccomp"] = _present(
+            {"profileName": linux.seccomp_profile, "unconfined": linux.seccomp_unconfined}
+        )
+    if linux.ipc_mode is not None:
+        fields["ipcInfo"] = _present({"mode": linux.ipc_mode, "shmSize": linux.shm_size_mib})
     return fields
 
 

@@ -71,6 +71,13 @@ RESOURCE_LIMITS = structure(
 )
 
 
+EXECUTOR_RESOURCES = structure(
+    "ExecutorResources", cpus=Number(least=0.1), mem=Number(least=32), disk=Number(least=10)
+)
+
+SECRET = structure("Secret", source=Text(required=True, longest=1_024))
+
+
 def _dependencies() -> ListOf:
     return ListOf(Text(shortest=1, longest=1_024, pattern=_PATH), longest=1_024, unique=True)
 
@@ -89,7 +96,7 @@ def _settings() -> dict[str, fields.Field[Any]]:
         "gpus": whole(least=0),
         "resourceLimits": Part(RESOURCE_LIMITS),
         "executor": Text(longest=4_096, pattern=_EXECUTOR),
-        "executorResources": Anything(),
+        "executorResources": Part(EXECUTOR_RESOURCES),
         "constraints": ListOf(ListOf(Text(), longest=16), longest=128, unique=True),
         "fetch": ListOf(Part(FETCH), longest=256),
         "uris": ListOf(Text(shortest=1, longest=1_024), longest=256),
@@ -111,7 +118,8 @@ def _settings() -> dict[str, fields.Field[Any]]:
         "acceptedResourceRoles": ListOf(Text(longest=255), longest=64, unique=True),
         "role": Text(shortest=1, longest=255),
         "residency": Anything(),
-        "secrets": Anything(),
+        "secrets": MapOf(Part(SECRET)),
+        "expandEnv": Flag(),
         "taskKillGracePeriodSeconds": whole(least=0),
         "killSelection": Choice("YOUNGEST_FIRST", "OLDEST_FIRST"),
         "unreachableStrategy": WordOr("disabled", Part(UNREACHABLE_STRATEGY)),

@@ -64,10 +64,19 @@ DOCKER = structure(
     forcePullImage=Flag(),
     privileged=Flag(),
     parameters=ListOf(Part(DOCKER_PARAMETER), longest=256),
-    pullConfig=Anything(),
+    pullConfig=Part(structure("PullConfig", secret=Text(required=True, shortest=1, longest=255))),
     network=Choice("HOST", "BRIDGE", "USER", "NONE"),
     portMappings=ListOf(Part(PORT_MAPPING), longest=MAX_PORTS),
     credential=Anything(),
+)
+
+EXTERNAL_VOLUME = structure(
+    "ExternalVolume",
+    provider=Text(required=True, longest=63),
+    name=Text(longest=255),
+    size=whole(least=1),
+    options=MapOf(Anything()),
+    shared=Flag(),
 )
 
 VOLUME = structure(
@@ -76,8 +85,22 @@ VOLUME = structure(
     hostPath=Text(longest=4_096),
     mode=Choice("RO", "RW"),
     persistent=Anything(),
-    external=Anything(),
-    secret=Anything(),
+    external=Part(EXTERNAL_VOLUME),
+    secret=Text(shortest=1, longest=255),
+)
+
+LINUX_INFO = structure(
+    "LinuxInfo",
+    seccomp=Part(
+        structure("Seccomp", profileName=Text(shortest=1, longest=255), unconfined=Flag())
+    ),
+    ipcInfo=Part(
+        structure(
+            "IpcInfo",
+            mode=Choice("PRIVATE", "SHARE_PARENT", required=True),
+            shmSize=whole(least=0),
+        )
+    ),
 )
 
 CONTAINER = structure(
@@ -86,7 +109,7 @@ CONTAINER = structure(
     docker=Part(DOCKER),
     volumes=ListOf(Part(VOLUME), longest=256),
     portMappings=ListOf(Part(PORT_MAPPING), longest=MAX_PORTS),
-    linuxInfo=Anything(),
+    linuxInfo=Part(LINUX_INFO),
 )
 
 DISCOVERY_PORT = structure(

@@ -41,7 +41,9 @@ def not_sent(turn: Turn, accept: Accept, why: str) -> None:
         app = turn.world.effective(instance.app_id)
         if app is not None and turn.world.subscribed:
             backoff.failed(turn, app)
-            remember_failure(turn, instance, "TASK_ERROR", f"Mesos refused the launch: {why}")
+            by_mesos = why[:3].isdecimal()  # it begins with the status of an answer then
+            who = "Mesos refused the launch" if by_mesos else "the launch is not possible"
+            remember_failure(turn, instance, "TASK_ERROR", f"{who}: {why}")
 
 
 def check(turn: Turn, task_id: str) -> None:

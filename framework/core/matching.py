@@ -64,10 +64,11 @@ class Request:
 def request_of(turn: Turn, app: App) -> Request:
     """What this app asks."""
     compiled = turn.world.compiled(app)
+    executor = app.executor_needs
     wanted = (
-        ("cpus", app.cpus_millis),
-        ("mem", app.mem_millis),
-        ("disk", app.disk_millis),
+        ("cpus", app.cpus_millis + executor.get("cpus", 0)),
+        ("mem", app.mem_millis + executor.get("mem", 0)),
+        ("disk", app.disk_millis + executor.get("disk", 0)),
         ("gpus", app.gpus * 1000),
     )
     scalars = tuple((name, millis) for name, millis in wanted if millis)

@@ -10,6 +10,9 @@ from enum import StrEnum
 from msgspec import Struct
 from msgspec.structs import replace
 
+COMMAND_EXECUTOR = "//cmd"
+"""Marathon's name of the executor that Mesos brings."""
+
 
 class NetworkMode(StrEnum):
     """Marathon's network modes."""
@@ -60,16 +63,50 @@ class DockerParameter(Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Docker(Struct, frozen=True, gc=False, omit_defaults=True):
+    """``pull_secret`` names the app's secret with the registry's credentials."""
+
     image: str
     force_pull_image: bool = False
     privileged: bool = False
     parameters: tuple[DockerParameter, ...] = ()
+    pull_secret: str | None = None
 
 
 class HostVolume(Struct, frozen=True, gc=False, omit_defaults=True):
     container_path: str
     host_path: str
     mode: str = "RW"
+
+
+class SecretVolume(Struct, frozen=True, gc=False, omit_defaults=True):
+    """A file that holds one of the app's secrets, which ``secret`` names."""
+
+    container_path: str
+    secret: str
+
+
+class ExternalVolume(Struct, frozen=True, gc=False, omit_defaults=True):
+    """A volume of a Docker volume driver, which ``options`` name; ``size_gib`` for drivers that
+    create what is not there; ``shared``: other apps may use the same one."""
+
+    container_path: str
+    name: str
+    mode: str = "RW"
+    provider: str = "dvdi"
+    size_gib: int | None = None
+    options: dict[str, str] = {}
+    shared: bool = False
+
+
+class LinuxInfo(Struct, frozen=True, gc=False, omit_defaults=True):
+    """What the Linux kernel does for the container. Seccomp: a profile of the agent by its name,
+    or no filter (``unconfined``), or whatever the agent does by default. ``ipc_mode``: PRIVATE or
+    SHARE_PARENT, with ``shm_size_mib`` of shared memory."""
+
+    seccomp_profile: str | None = None
+    seccomp_unconfined: bool = False
+    ipc_mode: str | None = None
+    shm_size_mib: int | None = None
 
 
 class Container(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -79,6 +116,9 @@ class Container(Struct, frozen=True, gc=False, omit_defaults=True):
     docker: Docker | None = None
     volumes: tuple[HostVolume, ...] = ()
     port_mappings: tuple[PortMapping, ...] = ()
+    secret_volumes: tuple[SecretVolume, ...] = ()
+    external_volumes: tuple[ExternalVolume, ...] = ()
+    linux_info: LinuxInfo | None = None
 
 
 class Fetch(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -170,12 +210,22 @@ class ResourceLimits(Struct, frozen=True, gc=False, omit_defaults=True):
     mem_millis: int | None = None
 
 
+class ExecutorResources(Struct, frozen=True, gc=False, omit_defaults=True):
+    """What an executor of one's own takes besides its task, in thousandths."""
+
+    cpus_millis: int = 100
+    mem_millis: int = 32_000
+    disk_millis: int = 10_000
+
+
 class App(Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """A long-running application. ``version`` is the time of the accepted change as text.
     ``config`` names the configuration: an instance launched with another one is old, and going
     back to an earlier configuration brings its name back, so that instances which match already
     are kept. ``keep_old``: a change was cancelled in place, old instances stay as they are.
-    ``suspended_from``: the count to resume to (0: not suspended)."""
+    ``suspended_from``: the count to resume to (0: not suspended). ``secrets``: where the provider
+    finds each secret of the app, by name; ``env_secrets``: variables that hold one of them.
+    ``expand_env``: see ``framework.domain.expansion``."""
 
     id: str
     version: str = ""
@@ -188,6 +238,9 @@ class App(Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     args: tuple[str, ...] = ()
     user: str | None = None
     env: dict[str, str] = {}
+    env_secrets: dict[str, str] = {}
+    expand_env: bool = False
+    secrets: dict[str, str] = {}
     instances: int = 1
     cpus_millis: int = 1000
     mem_millis: int = 128_000
@@ -195,6 +248,7 @@ class App(Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     gpus: int = 0
     resource_limits: ResourceLimits | None = None
     executor: str = ""
+    executor_resources: ExecutorResources | None = None
     constraints: tuple[tuple[str, ...], ...] = ()
     fetch: tuple[Fetch, ...] = ()
     networks: tuple[Network, ...] = (Network(),)
@@ -216,6 +270,23 @@ class App(Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     kill_selection: KillSelection = KillSelection.YOUNGEST_FIRST
     unreachable_strategy: UnreachableStrategy = UnreachableStrategy()
     tty: bool | None = None
+
+    @property
+    def has_own_executor(self) -> bool:
+        """Whether its tasks are run by a program of the user instead of Mesos' own executor."""
+        return self.executor not in ("", COMMAND_EXECUTOR)
+
+    @property
+    def executor_needs(self) -> dict[str, int]:
+        """Thousandths of each resource that a task's executor takes besides the task."""
+        resources = self.executor_resources
+        if resources is None or not self.has_own_executor:
+            return {}
+        return {
+            "cpus": resources.cpus_millis,
+            "mem": resources.mem_millis,
+            "disk": resources.disk_millis,
+        }
 
     @property
     def on_host_network(self) -> bool:
@@ -263,6 +334,7 @@ def _configuration(app: App) -> App:
         last_scaling_at="",
         last_config_change_at="",
         instances=0,
+        executor_resources=None,
         constraints=tuple(sorted(app.constraints)),
         dependencies=tuple(sorted(app.dependencies)),
         health_checks=tuple(sorted(app.health_checks, key=repr)),

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Raw
+from msgspec.structs import replace
 
 from framework.domain.actions import (
     Accept,
@@ -84,6 +86,16 @@ def subscribe_call(
     return _encode(call)
 
 
+class LaunchesImpossibleError(ValueError):
+    """Some launches of an Accept can not be said: ``failed`` has an Accept without offers for each,
+    and why; ``rest`` is the Accept without them, perhaps without any launch."""
+
+    def __init__(self, failed: list[tuple[Accept, str]], rest: Accept) -> None:
+        super().__init__("; ".join(why for _, why in failed))
+        self.failed = failed
+        self.rest = rest
+
+
 class CallEncoder:
     """Makes call bodies for one subscription. Not for several threads at once."""
 
@@ -106,8 +118,8 @@ class CallEncoder:
         }
 
     def encode(self, action: Action) -> bytes:
-        """The call's JSON. ValueError if the action can not be said (see TaskInfoBuilder), or
-        is Halt, which is not the driver's."""
+        """The call's JSON. LaunchesImpossibleError if the TaskInfos of some launches can not be
+        made (see TaskInfoBuilder), ValueError for Halt, which is not the driver's."""
         body = self._bodies.get(type(action))
         if body is None:
             raise ValueError(f"{type(action).__name__} is no call")
@@ -116,7 +128,7 @@ class CallEncoder:
     def _accept(self, action: Accept) -> JsonObject:
         operations: list[JsonObject] = []
         if action.launches:
-            tasks = [self._builder.build(launch) for launch in action.launches]
+            tasks = self._task_infos(action)
             operations.append({"type": "LAUNCH", "launch": {"task_infos": tasks}})
         return {
             "type": "ACCEPT",
@@ -126,6 +138,19 @@ class CallEncoder:
                 "filters": {"refuse_seconds": float(action.refuse_seconds)},
             },
         }
+
+    def _task_infos(self, action: Accept) -> list[Raw]:
+        tasks, possible, failed = [], [], []
+        for launch in action.launches:
+            try:
+                tasks.append(self._builder.build(launch))
+            except ValueError as error:
+                failed.append((Accept((), (launch,), action.refuse_seconds), str(error)))
+            else:
+                possible.append(launch)
+        if failed:
+            raise LaunchesImpossibleError(failed, replace(action, launches=tuple(possible)))
+        return tasks
 
     def _update_framework(self, action: UpdateRoles) -> JsonObject:
         return {

@@ -1,8 +1,10 @@
 """ContainerInfo of a task: the image, its networks with mapped ports, and volumes."""
 
-from framework.domain.app import App, Container, Docker, Network, NetworkMode
-from framework.mesos.json_parts import JsonObject, labels
+from framework.domain.app import App, Container, Docker, LinuxInfo, Network, NetworkMode
+from framework.mesos.json_parts import JsonObject, labels, secret
+from framework.mesos.late import Late
 from framework.mesos.ports import LaunchedPort
+from framework.mesos.volumes import driver_of, volumes
 
 _DOCKER_NETWORKS = {
     NetworkMode.HOST: "HOST",
@@ -12,7 +14,7 @@ _DOCKER_NETWORKS = {
 
 
 def container_info(
-    app: App, task_id: str, ports: tuple[LaunchedPort, ...], bridge_name: str
+    app: App, task_id: str, ports: tuple[LaunchedPort, ...], bridge_name: str, late: Late
 ) -> JsonObject | None:
     """The task's container, or None for one that needs no more than a process. ``bridge_name``
     is the CNI network that stands for a bridge with the Mesos containerizer."""
@@ -22,21 +24,29 @@ def container_info(
             return None
         container = Container(type="MESOS")
     info: JsonObject = {"type": container.type}
-    if container.volumes:
-        info["volumes"] = [
-            {
-                "container_path": volume.container_path,
-                "host_path": volume.host_path,
-                "mode": volume.mode,
-            }
-            for volume in container.volumes
-        ]
+    if mounted := volumes(container, late):
+        info["volumes"] = mounted
     if app.tty:
         info["tty_info"] = {}
+    if container.linux_info is not None:
+        info["linux_info"] = _linux_info(container.linux_info)
     if container.type == "DOCKER":
         _add_docker(info, app, container, task_id, ports)
     else:
-        _add_mesos(info, app, container, ports, bridge_name)
+        _add_mesos(info, app, container, ports, bridge_name, late)
+    return info
+
+
+def _linux_info(linux: LinuxInfo) -> JsonObject:
+    info: JsonObject = {}
+    if linux.seccomp_profile is not None:
+        info["seccomp"] = {"profile_name": linux.seccomp_profile}
+    elif linux.seccomp_unconfined:
+        info["seccomp"] = {"unconfined": True}
+    if linux.ipc_mode is not None:
+        info["ipc_mode"] = linux.ipc_mode
+    if linux.shm_size_mib is not None:
+        info["shm_size"] = linux.shm_size_mib
     return info
 
 
@@ -51,7 +61,7 @@ def _add_docker(
         "network": _DOCKER_NETWORKS[mode],
         "privileged": container.docker.privileged,
         "force_pull_image": container.docker.force_pull_image,
-        "parameters": _parameters(container.docker, task_id),
+        "parameters": _parameters(container, container.docker, task_id),
     }
     if not app.on_host_network:
         docker["port_mappings"] = _port_mappings(ports)
@@ -60,9 +70,12 @@ def _add_docker(
         info["network_infos"] = [_network_info(network, network.name) for network in app.networks]
 
 
-def _parameters(docker: Docker, task_id: str) -> list[JsonObject]:
-    own: list[JsonObject] = [{"key": each.key, "value": each.value} for each in docker.parameters]
-    return [*own, {"key": "label", "value": f"MESOS_TASK_ID={task_id}"}]
+def _parameters(container: Container, docker: Docker, task_id: str) -> list[JsonObject]:
+    parameters = [(each.key, each.value) for each in docker.parameters]
+    drivers = dict.fromkeys(driver_of(volume) for volume in container.external_volumes)
+    parameters += [("volume-driver", driver) for driver in drivers]
+    parameters.append(("label", f"MESOS_TASK_ID={task_id}"))
+    return [{"key": key, "value": value} for key, value in parameters]
 
 
 def _add_mesos(
@@ -71,11 +84,15 @@ def _add_mesos(
     container: Container,
     ports: tuple[LaunchedPort, ...],
     bridge_name: str,
+    late: Late,
 ) -> None:
     docker = container.docker
     if docker is not None:
-        image = {"type": "DOCKER", "docker": {"name": docker.image}}
-        info["mesos"] = {"image": image | {"cached": not docker.force_pull_image}}
+        named: JsonObject = {"name": docker.image}
+        if docker.pull_secret is not None:
+            named["config"] = secret(late.data[docker.pull_secret])
+        image = {"type": "DOCKER", "docker": named, "cached": not docker.force_pull_image}
+        info["mesos"] = {"image": image}
     if app.on_host_network:
         return
     networks: list[JsonObject] = []

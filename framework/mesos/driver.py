@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from framework.domain.actions import Action, RemoveFramework, Revive, Suppress, UpdateRoles
 from framework.domain.events import CallNotSent, Disconnected, Event, FrameworkRefused, Subscribed
-from framework.interfaces import LeadershipLostError, SubmitEvent
+from framework.interfaces import LeadershipLostError, Secrets, SubmitEvent
 from framework.mesos.backoff import Backoff
 from framework.mesos.call_connection import CallConnection
 from framework.mesos.calls import CallEncoder, FrameworkDescription, subscribe_call
@@ -27,6 +27,7 @@ from framework.mesos.master import Endpoint, MasterDetector
 from framework.mesos.options import MesosOptions
 from framework.mesos.pipeline import Outcomes, Pipeline, not_sent
 from framework.mesos.recordio import MalformedStreamError
+from framework.mesos.secret_files import SecretFiles
 from framework.mesos.subscription import (
     NotSubscribedError,
     RedirectedError,
@@ -80,7 +81,8 @@ class HttpDriver:
 
     ``confirm`` is called before each SUBSCRIBE, because Mesos takes any: it may wait, and raises
     LeadershipLostError when this process may not displace another. Then ``on_lost`` is told,
-    once, and there is no further attempt. Both are called by the stream's thread.
+    once, and there is no further attempt. Both are called by the stream's thread. ``secrets``
+    says the values of apps' secrets; None: the built-in provider.
 
     ``stop`` waits up to two seconds for calls on their way (a TEARDOWN, acknowledgements), and
     after it no event is submitted. ValueError or OSError from the constructor if ``options``
@@ -94,6 +96,7 @@ class HttpDriver:
         detector: MasterDetector | None = None,
         confirm: Callable[[], None] = lambda: None,
         on_lost: Callable[[LeadershipLostError], None] = lambda _lost: None,
+        secrets: Secrets | None = None,
         backoff: Backoff | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -106,7 +109,12 @@ class HttpDriver:
         self._clock = clock
         connector_for(options)  # to find a missing secret now, not when it is needed
         self._framework = FrameworkDescription(options, options.user, options.host)
-        self._builder = TaskInfoBuilder(options.env_vars_prefix, options.mesos_bridge_name)
+        self._builder = TaskInfoBuilder(
+            options.env_vars_prefix,
+            options.mesos_bridge_name,
+            secrets=secrets or SecretFiles(options.secrets_dir),
+            secret_variables=options.environment_secret,
+        )
         self._framework_id = ""
         self._submit: SubmitEvent | None = None
         self._thread: threading.Thread | None = None

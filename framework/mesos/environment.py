@@ -8,11 +8,25 @@ import re
 
 from framework.domain.actions import Launch
 from framework.domain.app import App
+from framework.mesos.json_parts import JsonObject, secret, variables
+from framework.mesos.late import Late
 
 # Marathon leaves out labels whose name or value is this long.
 _LABEL_KEY_LIMIT = 493
 _LABEL_VALUE_LIMIT = 512
 _NOT_IN_A_NAME = re.compile(r"[^a-zA-Z0-9_]+")
+
+
+def environment(app: App, given: dict[str, str], late: Late) -> JsonObject:
+    """The Environment message: what a task is given, and over that the app's own variables."""
+    plain = {name: text for name, text in (given | app.env).items() if name not in app.env_secrets}
+    entries = variables(plain)
+    for variable, name in app.env_secrets.items():
+        if name in late.texts:
+            entries.append({"name": variable, "value": late.texts[name]})
+        else:
+            entries.append({"name": variable, "type": "SECRET", "secret": secret(late.data[name])})
+    return {"variables": entries}
 
 
 def app_environment(app: App, *, enforce_role: bool) -> dict[str, str]:

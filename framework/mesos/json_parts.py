@@ -15,6 +15,11 @@ def duration(seconds: int) -> JsonObject:
     return {"nanoseconds": seconds * NANOSECONDS_PER_SECOND}
 
 
+def secret(data: str) -> JsonObject:
+    """A Secret message that holds a value; ``data`` is base64."""
+    return {"type": "VALUE", "value": {"data": data}}
+
+
 def variables(values: dict[str, str]) -> list[JsonObject]:
     """The entries of an Environment message."""
     return [{"name": name, "value": value} for name, value in values.items()]

@@ -82,7 +82,24 @@ class MesosOptions:
         default="", metadata=_help("Put before the names HOST and PORT... that tasks are given.")
     )
     enable_features: tuple[str, ...] = field(
-        default=(), metadata=_help("Optional features; gpu_resources asks Mesos for GPUs.")
+        default=(),
+        metadata=_help(
+            "Optional features: gpu_resources (asks Mesos for GPUs), secrets, external_volumes."
+        ),
+    )
+    secrets_dir: str = field(
+        default="",
+        metadata=_help(
+            "Where secrets are, a file each; those not there are looked for in the environment as "
+            "STAYER_SECRET_NAME. Turns the feature secrets on."
+        ),
+    )
+    environment_secret: bool = field(
+        default=False,
+        metadata=_help(
+            "Give secret variables to Mesos as such, which needs the isolator environment_secret "
+            "on all agents; else they are ordinary variables of the task."
+        ),
     )
 
     def __post_init__(self) -> None:

@@ -25,7 +25,7 @@ from framework.domain.actions import (
     UpdateRoles,
 )
 from framework.domain.events import CallNotSent, CallUnanswered
-from framework.mesos.calls import call_type
+from framework.mesos.calls import LaunchesImpossibleError, call_type
 from framework.mesos.http1 import Body, End, Head, MalformedResponseError, ResponseParser
 
 WINDOW = 1000
@@ -107,6 +107,11 @@ class Pipeline:
             action = self._waiting.popleft()
             try:
                 request = self._encode(action)
+            except LaunchesImpossibleError as error:
+                # The others must not suffer for them, and the offers are to be answered.
+                impossible += [CallNotSent(accept, why) for accept, why in error.failed]
+                self._waiting.appendleft(error.rest)
+                continue
             except ValueError as error:
                 impossible.append(CallNotSent(action, str(error)))
                 results.append((call_type(action), NOT_SENT))

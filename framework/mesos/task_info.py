@@ -7,12 +7,15 @@ from msgspec import Raw
 
 from framework.domain.actions import Launch, TaskResource
 from framework.domain.app import App, Fetch, ResourceLimits
+from framework.domain.expansion import expanded
 from framework.domain.ids import discovery_name
 from framework.mesos.checks import check_info, health_check_info
 from framework.mesos.container import container_info
 from framework.mesos.discovery import discovery_info
-from framework.mesos.environment import app_environment, launch_environment
-from framework.mesos.json_parts import JsonObject, duration, labels, variables
+from framework.mesos.environment import app_environment, environment, launch_environment
+from framework.mesos.executor import executor_info
+from framework.mesos.json_parts import JsonObject, duration, labels
+from framework.mesos.late import Late
 from framework.mesos.ports import launched_ports
 
 UNLIMITED = "Infinity"
@@ -20,25 +23,37 @@ UNLIMITED = "Infinity"
 
 
 def task_info(
-    launch: Launch, resources: object, env_vars_prefix: str, bridge_name: str
+    launch: Launch,
+    resources: object,
+    env_vars_prefix: str,
+    bridge_name: str,
+    late: Late,
+    executor_resources: object = None,
 ) -> JsonObject:
-    """The TaskInfo with these ``resources`` (see ``taken_resources``). ValueError if the launch
-    contradicts its app: ports missing, an image missing, a check of a port that is not there."""
-    app = launch.app
+    """The TaskInfo with these ``resources`` (see ``taken_resources``) and those of an executor of
+    the user's own. ValueError if the launch contradicts its app: ports missing, an image missing,
+    a check of a port that is not there."""
+    given = app_environment(launch.app, enforce_role=launch.enforce_role)
+    given |= launch_environment(launch, env_vars_prefix)
+    app = expanded(launch.app, {**given, **late.agent})
     ports = launched_ports(launch)
-    environment = app_environment(app, enforce_role=launch.enforce_role)
-    environment |= launch_environment(launch, env_vars_prefix)
+    command = {**_command(app), "environment": environment(app, given, late)}
+    container = container_info(app, launch.task_id, ports, bridge_name, late)
     info: JsonObject = {
         "name": discovery_name(app.id),
         "task_id": {"value": launch.task_id},
         "agent_id": {"value": launch.agent.id},
         "resources": resources,
-        "command": {
-            **_command(app),
-            "environment": {"variables": variables(environment | app.env)},
-        },
         "discovery": discovery_info(app.id, ports),
     }
+    if app.has_own_executor:
+        info["executor"] = executor_info(
+            app, launch.task_id, command, executor_resources, container
+        )
+    else:
+        info["command"] = command
+        if container is not None:
+            info["container"] = container
     if app.labels:
         info["labels"] = labels(app.labels)
     if app.task_kill_grace_period_seconds is not None:
@@ -46,7 +61,6 @@ def task_info(
     if app.resource_limits is not None:
         info["limits"] = _limits(app.resource_limits)
     optional = {
-        "container": container_info(app, launch.task_id, ports, bridge_name),
         "health_check": health_check_info(app, ports),
         "check": check_info(app, ports),
     }

@@ -13,7 +13,7 @@ from api.render.json import encode
 from framework.domain.app import App
 from tests.unit.api.reading import compile_pattern
 
-OPTIONS = ApiOptions()
+OPTIONS = ApiOptions(enable_features=("secrets", "external_volumes", "gpu_resources"))
 _words = st.from_regex(r"[a-z][a-z0-9-]{0,6}[a-z]", fullmatch=True)
 _texts = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=12)
 _labels = st.dictionaries(_words, _texts, max_size=2)
@@ -30,8 +30,40 @@ _mappings = st.lists(
 )
 _images = st.fixed_dictionaries({"image": _words}, optional={"privileged": st.booleans()})
 _fetch = st.fixed_dictionaries({"uri": _words}, optional={"extract": st.booleans()})
+_volumes = st.lists(
+    st.one_of(
+        st.fixed_dictionaries({"containerPath": _words, "hostPath": _words}),
+        st.fixed_dictionaries({"containerPath": _words, "secret": st.just("one")}),
+        st.fixed_dictionaries(
+            {
+                "containerPath": _words,
+                "external": st.fixed_dictionaries(
+                    {
+                        "provider": st.just("dvdi"),
+                        "name": _words,
+                        "options": st.just({"dvdi/driver": "rexray", "dvdi/iops": "7"}),
+                    },
+                    optional={"size": st.integers(1, 9), "shared": st.booleans()},
+                ),
+            }
+        ),
+    ),
+    max_size=3,
+)
+_linux = _part(
+    seccomp=st.sampled_from([{"profileName": "strict"}, {"unconfined": True}]),
+    ipcInfo=st.sampled_from([{"mode": "PRIVATE", "shmSize": 5}, {"mode": "share_parent"}]),
+)
 _containers = st.one_of(
-    st.fixed_dictionaries({"type": st.just("MESOS")}, optional={"portMappings": _mappings}),
+    st.fixed_dictionaries(
+        {"type": st.just("MESOS")},
+        optional={
+            "portMappings": _mappings,
+            "volumes": _volumes,
+            "linuxInfo": _linux,
+            "docker": st.just({"image": "nginx", "pullConfig": {"secret": "one"}}),
+        },
+    ),
     st.fixed_dictionaries(
         {
             "docker": st.fixed_dictionaries(
@@ -50,7 +82,12 @@ _apps = st.fixed_dictionaries(
         "cpus": st.floats(0.001, 64),
         "mem": st.floats(0, 1e6),
         "instances": st.integers(0, 50),
-        "env": st.dictionaries(_words, _texts, max_size=3),
+        "env": st.dictionaries(_words, _texts | st.just({"secret": "one"}), max_size=3),
+        "expandEnv": st.booleans(),
+        "secrets": st.just({"one": {"source": "prod/one"}}),
+        "executor": st.sampled_from(["", "//cmd", "/opt/run"]),
+        "executorResources": _part(cpus=st.floats(0.1, 4), disk=st.integers(10, 20)),
+        "gpus": st.integers(0, 2),
         "labels": _labels,
         "container": _containers,
         "networks": _networks,

@@ -539,16 +539,6 @@ class TestRoles:
             "MAX_PER requires an integer value",
         ),
         (
-            {"secrets": {"a": {"source": "b"}}},
-            "/secrets",
-            "secrets are not supported by this release",
-        ),
-        (
-            {"env": {"PASSWORD": {"secret": "a"}}},
-            "/env/PASSWORD",
-            "secrets are not supported by this release, so none can be referenced",
-        ),
-        (
             {"container": {**DOCKER, "volumes": [{"containerPath": "a", "persistent": {}}]}},
             "/container/volumes(0)/persistent",
             "persistent volumes are not supported by this release",
@@ -559,9 +549,15 @@ class TestRoles:
             "not defined",
         ),
         (
-            {"container": {"type": "MESOS", "linuxInfo": {"seccomp": {}}}},
-            "/container/linuxInfo",
-            "is not supported by this release",
+            {"portDefinitions": [{}], "check": {"http": {"scheme": "HTTPS"}}},
+            "/check/http/scheme",
+            "only HTTP: Mesos has no other checks",
+        ),
+        ({"env": {"A=B": "x"}}, "/env", "names must not contain '='"),
+        (
+            {"expandEnv": True, "args": ["${A}" * 257], "cmd": None},
+            "/expandEnv",
+            "got 257 references to variables, expected 256 or less",
         ),
     ],
 )
