@@ -40,7 +40,10 @@ def test_create_change_unchanged_and_not_possible() -> None:
     (web,) = made.of(Action.CHANGE)
     assert web.changed == ("env", "mem")
     told = {one.id: one.faults[0] for one in made.of(Action.IMPOSSIBLE)}
-    assert told["/pinned"] == ("/secrets", "secrets are not supported by this release")
+    assert told["/pinned"] == (
+        "/secrets",
+        "Feature secrets is not enabled. Enable with --enable_features secrets)",
+    )
     assert told["/shop/pod"] == ("/", "pods are not supported by this release")
     assert [one["id"] for one in made.definitions] == ["/job", "/shop/web"]
 
