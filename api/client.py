@@ -320,15 +320,25 @@ class Client:
         self.send("DELETE", f"/v3/orphans/{quote(task_id, safe='')}", None, _flags(force=force))
 
     def events(
-        self, *, query: Query | None = None, after: str = ""
+        self,
+        *,
+        query: Query | None = None,
+        after: str = "",
+        marathon: bool = False,
+        silence_seconds: float = MAX_SILENCE_SECONDS,
+        goes_on: Callable[[], bool] | None = None,
     ) -> Generator[StreamedEvent, None, None]:
         """What happens, from now on or from the event ``after`` on, until the connection ends:
         ask again then with the id of the last one. ``query``: event_type, app, label.
+        ``marathon``: ask for its events, which have no ids. A stream that was silent for
+        ``silence_seconds``, heartbeats too, has ended. ``goes_on`` is asked whenever something
+        came, heartbeats too; False ends the stream.
 
         Raises as ``get`` does, before the first event, and BadAnswerError for a bad one.
         """
         headers = {"Accept": "text/event-stream", **({"Last-Event-ID": after} if after else {})}
-        pieces = self._transport.stream("/v3/events", query or {}, headers, MAX_SILENCE_SECONDS)
+        path = "/v2/events" if marathon else "/v3/events"
+        pieces = self._transport.stream(path, query or {}, headers, silence_seconds, goes_on)
         return _events(pieces)  # closing it closes the connection
 
     def freezes(self) -> JsonObject:

@@ -187,10 +187,16 @@ class Transport:
         raise UnreachableError(causes)
 
     def stream(
-        self, path: str, query: Query, headers: Mapping[str, str], silence_seconds: float
+        self,
+        path: str,
+        query: Query,
+        headers: Mapping[str, str],
+        silence_seconds: float,
+        goes_on: Callable[[], bool] | None = None,
     ) -> Generator[bytes, None, None]:
         """What a page sends for as long as it sends, piece by piece; it ends when the connection
-        does, whatever the reason, or when nothing came for ``silence_seconds``.
+        does, whatever the reason, when nothing came for ``silence_seconds``, or when ``goes_on``,
+        which is asked after each piece, says no.
 
         Raises as ``send`` does, before the first piece.
         """
@@ -206,7 +212,7 @@ class Transport:
                 unavailable = error
             else:
                 self._preferred = self._urls.index(url)
-                return _pieces(response)
+                return _pieces(response, goes_on)
         if unavailable is not None:
             raise unavailable
         raise UnreachableError(causes)
@@ -376,12 +382,16 @@ def _read(response: urllib3.BaseHTTPResponse, limit: int, deadline: float) -> by
     return b"".join(pieces)
 
 
-def _pieces(response: urllib3.BaseHTTPResponse) -> Generator[bytes, None, None]:
+def _pieces(
+    response: urllib3.BaseHTTPResponse, goes_on: Callable[[], bool] | None
+) -> Generator[bytes, None, None]:
     """What comes, as it comes."""
     try:
         with _transport_errors():
             while piece := response.read1(_PIECE_BYTES):
                 yield piece
+                if goes_on is not None and not goes_on():
+                    return
     except (_NotSentError, _CutOffError):
         return
     finally:

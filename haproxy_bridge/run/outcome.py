@@ -8,13 +8,15 @@ from haproxy_bridge.rendered import Problem
 
 class Outcome(Struct, frozen=True, kw_only=True):
     """``why`` says what kept a run from its end, or what it did; ``added``, ``changed`` and
-    ``removed`` count servers; ``reloaded``: haproxy loaded its configuration anew. ``before`` and
+    ``removed`` count servers; ``reloaded``: haproxy loaded its configuration anew; ``postponed``:
+    it has to, but not yet. ``before`` and
     ``after`` are the file's bytes, for a diff; ``apps`` and ``servers`` what is served now."""
 
     exit: Exit
     why: str = ""
     changed: bool = False
     reloaded: bool = False
+    postponed: bool = False
     added: int = 0
     modified: int = 0
     removed: int = 0

@@ -51,6 +51,7 @@ class State(Struct, frozen=True):
     last_reload_ms: int = 0
     changes: int = 0
     reloads: int = 0
+    failed_reloads: int = 0
     failure: str = ""
 
 

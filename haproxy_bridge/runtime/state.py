@@ -35,13 +35,15 @@ def backends(answer: str) -> list[str]:
 
 
 def servers(answer: str) -> dict[str, dict[str, Running]]:
-    """``show servers state``, by backend and name. BadStateError."""
+    """``show servers state``, one answer or several on end, by backend and name. BadStateError."""
     rows = answer.strip().split("\n")
     if rows[0].strip() != _VERSION or len(rows) < 2 or not rows[1].startswith("# "):
         raise BadStateError(f"not a list of servers: {answer[:100]!r}")
     columns = rows[1][2:].split()
     found: dict[str, dict[str, Running]] = {}
     for row in rows[2:]:
+        if not row.strip() or row.strip() == _VERSION or row.startswith("# "):
+            continue  # the head of the next answer
         cells = dict(zip(columns, row.split(" "), strict=False))
         try:
             backend, server = cells["be_name"], _server(cells)

@@ -41,6 +41,11 @@ class Reader:
         self._options = options
         self._kind = options.kind
 
+    @property
+    def kind(self) -> Kind:
+        """What answers; AUTO until something did."""
+        return self._kind
+
     def read(self, tag: str = "") -> Snapshot | Unchanged:
         """What it says now. ``tag`` is that of an earlier snapshot.
 

@@ -25,6 +25,11 @@ class LoadOptions(Struct, frozen=True, kw_only=True):
     timeout_seconds: float = 30.0
     probe_seconds: float = 5.0
 
+    @property
+    def loads(self) -> bool:
+        """Whether anything is loaded at all."""
+        return bool(self.master_socket or self.command)
+
 
 def load(options: LoadOptions) -> None:
     """Returns once haproxy serves the new configuration. ReloadError."""

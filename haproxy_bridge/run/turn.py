@@ -1,0 +1,262 @@
+"""One turn of the bridge: from an answer of the scheduler to a haproxy that serves it.
+
+The order is: judge, render, have haproxy check, then either change the running haproxy and the
+file, or write the file, reload and look. What is remembered changes last.
+"""
+
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from haproxy_bridge.exits import Exit
+from haproxy_bridge.guard import Judged, judge
+from haproxy_bridge.rendered import Backend, Rendered
+from haproxy_bridge.run import quarantine
+from haproxy_bridge.run.config_file import ConfigFile
+from haproxy_bridge.run.options import NodeOptions
+from haproxy_bridge.run.outcome import Outcome
+from haproxy_bridge.run.quarantine import RefusedError, Settled
+from haproxy_bridge.run.state_file import Applied, State
+from haproxy_bridge.runtime import apply, socket
+from haproxy_bridge.runtime.apply import NotAppliedError
+from haproxy_bridge.runtime.master import ReloadError
+from haproxy_bridge.runtime.plan import Plan
+from haproxy_bridge.runtime.socket import SocketError
+from haproxy_bridge.snapshot import Snapshot
+from haproxy_bridge.swap import load
+from haproxy_bridge.swap.check import CheckError, Refusal, check
+from haproxy_bridge.swap.load import LoadOptions
+
+Render = Callable[[Snapshot], Rendered]
+Load = Callable[[LoadOptions], None]
+
+
+class How(Struct, frozen=True, kw_only=True):
+    """``force``: believe the answer whatever it takes away. ``dry_run``: only say what would be.
+    ``may_reload``: if False, what needs a reload waits, and only members change. ``everything``:
+    look at all of haproxy and at the file; else what was known of them last is true."""
+
+    force: bool = False
+    dry_run: bool = False
+    may_reload: bool = True
+    everything: bool = True
+
+
+class Turn:
+    """What one turn knows and does. ``state`` and ``rendered`` are what it leaves."""
+
+    def __init__(
+        self,
+        options: NodeOptions,
+        state: State,
+        file: ConfigFile,
+        render: Render,
+        now_ms: int,
+        how: How,
+        load_it: Load = load.load,
+    ) -> None:
+        self.state = state
+        self.rendered: Rendered | None = None
+        self._options = options
+        self._file = file
+        self._render = render
+        self._now_ms = now_ms
+        self._how = how
+        self._load_it = load_it
+        self._socket = Path(options.render.socket)
+        self._notes: list[str] = []
+
+    def take(self, answer: Snapshot) -> Outcome:
+        """Bring file and haproxy to the answer, or say why not. OSError for a fault of this
+        machine."""
+        judged = judge(
+            answer, self.state.memory, self._options.guard, self._now_ms, force=self._how.force
+        )
+        if judged.snapshot is None:
+            self.state = replace(self.state, memory=judged.memory)
+            return Outcome(exit=Exit.HELD, why=judged.why)
+        try:
+            settled = quarantine.settled(
+                judged.snapshot,
+                self.state.good,
+                self._render,
+                self._checked,
+                trusted=self._is_trusted,
+            )
+        except RefusedError as error:
+            return Outcome(exit=Exit.REFUSED, why=str(error))
+        except CheckError as error:
+            return Outcome(exit=Exit.INTERNAL, why=str(error))
+        if self._how.dry_run:
+            return self._would_be(settled)
+        return self._put_in_place(settled, judged)
+
+    def _checked(self, rendered: Rendered) -> Refusal | None:
+        return check(self._options.haproxy, self._file.folder, rendered)
+
+    def _is_trusted(self, rendered: Rendered) -> bool:
+        """Nothing is new but servers of forms that haproxy took before."""
+        applied = self.state.applied
+        known = applied is not None and applied.structure == rendered.structure
+        return known or not self._options.validate
+
+    def _changed_backends(self, wanted: Rendered) -> Collection[str] | None:
+        """Those to look at; None for all."""
+        applied = self.state.applied
+        if self._how.everything or applied is None:
+            return None
+        before = {backend.name: backend for backend in applied.backends}
+        return frozenset(
+            one.name for one in wanted.backends if not _same(before.get(one.name), one)
+        )
+
+    def _plan(self, wanted: Rendered, only: Collection[str] | None) -> Plan:
+        before = None if self.state.applied is None else self.state.applied.rendered()
+        try:
+            return apply.planned(self._socket, before, wanted, only)
+        except SocketError as error:
+            return Plan(reload=str(error))
+
+    def _would_be(self, settled: Settled) -> Outcome:
+        plan = self._plan(settled.rendered, None)
+        before = self._file.content()
+        changed = before != settled.rendered.config or bool(plan.commands or plan.removals)
+        return self._told(settled, plan, before, changed=changed, reloaded=False)
+
+    def _put_in_place(self, settled: Settled, judged: Judged) -> Outcome:
+        rendered = settled.rendered
+        only = self._changed_backends(rendered)
+        plan = self._plan(rendered, only)
+        before = self._file.content(anew=self._how.everything)
+        same_file = before == rendered.config
+        if same_file and self._is_what_runs(plan):
+            self._sweep(plan)
+            self._believe(settled, judged)
+            return self._told(settled, plan, before, changed=False, reloaded=False)
+        if plan.reload and not self._how.may_reload:
+            return self._postponed(settled, plan.reload)
+        reloaded = False
+        try:
+            if plan.reload or not self._changed_at_run_time(plan, rendered, only):
+                if not self._how.may_reload:
+                    return self._postponed(settled, "haproxy did not take the change of members")
+                self._load(rendered)
+                reloaded = True
+            elif not same_file:
+                self._file.change(rendered)
+        except ReloadError as error:
+            return Outcome(exit=Exit.NOT_RELOADED, why=self._taken_back(str(error)))
+        self._believe(settled, judged)
+        return self._told(settled, plan, before, changed=True, reloaded=reloaded)
+
+    def _is_what_runs(self, plan: Plan) -> bool:
+        return self.state.applied is not None and not (plan.reload or plan.commands)
+
+    def _sweep(self, plan: Plan) -> None:
+        """Delete servers that had sessions when they were stopped, if those have ended."""
+        if plan.removals:
+            with suppress(SocketError):
+                socket.tell(self._socket, plan.removals)
+
+    def _changed_at_run_time(
+        self, plan: Plan, rendered: Rendered, only: Collection[str] | None
+    ) -> bool:
+        """Whether commands did it; if they did not, a reload will."""
+        try:
+            apply.apply(self._socket, plan, rendered, only)
+        except (NotAppliedError, SocketError):
+            return False
+        return True
+
+    def _postponed(self, settled: Settled, why: str) -> Outcome:
+        """A reload has to wait; what only changes members of what is loaded does not."""
+        applied = self.state.applied
+        if applied is not None:
+            self._change_members(applied, settled.rendered)
+        return Outcome(exit=Exit.OK, postponed=True, why=why, problems=settled.problems)
+
+    def _change_members(self, applied: Applied, wanted: Rendered) -> None:
+        new = {backend.name: backend for backend in wanted.backends}
+        members = tuple(_nearest(old, new.get(old.name)) for old in applied.backends)
+        meanwhile = replace(applied.rendered(), backends=members)
+        only = self._changed_backends(meanwhile)
+        plan = self._plan(meanwhile, only)
+        if not plan.reload and self._changed_at_run_time(plan, meanwhile, only):
+            self.state = replace(self.state, applied=replace(applied, backends=members))
+
+    def _load(self, rendered: Rendered) -> None:
+        self._file.replace(rendered)
+        self._load_it(self._options.load)
+        if self._options.load.loads:
+            different = apply.loaded(self._socket, rendered)
+            if different:
+                self._notes.append(f"after the reload haproxy is not as its file says: {different}")
+
+    def _taken_back(self, why: str) -> str:
+        """The configuration before is put back and loaded; the text says how that went."""
+        if not self._file.restore():
+            return f"{why}; there is no configuration before to go back to"
+        try:
+            self._load_it(replace(self._options.load, probe_url=""))
+        except ReloadError as error:
+            return f"{why}; the configuration before is back, but: {error}"
+        return f"{why}; the configuration before is back"
+
+    def _believe(self, settled: Settled, judged: Judged) -> None:
+        rendered = self.rendered = settled.rendered
+        applied = Applied(rendered.structure, rendered.backends, rendered.stanzas)
+        self.state = replace(self.state, memory=judged.memory, applied=applied, good=settled.good)
+
+    def _told(
+        self, settled: Settled, plan: Plan, before: bytes, *, changed: bool, reloaded: bool
+    ) -> Outcome:
+        problems = settled.problems
+        partial = any(problem.keeps_out for problem in problems)
+        return Outcome(
+            exit=Exit.PARTIAL if partial else Exit.OK,
+            why=plan.reload if changed else "",
+            changed=changed,
+            reloaded=reloaded,
+            added=plan.added,
+            modified=plan.changed,
+            removed=plan.removed,
+            problems=problems,
+            notes=tuple(self._notes),
+            before=before,
+            after=settled.rendered.config,
+            services=len(settled.rendered.backends),
+            servers=sum(len(backend.servers) for backend in settled.rendered.backends),
+        )
+
+
+def _same(one: Backend | None, other: Backend) -> bool:
+    return one is other or one == other
+
+
+def _nearest(old: Backend, new: Backend | None) -> Backend:
+    """The new members where they fit into the backend that is loaded."""
+    if new is None or not (old.dynamic and new.dynamic):
+        return old
+    known = {server.options for server in old.servers}
+    return new if all(server.options in known for server in new.servers) else old
+
+
+def remembered(state: State, outcome: Outcome, now_ms: int) -> State:
+    """What the next turn is to know."""
+    kept = outcome.exit not in {Exit.OK, Exit.PARTIAL}
+    state = replace(state, last_run_ms=now_ms, failure=outcome.why if kept else "")
+    if kept:
+        failed = outcome.exit is Exit.NOT_RELOADED
+        return replace(state, failed_reloads=state.failed_reloads + failed)
+    return replace(
+        state,
+        problems=outcome.problems,
+        last_success_ms=now_ms,
+        last_change_ms=now_ms if outcome.changed else state.last_change_ms,
+        last_reload_ms=now_ms if outcome.reloaded else state.last_reload_ms,
+        changes=state.changes + outcome.changed,
+        reloads=state.reloads + outcome.reloaded,
+    )
