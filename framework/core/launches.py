@@ -12,7 +12,7 @@ from framework.core.statuses import OVERDUE, remember_failure, starting_since_ms
 from framework.core.turn import Turn
 from framework.domain.actions import Accept, Kill, Reconcile
 from framework.domain.ids import parse_task_id
-from framework.domain.instance import STAGED, Condition, Goal, Instance
+from framework.domain.instance import NOT_LAUNCHED, STAGED, Condition, Goal, Instance
 from framework.domain.records import replace
 
 
@@ -43,7 +43,7 @@ def not_sent(turn: Turn, accept: Accept, why: str) -> None:
             backoff.failed(turn, app)
             by_mesos = why[:3].isdecimal()  # it begins with the status of an answer then
             who = "Mesos refused the launch" if by_mesos else "the launch is not possible"
-            remember_failure(turn, instance, "TASK_ERROR", f"{who}: {why}")
+            remember_failure(turn, instance, NOT_LAUNCHED, f"{who}: {why}")
 
 
 def check(turn: Turn, task_id: str) -> None:

@@ -15,6 +15,7 @@ from framework.core.turn import Turn
 from framework.core.world import Demand, old_key
 from framework.domain.app import App
 from framework.domain.clock import iso
+from framework.domain.instance import NOT_LAUNCHED
 from framework.domain.rollout import LaunchStats, UnusedOffer, Wait
 from framework.domain.state import Kind
 
@@ -133,10 +134,20 @@ def _explanation(turn: Turn, demand: Demand) -> tuple[str, ...]:
     delay_ms = backoff.remaining_ms(turn, demand.app)
     if delay_ms:  # as a moment: nobody renews the sentence as time passes
         until = iso(turn.now_ms + delay_ms)
-        return (f"waits until {until} after a failure (back-off)", *demand.sentences)
+        waits = f"waits until {until} after a failure (back-off)"
+        return (*_never_started(turn, demand.app), waits, *demand.sentences)
     sentences = demand.sentences or ("no offer has come yet",)
     moves = moving.explanation(turn, demand.app.id)
     return (moves, *sentences) if moves else sentences
+
+
+def _never_started(turn: Turn, app: App) -> tuple[str, ...]:
+    """Why its last launch was no launch: a secret that can not be had, a definition that Mesos
+    refuses. There is no task whose end would tell."""
+    failure = turn.world.state.failures.get(app.id)
+    if failure is None or failure.state != NOT_LAUNCHED or failure.version != app.version:
+        return ()
+    return (failure.message,)
 
 
 def refresh(turn: Turn) -> None:

@@ -140,6 +140,9 @@ class TaskFailure(Struct, frozen=True, gc=False, omit_defaults=True):
     number: int = 0
 
 
+NOT_LAUNCHED = "TASK_ERROR"
+"""The ``state`` of a failure of a launch that never became a task."""
+
 MOST_FAILURES = 100
 """No more failures than this are kept of an app, whatever the operator says."""
 

@@ -4,9 +4,10 @@ import pytest
 
 from framework.core.policy import Policy
 from framework.domain.actions import Accept, Kill, Reconcile
+from framework.domain.app import ExecutorResources
 from framework.domain.events import CallNotSent, CallUnanswered, ChangeApps, Disconnected
 from framework.domain.instance import Condition, Goal
-from framework.domain.mesos import TaskState
+from framework.domain.mesos import Offer, OfferResource, TaskState
 from framework.domain.records import replace
 from tests.unit.core.session import WEB, Session, agent, killed, launches, of_type
 
@@ -136,6 +137,33 @@ def test_one_that_mesos_refused_waits_a_little_and_says_so() -> None:
     assert launches(session.offer(session.offer_of(agent(1)))) == []
     session.wait(1)
     assert len(launches(session.offer(session.offer_of(agent(1))))) == 1
+
+
+def test_one_that_was_not_possible_waits_and_the_queue_says_why() -> None:
+    session = launched()
+    (accept,) = of_type(session.last.actions, Accept)
+    session.step(CallNotSent(replace(accept, offer_ids=()), "the secret db can not be had"))
+    assert session.only().condition is Condition.SCHEDULED
+    why = "the launch is not possible: the secret db can not be had"
+    assert session.state.failures["/web"].message == why
+    assert session.state.launch_stats["/web"].explanation[0] == why
+    session.wait(1)
+    assert len(launches(session.offer(session.offer_of(agent(1))))) == 1
+
+
+def test_an_executor_of_ones_own_needs_more_of_an_offer() -> None:
+    session = Session()
+    resources = ExecutorResources(cpus_millis=500, mem_millis=32_000, disk_millis=10_000)
+    session.put(replace(WEB, executor="/run", executor_resources=resources))
+    assert launches(session.offer(_just_cpus(599))) == []
+    (launch,) = launches(session.offer(_just_cpus(600)))
+    taken = {one.source.name: one.millis for one in launch.resources}
+    assert taken == {"cpus": 600, "mem": 64_000, "disk": 10_000}
+
+
+def _just_cpus(millis: int) -> Offer:
+    enough = [OfferResource(name, 100_000) for name in ("mem", "disk")]
+    return Offer(f"o-{millis}", agent(1), "*", (OfferResource("cpus", millis), *enough))
 
 
 def test_news_of_a_launch_outrun_by_news_of_its_task_change_nothing() -> None:
