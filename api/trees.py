@@ -43,9 +43,9 @@ def is_top_level(path: str) -> bool:
 
 
 def today(view: State) -> Tree:
-    """The tree as published. The root is read first: if something of a later change is mixed in,
-    a command for the root's version is refused. The other way round, with a change half published,
-    the versions of the apps it touches are past."""
+    """The tree as published. The root is read first, and published last of all that a change
+    touches: if something of a later change is mixed in, a command for the root's version is
+    refused."""
     root = view.groups.get(ROOT)
     groups, apps = dict(view.groups), dict(view.apps)
     return Tree(apps, _with_implied(groups, apps), None if root is None else root.version)

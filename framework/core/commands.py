@@ -11,6 +11,7 @@ from framework.core import (
     backoff,
     crashes,
     deployments,
+    editions,
     freezes,
     orphans,
     replacements,
@@ -33,6 +34,7 @@ from framework.domain.events import (
     KillOrphan,
     KillTasks,
     LiftFreeze,
+    OnlyIf,
     PaceReplacements,
     PauseDeployment,
     PutApp,
@@ -54,6 +56,8 @@ from framework.domain.rollout import Deployment, PlannedAction, plan_from
 def carry_out(turn: Turn, command: Command) -> Reply:  # noqa: C901 - one line a command
     """Decide one command and give its answer."""
     match command:
+        case OnlyIf():
+            return editions.refused(turn, command) or carry_out(turn, command.command)
         case ChangeApps():
             return change_apps(turn, command)
         case RestartApp():
@@ -177,17 +181,18 @@ def _would_do(change: _Change) -> Done:
 
 
 def _apply(turn: Turn, change: _Change) -> Done:
-    """Store a change and begin its deployment; one that changes nothing is over before that."""
+    """Store a change and begin its deployment; one that changes nothing is over before that.
+    Groups come last: whoever reads a group's new version before what is in it reads no old app."""
     deployment_id = turn.context.new_id()
     _make_way(turn, change, deployment_id)
     if change.actions:
         deployments.start(turn, deployment_id, change.version, change.actions, change.reverts)
-    trees.changed(turn, change.version, change.pairs, change.groups, change.removed_groups)
     for old, new in change.pairs:
         if new is not None:
             store_app(turn, new)
         elif old is not None:
             removed_app(turn, old.id)
+    trees.changed(turn, change.version, change.pairs, change.groups, change.removed_groups)
     stored = tuple(new for _, new in change.pairs if new is not None)
     return Done(change.version, deployment_id, stored, warnings=warnings(change.pairs))
 

@@ -26,6 +26,7 @@ from framework.domain.events import (
     KillOrphan,
     KillTasks,
     LiftFreeze,
+    OnlyIf,
     PaceReplacements,
     TaskStatusReceived,
 )
@@ -222,6 +223,8 @@ def _identity(world: World, subject: Subject) -> _Identity:
 
 
 def _of_command(world: World, command: Command) -> _Identity:
+    if isinstance(command, OnlyIf):
+        return _of_command(world, command.command)
     if isinstance(command, FreezeApps | LiftFreeze | ForgetCrash | PaceReplacements):
         return _Identity(type(command).__name__)  # the way out stays open
     named, app_id = _named(world, command)

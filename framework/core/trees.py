@@ -32,7 +32,7 @@ def changed(
     removed: Iterable[str],
 ) -> None:
     """Store what a change made of the groups, and the change itself in the history. A new app
-    takes the place of groups that nothing was in."""
+    takes the place of groups that nothing was in. A group comes after all that is in it."""
     apps_before = {
         (old or new).id: "" if old is None else old.version  # type: ignore[union-attr]  # one is there
         for old, new in pairs
@@ -53,14 +53,14 @@ def changed(
         *(one for path in [*apps_before, *put, *gone] for one in ancestors(path)),
     }
     groups_before: dict[str, Group | None] = {}
-    for path in sorted(touched - gone):
+    for path in sorted(gone):
+        groups_before[path] = stored.get(path)
+        turn.put(Kind.GROUP, path, None)
+    for path in sorted(touched - gone, reverse=True):
         before = stored.get(path)
         groups_before[path] = before
         now = put.get(path) or before or Group(path, version)
         turn.put(Kind.GROUP, path, replace(now, version=version))
-    for path in sorted(gone):
-        groups_before[path] = stored.get(path)
-        turn.put(Kind.GROUP, path, None)
     turn.put(Kind.TREE_CHANGE, version, TreeChange(version, apps_before, groups_before))
     _forget_oldest(turn)
 

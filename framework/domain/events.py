@@ -4,6 +4,8 @@ Commands come from people through the API and are imperative; each is asked with
 answered by a reply that carries it. Facts are in the past tense and expect no answer.
 """
 
+from enum import StrEnum
+
 from msgspec import Struct
 
 from framework.domain.actions import Action
@@ -150,8 +152,37 @@ class ForgetCrash(Struct, frozen=True, gc=False):
     crash_id: str
 
 
+class Written(StrEnum):
+    """What has editions (``core/editions.py``): a group stands for all that is in it, and what
+    is listed as a whole for each of the list."""
+
+    APP = "app"
+    GROUP = "group"
+    DEPLOYMENT = "deployment"
+    FREEZES = "freezes"
+    ORPHANS = "orphans"
+    CRASHES = "crashes"
+    PACE = "pace"
+
+
+ANY_EDITION = "*"
+
+
+class OnlyIf(Struct, frozen=True, gc=False):
+    """Carry out the command only if the present edition of the thing it writes is one of
+    ``matches`` and none of ``matches_none`` (None: whichever). ``key``: the id of the app, group
+    or deployment. ANY_EDITION is any that there is; what does not exist has none."""
+
+    command: "Command"
+    written: Written
+    key: str
+    matches: tuple[str, ...] | None = None
+    matches_none: tuple[str, ...] | None = None
+
+
 Command = (
-    ChangeApps
+    OnlyIf
+    | ChangeApps
     | RestartApp
     | KillTasks
     | ResetDelay

@@ -20,6 +20,7 @@ class Why(StrEnum):
     GROUP_UNKNOWN = "group unknown"
     APP_EXISTS = "app exists"
     CHANGED_MEANWHILE = "changed meanwhile"
+    OTHER_EDITION = "other edition"
     LOCKED = "locked"
     INVALID = "invalid"
     TOO_MANY_DEPLOYMENTS = "too many deployments"

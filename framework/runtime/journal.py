@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from framework.domain.events import Asked, Event, OffersReceived
+from framework.domain.events import Asked, Command, Event, OffersReceived, OnlyIf
 
 _EVENTS_KEPT = 20_000
 _REDACTED = frozenset(
@@ -50,9 +50,15 @@ def _weight(events: Sequence[Event]) -> int:
 
 def _shown(event: Event) -> object:
     if isinstance(event, Asked):
-        shown = _redacted(msgspec.to_builtins(event.command))
-        return {"token": event.token, type(event.command).__name__: shown}
+        return {"token": event.token, **_command(event.command)}
     return _redacted(msgspec.to_builtins(event))
+
+
+def _command(command: Command) -> dict[str, object]:
+    shown = _redacted(msgspec.to_builtins(command))
+    if isinstance(command, OnlyIf) and isinstance(shown, dict):
+        shown |= {"command": _command(command.command)}
+    return {type(command).__name__: shown}
 
 
 def _redacted(value: object) -> object:
