@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, request
 
-from api import errors
+from api import conditional, errors
 from api.answers import COMMON_HEADERS, plain_path
 from api.caution import refuse_what_was_not_meant
 from api.context import Context, read_chunked_body
@@ -102,6 +102,7 @@ def create_app(
     app.before_request(answer_options)
     app.before_request(refuse_what_was_not_meant)
     app.before_request(choose_fields)
+    app.before_request(lambda: conditional.begin(scheduler.view))
     app.register_error_handler(Exception, errors.answer)
     app.after_request(lambda response: warn_of_freezes(response, context))
     app.after_request(lambda response: warn_of_alarms(response, context))
@@ -128,9 +129,13 @@ class _PlainPaths:
 
 
 def _finished(response: Response, scheduler: Scheduler, options: ApiOptions) -> Response:
+    gzipped = options.http_compression and _is_compressed(response)
+    response = conditional.answered(response, scheduler.view, gzipped=gzipped)
     response.status = f"{response.status_code} {HTTPStatus(response.status_code).phrase}"
     response.headers.update(COMMON_HEADERS)
-    if not response.is_streamed and not response.get_data():
+    if response.status_code != HTTPStatus.NOT_MODIFIED and not (
+        response.is_streamed or response.get_data()
+    ):
         response.headers.pop("Content-Type", None)  # of nothing
     leader = scheduler.info().get("leader")
     if leader:
@@ -144,11 +149,21 @@ def _finished(response: Response, scheduler: Scheduler, options: ApiOptions) -> 
 
 def _compress(response: Response) -> None:
     """Compress a large body for a client that accepts it."""
-    if response.mimetype not in ("application/json", "text/plain") or response.is_streamed:
+    if not _is_compressible(response):
         return
     response.headers["Vary"] = "Accept, Accept-Encoding"
-    body: Any = response.get_data()
-    if len(body) < _COMPRESS_FROM_BYTES or not request.accept_encodings["gzip"]:
-        return
-    response.set_data(gzip.compress(body, _COMPRESSION_LEVEL, mtime=0))
-    response.headers["Content-Encoding"] = "gzip"
+    if _is_compressed(response):
+        body: Any = response.get_data()
+        response.set_data(gzip.compress(body, _COMPRESSION_LEVEL, mtime=0))
+        response.headers["Content-Encoding"] = "gzip"
+
+
+def _is_compressible(response: Response) -> bool:
+    return response.mimetype in ("application/json", "text/plain") and not response.is_streamed
+
+
+def _is_compressed(response: Response) -> bool:
+    """Whether its body is large, and for a client that accepts it compressed."""
+    if not _is_compressible(response) or not request.accept_encodings["gzip"]:
+        return False
+    return len(response.get_data()) >= _COMPRESS_FROM_BYTES

@@ -11,6 +11,7 @@ from flask import Response, g, request
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
+from api import conditional
 from api.body import decode
 from api.definitions import absolute
 from api.errors import UnsupportedMediaTypeError, refusal
@@ -67,8 +68,11 @@ class Context:
         return record is not None and record.enforce_role is True
 
     def reply_to(self, command: Command) -> Reply:
-        """Ask, and wait until it is durable. CommandTimeoutError, OverloadedError."""
-        reply = self.scheduler.ask(command, self.options.command_timeout_seconds)
+        """Ask, and wait until it is durable. CommandTimeoutError, OverloadedError,
+        PreconditionFailedError."""
+        asked = conditional.guarded(command)
+        reply = self.scheduler.ask(asked, self.options.command_timeout_seconds)
+        conditional.check(reply)
         if changes_definitions(command):
             self._tell(command, reply)
         return reply

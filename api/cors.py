@@ -12,6 +12,7 @@ from flask import Response, current_app, request
 _METHODS = "GET, HEAD, OPTIONS"
 _ALL_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"}
 _MAX_AGE_SECONDS = "86400"
+_EXPOSED = "ETag, Link, Location, Marathon-Deployment-Id, Stayer-Warning, X-Total-Count"
 
 
 def allow_origins(response: Response, origins: Sequence[str]) -> None:
@@ -22,6 +23,7 @@ def allow_origins(response: Response, origins: Sequence[str]) -> None:
     response.headers["Access-Control-Allow-Origin"] = _named(origins, origin)
     response.headers["Access-Control-Allow-Methods"] = _METHODS
     response.headers["Access-Control-Max-Age"] = _MAX_AGE_SECONDS
+    response.headers["Access-Control-Expose-Headers"] = _EXPOSED
     wanted = request.headers.get("Access-Control-Request-Headers")
     if wanted:
         response.headers["Access-Control-Allow-Headers"] = wanted

@@ -59,6 +59,10 @@ class ConflictError(ApiError):
     status = HTTPStatus.CONFLICT
 
 
+class PreconditionFailedError(ApiError):
+    status = HTTPStatus.PRECONDITION_FAILED
+
+
 class UnsupportedMediaTypeError(ApiError):
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 

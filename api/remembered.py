@@ -98,6 +98,11 @@ def remember(seen: Seen) -> None:
     request.environ[_SEEN] = seen
 
 
+def forget() -> None:
+    """The answer to this request is not to be kept after all."""
+    request.environ.pop(_SEEN, None)
+
+
 class Remembered:
     """A WSGI application whose remembered answers are sent again."""
 

@@ -11,6 +11,7 @@ from flask import Flask
 from marshmallow import Schema
 
 from api.body import MAX_DEPTH, MAX_INTEGER_DIGITS, MAX_ITEMS, MAX_STRING_CHARS
+from api.conditional import TAG_HEADER, UNTAGGED, WRITTEN_AT
 from api.context import DEPLOYMENT_HEADER, WARNING_HEADER
 from api.openapi.from_fields import Described, JsonSchema, reference
 from api.openapi.members import members
@@ -45,6 +46,11 @@ items in an array or object, {MAX_STRING_CHARS} characters in a text and {MAX_IN
 in a whole number. A field that is null counts as absent. Words of an enumeration are taken in any
 case.
 
+Answers to GET carry an `ETag`. Sent back as `If-None-Match` it spares the body (304) while nothing
+changed; sent as `If-Match` with a change it has the change refused (412) if somebody else changed
+the same definition since it was read, whatever its tasks did meanwhile. `If-None-Match: *` has a
+PUT create and never change.
+
 With `fields` an answer lacks the members that were not named, required ones too.
 """
 _VARIABLES = {
@@ -63,11 +69,34 @@ _VARIABLES = {
 _HEADERS = {
     "Location": {"description": "Where it is found from now on."},
     "Retry-After": {"description": "Seconds after which another try makes sense."},
+    TAG_HEADER: {"description": "Which state this is, for If-None-Match and If-Match."},
     DEPLOYMENT_HEADER: {"description": "Id of the deployment that carries the change out."},
     "Link": {"description": "Of a page that is not the last: where the next one is."},
     "X-Total-Count": {"description": "Of a page: how many items there are in all."},
     WARNING_HEADER: {"description": "What may keep the change from ending; once for each reason."},
 }
+_TAG_LIST = {"type": "string", "maxLength": 4_096}
+_KNOWN = Parameter(
+    "If-None-Match",
+    "Tags of answers that the client has: if one is that of the present answer it is not sent.",
+    _TAG_LIST,
+    "header",
+)
+_GUARDS = (
+    Parameter(
+        "If-Match",
+        "The ETag of what was read: nothing is done if it was changed since. * for whatever is "
+        "there.",
+        _TAG_LIST,
+        "header",
+    ),
+    Parameter(
+        "If-None-Match",
+        "With * nothing is done if it is there already; with tags, if it has one of them.",
+        _TAG_LIST,
+        "header",
+    ),
+)
 _REQUEST_ID = {
     "description": "The id of the request, also in the log: the one that it gave in a header of "
     f"this name, if that has at most {MAX_CHARACTERS} letters, digits and ._:+/=@-; else a new "
@@ -154,6 +183,11 @@ def _operation(route: Served, described: Described) -> dict[str, Any]:
         str(status): _answer(status, declared)
         for status in sorted({*declared.answers, *_errors(route, declared)})
     }
+    if _is_tagged(route, declared):
+        fields["responses"]["200"]["headers"][TAG_HEADER] = _header(TAG_HEADER)
+        headers = {REQUEST_ID: _REQUEST_ID_SAID, TAG_HEADER: _header(TAG_HEADER)}
+        known = HTTPStatus.NOT_MODIFIED
+        fields["responses"][str(known.value)] = {"description": known.phrase, "headers": headers}
     return fields
 
 
@@ -184,6 +218,16 @@ def _query(route: Served, declared: Operation) -> Iterable[Parameter]:
         yield STRICT
     if _has_fields(route, declared):
         yield FIELDS
+    if _is_tagged(route, declared):
+        yield _KNOWN
+    elif route.method not in READING and route.rule in WRITTEN_AT:
+        yield from _GUARDS
+
+
+def _is_tagged(route: Served, declared: Operation) -> bool:
+    """Whether the answer is JSON, and for more than this moment."""
+    shown = any("/" not in body for body in declared.answers.get(200, ()))
+    return route.method in READING and shown and route.rule not in UNTAGGED
 
 
 def _has_fields(route: Served, declared: Operation) -> bool:
@@ -209,7 +253,9 @@ def _errors(route: Served, declared: Operation) -> set[int]:
     """The statuses of errors: those of every route of its kind, and its own."""
     errors = {401, 503, *declared.errors}
     if route.method not in READING:
-        errors |= {403, 422}  # asked by a page of another site; dryRun where there is none
+        errors |= {403, 412, 422}  # asked by a page of another site; dryRun where there is none
+    elif _is_tagged(route, declared):
+        errors.add(412)
     if declared.body is not None:
         errors |= {400, 413, 415, 422}
     if _has_fields(route, declared) or _is_paged(declared):
@@ -222,9 +268,8 @@ def _errors(route: Served, declared: Operation) -> set[int]:
 def _answer(status: int, declared: Operation) -> JsonSchema:
     bodies = declared.answers.get(status, ("Error",))
     described: JsonSchema = {"description": HTTPStatus(status).phrase}
-    described["headers"] = {REQUEST_ID: {"$ref": "#/components/headers/RequestId"}} | {
-        name: {"schema": {"type": "string"}, **_HEADERS[name]}
-        for name in _headers(status, declared)
+    described["headers"] = {REQUEST_ID: _REQUEST_ID_SAID} | {
+        name: _header(name) for name in _headers(status, declared)
     }
     content: dict[str, JsonSchema] = {one: {} for one in bodies if "/" in one}
     shapes = [reference(one) for one in bodies if "/" not in one]
@@ -232,6 +277,13 @@ def _answer(status: int, declared: Operation) -> JsonSchema:
         schema = shapes[0] if len(shapes) == 1 else {"anyOf": shapes}
         content = {JSON: {"schema": schema}, **content}
     return {**described, "content": content} if content else described
+
+
+_REQUEST_ID_SAID = {"$ref": "#/components/headers/RequestId"}
+
+
+def _header(name: str) -> JsonSchema:
+    return {"schema": {"type": "string"}, **_HEADERS[name]}
 
 
 def _headers(status: int, declared: Operation) -> Iterator[str]:

@@ -110,6 +110,8 @@ def requests(
             if known.get(name):
                 case.path_parameters[name] = draw(st.sampled_from(known[name]))
         _match(case.path_parameters)
+        for name in ("If-Match", "If-None-Match"):  # generated ones seldom let anything through
+            case.headers.pop(name, None)
         case.body = draw(sensible(case.body))
     return case
 
