@@ -262,6 +262,16 @@ class Client:
         path = f"/v2/deployments/{quote(deployment_id, safe='')}"
         return _object(self.send("DELETE", path, None, _switches(how)) or {})
 
+    def agent_drain(self, agent: str, body: JsonObject | None = None) -> JsonObject:
+        """How far the drain of an agent (by id or hostname) is, or with a body begin one:
+        {reason, deadlineSeconds}; {agent, since, instances, deadline, reason}."""
+        path = f"/v3/agents/{quote(agent, safe='')}/drain"
+        return _object(self.get(path) if body is None else self.send("PUT", path, body))
+
+    def undrain_agent(self, agent: str) -> None:
+        """Use an agent again."""
+        self.send("DELETE", f"/v3/agents/{quote(agent, safe='')}/drain")
+
     def list_agents(self) -> list[JsonObject]:
         """Agents seen in offers: {id, hostname, attributes: {name: text}, region, zone,
         address}. A scheduler without this page (Marathon) tells of none."""

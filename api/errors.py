@@ -95,6 +95,10 @@ def deployment_unknown(deployment_id: str) -> NotFoundError:
     return NotFoundError(_MISSING[Why.DEPLOYMENT_UNKNOWN].format(deployment_id))
 
 
+def drain_unknown(agent: str) -> NotFoundError:
+    return NotFoundError(_MISSING[Why.DRAIN_UNKNOWN].format(agent))
+
+
 def task_unknown(task_id: str) -> NotFoundError:
     return NotFoundError(f"Task '{task_id}' does not exist")
 
@@ -110,6 +114,7 @@ _MISSING = {
     Why.ORPHAN_UNKNOWN: "Task '{}' does not exist",
     Why.DEPLOYMENT_UNKNOWN: "DeploymentPlan {} does not exist",
     Why.GROUP_UNKNOWN: "Group '{}' does not exist",
+    Why.DRAIN_UNKNOWN: "Agent '{}' is not drained",
     Why.CRASH_UNKNOWN: "Crash '{}' does not exist",
     Why.NOT_WAITING: "Application {} not found in tasks queue.",
 }

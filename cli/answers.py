@@ -231,6 +231,22 @@ class Started(Struct, frozen=True, rename="camel"):
     deployment_id: str = ""
 
 
+class AgentDrain(Struct, frozen=True):
+    """A drain; ``instances`` are still there."""
+
+    instances: int = 0
+    since: str = ""
+    reason: str = ""
+    deadline: str = ""
+
+
+class Maintenance(Struct, frozen=True, rename={"from_": "from"}):
+    """Announced by Mesos."""
+
+    from_: str = ""
+    until: str = ""
+
+
 class Agent(Struct, frozen=True):
     """An agent as in ``/v3/agents``."""
 
@@ -240,6 +256,8 @@ class Agent(Struct, frozen=True):
     region: str | None = None
     zone: str | None = None
     address: str | None = None
+    drain: AgentDrain | None = None
+    maintenance: Maintenance | None = None
 
 
 class FrozenApp(Struct, frozen=True):

@@ -5,7 +5,7 @@ import click
 from cli.deferred import Deferred, DeferredCommands, DeferringGroup
 
 _COMMANDS = {
-    "agent": Deferred("cli.scheduler:agent", "Agents of Mesos: list."),
+    "agent": Deferred("cli.agents:agent", "Agents of Mesos: list, drain, undrain."),
     "alarm": Deferred("cli.alarms:alarm", "What an operator should look at: list."),
     "app": Deferred("cli.apps:app", "Apps: add, list, show, change, roll back, suspend, remove."),
     "completion": Deferred("cli.completion:completion", "Print the completion for a shell."),

@@ -1,22 +1,14 @@
 """The scheduler itself and what it sees: `stayer info`, `leader`, `metrics`, `logger` and more."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from api.client import Client, JsonObject
-from cli.answers import Agent, Info, Orphan, Task, read, read_all
+from cli.answers import Info, Orphan, Task, read, read_all
 from cli.connection import absolute_id, force_option, json_option, with_client
 from cli.output import Column, number, print_json, print_pairs, print_table, say
 
-_AGENT_COLUMNS = (
-    Column("AGENT"),
-    Column("HOST"),
-    Column("REGION"),
-    Column("ZONE"),
-    Column("ATTRIBUTES"),
-)
 _ORPHAN_COLUMNS = (Column("TASK"), Column("STATE"), Column("HOST"), Column("SINCE"))
 _LOGGER_COLUMNS = (Column("LOGGER"), Column("LEVEL"))
 _METRIC_COLUMNS = (Column("METRIC"), Column("VALUE", right=True))
@@ -143,32 +135,6 @@ def set_logger(
         print_json(answer)
     else:
         say(f"{name} writes at level {level}")
-
-
-@click.group()
-def agent() -> None:
-    """Agents of Mesos: list."""
-
-
-@agent.command("list")
-@json_option
-@with_client
-def list_agents(client: Client, as_json: bool) -> None:
-    """List the agents that were seen in offers, with what constraints can ask of them."""
-    answer = client.list_agents()
-    if as_json:
-        print_json(answer)
-        return
-    rows = [_agent_row(one) for one in read_all(answer, Agent)]
-    if rows:
-        print_table(_AGENT_COLUMNS, rows)
-    else:
-        say("No agent was seen in an offer yet.")
-
-
-def _agent_row(found: Agent) -> Sequence[object]:
-    attributes = " ".join(f"{name}={text}" for name, text in sorted(found.attributes.items()))
-    return (found.id, found.hostname, found.region or "-", found.zone or "-", attributes or "-")
 
 
 @click.group()

@@ -61,6 +61,7 @@ _VARIABLES = {
     "deployment_id": "Id of a deployment.",
     "version": "A version: a timestamp such as 2026-01-31T12:00:00.000Z.",
     "crash_id": "Id of a crash.",
+    "agent": "Id or hostname of an agent.",
     "plugin_id": "Name of a plugin.",
     "rest": "Whatever the plugin makes of it.",
 }

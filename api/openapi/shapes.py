@@ -246,7 +246,15 @@ SHAPES: dict[str, JsonSchema] = {
             "region?": TEXT,
             "zone?": TEXT,
             "address?": TEXT,
+            "drain?": reference("AgentDrain"),
+            "maintenance?": _shape(
+                "When Mesos says that it will be unavailable.", {"from": TIME, "until?": TIME}
+            ),
         },
+    ),
+    "AgentDrain": _shape(
+        "An agent that is to be empty; so many instances are still there.",
+        {"agent": TEXT, "since": TIME, "instances": COUNT, "deadline?": TIME, "reason?": TEXT},
     ),
     "AgentArray": array(reference("Agent")),
     "FreezeState": _shape(

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 SCHEMAS: Mapping[str, str] = {
     "Adoption": "The app that an orphaned task is to belong to.",
     "App": "An app: what to run, how many of it, where, and how to tell that it is well.",
+    "AgentDrain": "Why an agent is to be empty, and until when.",
     "AppFreeze": "Why one app is frozen.",
     "AppUpdate": "Fields of an app to change; each replaces the one of the app as it is. With "
     "version and nothing else but id, the app goes back to that version.",
@@ -217,6 +218,7 @@ FIELDS: Mapping[str, str] = {
     "GroupUpdate.dependencies": "Groups that are to be deployed before this one.",
     "GroupUpdate.scaleBy": "Factor for the instances of every app in it, rounded up.",
     "GroupUpdate.version": "A version to go back to, as a timestamp.",
+    "AgentDrain.deadlineSeconds": "What is left after this is killed; never if absent.",
     "LoggerChange.level": "How much to write.",
     "LoggerChange.logger": "Name of the logger; ROOT is the one above all.",
     "LoggerChange.durationSeconds": "For how long; for good if absent.",

@@ -4,11 +4,12 @@ from typing import Any
 
 from constraints.values import AttributeValue, Items, Ranges, Scalar, Text, attribute_text
 from framework.domain.clock import iso
-from framework.domain.instance import Orphan
+from framework.domain.instance import WAITING, Orphan
 from framework.domain.mesos import Agent, Attribute
+from framework.domain.state import State
 
 
-def agent_object(agent: Agent) -> dict[str, Any]:
+def agent_object(view: State, agent: Agent) -> dict[str, Any]:
     """An agent with its attributes as the texts that constraints compare."""
     fields: dict[str, Any] = {"id": agent.id, "hostname": agent.hostname}
     attributes: dict[str, str] = {}
@@ -17,6 +18,44 @@ def agent_object(agent: Agent) -> dict[str, Any]:
     fields["attributes"] = attributes
     places = {"region": agent.region, "zone": agent.zone, "address": agent.address}
     fields.update((name, value) for name, value in places.items() if value is not None)
+    return fields | _emptied(view, agent)
+
+
+def agents_of(view: State) -> list[Agent]:
+    """The agents that are known, and one for each drain of a name that none of them has."""
+    known = list(view.agents.values())
+    names = {name for agent in known for name in (agent.id, agent.hostname)}
+    return known + [Agent(name, name) for name in list(view.drains) if name not in names]
+
+
+def _emptied(view: State, agent: Agent) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for name in (agent.hostname, agent.id):
+        if name in view.drains:
+            fields["drain"] = drain_object(view, name)
+    window = view.maintenance.get(agent.id)
+    if window is not None:
+        fields["maintenance"] = {"from": iso(window.from_ms)}
+        if window.for_ms is not None:
+            fields["maintenance"]["until"] = iso(window.from_ms + window.for_ms)
+    return fields
+
+
+def drain_object(view: State, name: str) -> dict[str, Any]:
+    """A drain and how far it is: ``instances`` are still there."""
+    drain = view.drains.get(name)
+    if drain is None:
+        return {}
+    ids = {one.id for one in list(view.agents.values()) if name in (one.id, one.hostname)}
+    there = sum(
+        one.agent_id in ids and one.condition not in WAITING
+        for one in list(view.instances.values())
+    )
+    fields: dict[str, Any] = {"agent": name, "since": iso(drain.since_ms), "instances": there}
+    if drain.deadline_ms:
+        fields["deadline"] = iso(drain.deadline_ms)
+    if drain.reason:
+        fields["reason"] = drain.reason
     return fields
 
 

@@ -7,6 +7,7 @@ keys. What the fields mean together is judged in ``api.definitions``.
 
 from api.schemas.app import (
     ADOPTION,
+    AGENT_DRAIN,
     APP,
     APP_FREEZE,
     APP_UPDATE,
@@ -22,6 +23,7 @@ from api.schemas.structure import read
 
 __all__ = [
     "ADOPTION",
+    "AGENT_DRAIN",
     "APP",
     "APP_FREEZE",
     "APP_UPDATE",

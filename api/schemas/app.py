@@ -157,6 +157,9 @@ LOGGER_CHANGE = structure(
     logger=Text(required=True, shortest=1, longest=256),
     durationSeconds=whole(least=1),
 )()
+AGENT_DRAIN = structure(
+    "AgentDrain", reason=Text(longest=1_000), deadlineSeconds=whole(least=1, most=31_536_000)
+)()
 PACE = structure(
     "Pace", pace=Choice("held", "paced", "released", required=True), reason=Text(longest=1_000)
 )()

@@ -11,6 +11,7 @@ from framework.core import (
     backoff,
     crashes,
     deployments,
+    draining,
     editions,
     freezes,
     orphans,
@@ -29,6 +30,7 @@ from framework.domain.events import (
     CancelDeployment,
     ChangeApps,
     Command,
+    DrainAgent,
     ForgetCrash,
     FreezeApps,
     KillOrphan,
@@ -44,6 +46,7 @@ from framework.domain.events import (
     ResumeDeployment,
     SuspendApp,
     TearDown,
+    UndrainAgent,
 )
 from framework.domain.freezing import Freeze
 from framework.domain.groups import Group
@@ -86,6 +89,10 @@ def carry_out(turn: Turn, command: Command) -> Reply:  # noqa: C901 - one line a
             return freezes.lift(turn, command)
         case PaceReplacements():
             return replacements.pace(turn, command)
+        case DrainAgent():
+            return draining.drain(turn, command)
+        case UndrainAgent():
+            return draining.undrain(turn, command)
         case ForgetCrash():
             return crashes.forget(turn, command)
         case TearDown():

@@ -56,6 +56,8 @@ _IDS: dict[Kind, Callable[..., tuple[str, ...]]] = {
     Kind.CRASH: lambda one: (one.id,),
     Kind.ALARM: lambda one: (one.key,),
     Kind.STORM: lambda _: ("storm",),
+    Kind.DRAIN: lambda one: (one.agent,),
+    Kind.MAINTENANCE: lambda one: (one.agent_id,),
     Kind.WAIT: lambda one: (one.app_id, old_key(one.app_id)),
 }
 

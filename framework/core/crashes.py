@@ -21,6 +21,7 @@ from framework.domain.events import (
     CallNotSent,
     ChangeApps,
     Command,
+    DrainAgent,
     ForgetCrash,
     FreezeApps,
     KillOrphan,
@@ -29,6 +30,7 @@ from framework.domain.events import (
     OnlyIf,
     PaceReplacements,
     TaskStatusReceived,
+    UndrainAgent,
 )
 from framework.domain.freezing import Freeze
 from framework.domain.ids import parse_task_id
@@ -243,6 +245,8 @@ def _named(world: World, command: Command) -> tuple[str, str]:
             return " ".join(command.instance_ids), apps[0] if apps else ""
         case AdoptOrphan() | KillOrphan():
             return command.task_id, getattr(command, "app_id", "")
+        case DrainAgent() | UndrainAgent():
+            return command.agent, ""
     app_id = getattr(command, "app_id", "")
     return app_id or getattr(command, "deployment_id", ""), app_id
 

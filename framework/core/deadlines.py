@@ -22,6 +22,8 @@ class Due(StrEnum):
     PROGRESS = "progress"  # (deployment id)
     PROVED = "proved"  # (instance id)
     MOVE = "move"  # (instance id)
+    DRAIN = "drain"  # (agent id or hostname)
+    RESCINDED = "rescinded"  # (agent id)
     WAIT = "wait"  # (key of a demand)
     REPLACEMENT = "replacement"  # ()
     RECONCILE_ALL = "reconcile all"  # ()

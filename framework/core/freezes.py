@@ -6,7 +6,7 @@ apps are looked at anew, as after a start, and move to what is wanted by then.
 
 from collections.abc import Collection, Iterable
 
-from framework.core import kills, launches, moving, reconciling, statuses, waiting
+from framework.core import draining, kills, launches, moving, reconciling, statuses, waiting
 from framework.core.freezing import frozen
 from framework.core.turn import Turn
 from framework.core.world import old_key
@@ -77,6 +77,7 @@ def thaw(turn: Turn, keys: Collection[str]) -> None:
     _resume(turn, list(_instances(turn, app_ids)))
     _restart_deadlines(turn, {*app_ids})
     moving.wait_anew(turn)
+    draining.look_at_all(turn)
     if turn.world.subscribed:
         reconciling.begin(turn)  # given-up tasks that came back meanwhile show themselves
 

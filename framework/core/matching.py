@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from constraints import Counts, DynamicCheck, StaticCheck
+from framework.core import moving
 from framework.core.ports import FreePorts, Taken, as_ranges
 from framework.core.turn import Turn
 from framework.domain.actions import Launch, TaskResource
@@ -166,7 +167,7 @@ def refusal(turn: Turn, request: Request, rest: Remainder) -> Reason | None:
     for check in request.static:
         if not check.admits(rest.values):
             return Reason.CONSTRAINT
-    if in_maintenance(turn, offer):
+    if in_maintenance(turn, offer) or moving.leaving(turn, offer.agent):
         return Reason.MAINTENANCE
     reason = lacking(request, rest)
     if reason is None and request.avoids_gpus and rest.has_gpus:
@@ -255,7 +256,7 @@ def _sentence(request: Request, rest: Remainder, reason: Reason) -> str:
 
 _OTHER_SENTENCES = {
     Reason.ROLE: "offered to role {offered}, the app has role {role}",
-    Reason.MAINTENANCE: "the agent is in, or close to, its maintenance window",
+    Reason.MAINTENANCE: "the agent is drained, or in or close to its maintenance window",
     Reason.PORTS: "needs {ports}, not free in the offer",
     Reason.SCARCE: "the agent has GPUs and the app asks for none",
     Reason.RESERVATION: "no reservation of this app",

@@ -14,6 +14,7 @@ from framework.core.statuses import remember_failure
 from framework.core.turn import Turn
 from framework.domain.app import App
 from framework.domain.instance import WAITING, Goal, Instance, Mark, MarkedFor
+from framework.domain.mesos import Agent
 from framework.domain.notices import UnhealthyKilled
 from framework.domain.records import replace
 
@@ -28,10 +29,45 @@ def mark_unhealthy(turn: Turn, instance: Instance, message: str) -> None:
 
 
 def take_back(turn: Turn, instance: Instance) -> Instance:
-    """It need not be replaced after all; what was launched in its place is one too many."""
-    unmarked = replace(instance, mark=None)
+    """It is well again, so it stays unless its agent is to be empty; what was launched in its
+    place is one too many then."""
+    unmarked = replace(instance, mark=_agents_mark(turn, instance))
     turn.put_instance(unmarked)
     return unmarked
+
+
+def refresh(turn: Turn, instance: Instance) -> None:
+    """Whether its agent is to be empty may have changed."""
+    if instance.mark is not None and instance.mark.why is MarkedFor.UNHEALTHY:
+        return
+    mark = _agents_mark(turn, instance)
+    if (mark is None) is not (instance.mark is None):
+        turn.put_instance(replace(instance, mark=mark))
+
+
+def _agents_mark(turn: Turn, instance: Instance) -> Mark | None:
+    agent = turn.world.state.agents.get(instance.agent_id)
+    why = "" if agent is None else leaving(turn, agent)
+    return Mark(MarkedFor.LEAVES_AGENT, why, turn.now_ms) if why else None
+
+
+def leaving(turn: Turn, agent: Agent) -> str:
+    """Why the agent is to be empty from now on, in words; empty if it is not."""
+    drains, maintenance = turn.world.drains, turn.world.maintenance
+    if not drains and not maintenance:
+        return ""
+    drained = drains.get(agent.id) or drains.get(agent.hostname)
+    if drained is not None:
+        return f"agent {agent.hostname} is drained" + _because(drained.reason)
+    window = maintenance.get(agent.id)
+    if window is None or turn.now_ms < window.from_ms - turn.policy.maintenance_lead:
+        return ""
+    over = window.for_ms is not None and turn.now_ms >= window.from_ms + window.for_ms
+    return "" if over else f"agent {agent.hostname} comes up for maintenance"
+
+
+def _because(reason: str) -> str:
+    return f": {reason}" if reason else ""
 
 
 def replaced(turn: Turn, instance: Instance) -> None:
@@ -133,9 +169,11 @@ def explanation(turn: Turn, app_id: str) -> str:
     return f"{many} on only until another one serves in its place: {why}"
 
 
-def stands_in_for(turn: Turn, app: App) -> str:
-    """The marked instance that a new one of this configuration is launched beside; empty if each
-    has one already."""
+def stands_in_for(turn: Turn, app: App, before: Instance | None) -> str:
+    """The marked instance that one is launched beside; empty if each has one already. ``before``:
+    the waiting instance that it comes from; it keeps what it was for in the same configuration."""
+    if before is not None and before.config == app.config:
+        return before.stands_in_for
     marked = [one for one in _marked(turn, app.id) if one.config == app.config]
     if not marked:
         return ""

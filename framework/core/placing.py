@@ -260,7 +260,7 @@ def launch(turn: Turn, request: Request, rest: Remainder) -> None:
         ports=host_ports,
         role=app.role,
         ready=False if app.readiness_checks and app.id in turn.world.deploying else None,
-        stands_in_for=before.stands_in_for if before else moving.stands_in_for(turn, app),
+        stands_in_for=moving.stands_in_for(turn, app, before),
     )
     turn.put_agent(agent)
     turn.put_instance(instance)

@@ -72,6 +72,11 @@ class Policy:
     draining_seconds: int = _option(
         0, "agents are avoided from this many seconds before their maintenance begins"
     )
+    maintenance_lead: int = _option(
+        3_600_000,
+        "instances leave an agent, and none is launched there, from this long before its "
+        "maintenance begins (ms)",
+    )
     unhealthy_kill_patience: int = _option(
         60_000,
         "an unhealthy instance that nothing could be placed in the stead of is killed after this "

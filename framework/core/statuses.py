@@ -81,6 +81,8 @@ def _alive(turn: Turn, instance: Instance, condition: Condition, status: TaskSta
         new = replace(new, agent_id=status.agent_id)
     if new == instance:
         return
+    if _drained_by_mesos(new, status):
+        new = replace(new, goal=Goal.DECOMMISSIONED)
     turn.put_instance(new)
     turn.put(Kind.TOMBSTONE, new.task_id, None)  # one given up too soon
     _tell(turn, instance, new, status)
@@ -88,6 +90,13 @@ def _alive(turn: Turn, instance: Instance, condition: Condition, status: TaskSta
         kills.send_kill(turn, new.task_id, new.agent_id)  # the one before can not have arrived
     if condition in STAGED:
         watch_launch(turn, new)
+
+
+def _drained_by_mesos(instance: Instance, status: TaskStatus) -> bool:
+    """Whether Mesos ends it because its agent is drained, which nothing can prevent: it is wanted
+    no more, so another one starts at once, and nobody has failed."""
+    killing = instance.condition is Condition.KILLING and not instance.kill_reason
+    return killing and status.reason == "REASON_AGENT_DRAINING"
 
 
 def _with_condition(turn: Turn, instance: Instance, condition: Condition) -> Instance:

@@ -12,6 +12,7 @@ from framework.core import (
     commands,
     crashes,
     deployments,
+    draining,
     health_storms,
     identity,
     kills,
@@ -41,6 +42,8 @@ from framework.domain.events import (
     Disconnected,
     Event,
     FrameworkRefused,
+    InverseOfferRescinded,
+    InverseOffersReceived,
     OfferRescinded,
     OffersReceived,
     Started,
@@ -70,6 +73,7 @@ def step(world: World, events: Iterable[Event], context: Context) -> Step:
     probing.watch_touched(turn)
     health_storms.look(turn)
     world.subject = None
+    draining.answer(turn)
     asking.settle(turn)
     reconciling.finish_if_done(turn)
     waiting.refresh(turn)
@@ -99,10 +103,15 @@ def _take(turn: Turn, event: Event) -> None:  # noqa: C901 - one line a kind of 
             statuses.received(turn, event.status)
         case OffersReceived():
             turn.world.offers.update((offer.id, offer) for offer in event.offers)
+            draining.seen(turn, event.offers)
         case Asked():
             turn.replies.append((event.token, commands.carry_out(turn, event.command)))
         case ProbesReported():
             probing.reported(turn, event.results)
+        case InverseOffersReceived():
+            draining.offered(turn, event.inverse_offers)
+        case InverseOfferRescinded():
+            draining.rescinded(turn, event.offer_id)
         case OfferRescinded():
             turn.world.offers.pop(event.offer_id, None)
         case CallNotSent():
@@ -130,6 +139,8 @@ _WHEN_DUE: dict[Due, Callable[[Turn, str], None]] = {
     Due.KILL_RETRY: kills.retry,
     Due.LAUNCH_CHECK: launches.check,
     Due.MOVE: moving.due,
+    Due.DRAIN: draining.due,
+    Due.RESCINDED: draining.rescinded_due,
     Due.PROGRESS: commands.give_up,
     Due.PROVED: proving.due,
     Due.RECONCILE_ALL: _reconcile_all,
@@ -164,6 +175,7 @@ def _started(turn: Turn) -> None:
         if gone and crashes.begin(turn, ("app", instance.app_id)):
             statuses.unreachable_for(turn, instance)
     backoff.watch_all(turn)
+    draining.look_at_all(turn)
     turn.dirty.update(dict.fromkeys([*state.apps, *state.instances_of]))
 
 
@@ -193,6 +205,7 @@ def _subscribed(turn: Turn, event: Subscribed) -> None:
     launches.watch_all(turn)
     deployments.subscribed(turn)
     moving.wait_anew(turn)
+    draining.subscribed(turn)
     turn.dirty.update((demand.app.id, None) for demand in world.demand.values())
 
 
@@ -215,6 +228,7 @@ def _disconnected(turn: Turn, event: Disconnected) -> None:
         turn.remark("warning", f"disconnected from Mesos: {event.why}")
     turn.world.subscribed = False
     turn.world.offers.clear()
+    draining.subscribed(turn)
     reconciling.disconnected(turn)
     turn.dirty.update((demand.app.id, None) for demand in turn.world.demand.values())
 

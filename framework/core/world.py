@@ -22,6 +22,7 @@ from framework.core.index import (
     values_of,
 )
 from framework.domain.app import App
+from framework.domain.draining import InverseOffer
 from framework.domain.events import Event
 from framework.domain.health import ProbeTarget
 from framework.domain.ids import top_level_group
@@ -134,6 +135,9 @@ class World:
         self.kills_sent: dict[str, KillSent] = {}  # by task id
         self.last_version_ms = 0
         self.failing = Failing()
+        self.inverse_offers: dict[str, InverseOffer] = {}
+        self.declined: set[str] = set()  # agents whose inverse offer was refused once
+        self.drains, self.maintenance = state.drains, state.maintenance
         self.subject: Subject = None
         self.crashes, self.freezes = state.crashes, state.freezes  # asked for all the time
         self._compiled: dict[tuple[tuple[str, ...], ...], Compiled] = {}

@@ -48,6 +48,21 @@ class Decline(Struct, frozen=True, gc=False):
     refuse_seconds: float
 
 
+class AcceptInverseOffer(Struct, frozen=True, gc=False):
+    """Give an agent back: nothing of ours is there any more. Not asked for again for
+    ``refuse_seconds``."""
+
+    offer_ids: tuple[str, ...]
+    refuse_seconds: float
+
+
+class DeclineInverseOffer(Struct, frozen=True, gc=False):
+    """Something of ours is still there."""
+
+    offer_ids: tuple[str, ...]
+    refuse_seconds: float
+
+
 class Kill(Struct, frozen=True, gc=False):
     """``grace_seconds`` None: as the task's own kill policy says."""
 
@@ -97,6 +112,8 @@ class Halt(Struct, frozen=True, gc=False):
 Action = (
     Accept
     | Decline
+    | AcceptInverseOffer
+    | DeclineInverseOffer
     | Kill
     | Acknowledge
     | Reconcile

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from framework.domain.actions import Action
 from framework.domain.app import App
+from framework.domain.draining import InverseOffer
 from framework.domain.groups import Group
 from framework.domain.health import ProbesReported
 from framework.domain.mesos import Offer, TaskStatus
@@ -146,6 +147,21 @@ class PaceReplacements(Struct, frozen=True, gc=False):
     reason: str = ""
 
 
+class DrainAgent(Struct, frozen=True, gc=False):
+    """Launch nothing more on an agent (by id or hostname) and replace what runs there.
+    ``deadline_seconds``: what is left by then is killed (0: never)."""
+
+    agent: str
+    reason: str = ""
+    deadline_seconds: int = 0
+
+
+class UndrainAgent(Struct, frozen=True, gc=False):
+    """Use an agent again, by the name it was drained under."""
+
+    agent: str
+
+
 class ForgetCrash(Struct, frozen=True, gc=False):
     """Handle again what was set aside after crashes, and end the freeze that it led to."""
 
@@ -198,6 +214,8 @@ Command = (
     | LiftFreeze
     | PaceReplacements
     | ForgetCrash
+    | DrainAgent
+    | UndrainAgent
 )
 
 
@@ -232,6 +250,16 @@ class OffersReceived(Struct, frozen=True, gc=False):
 
 
 class OfferRescinded(Struct, frozen=True, gc=False):
+    offer_id: str
+
+
+class InverseOffersReceived(Struct, frozen=True, gc=False):
+    """Mesos asks for agents back, for maintenance."""
+
+    inverse_offers: tuple[InverseOffer, ...]
+
+
+class InverseOfferRescinded(Struct, frozen=True, gc=False):
     offer_id: str
 
 
@@ -276,6 +304,8 @@ Fact = (
     | Disconnected
     | OffersReceived
     | OfferRescinded
+    | InverseOffersReceived
+    | InverseOfferRescinded
     | TaskStatusReceived
     | AgentFailed
     | ProbesReported

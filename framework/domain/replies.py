@@ -26,6 +26,7 @@ class Why(StrEnum):
     TOO_MANY_DEPLOYMENTS = "too many deployments"
     PORTS_EXHAUSTED = "ports exhausted"
     ORPHAN_UNKNOWN = "orphan unknown"
+    DRAIN_UNKNOWN = "drain unknown"
     CRASH_UNKNOWN = "crash unknown"
     FROZEN = "frozen"
     SET_ASIDE = "set aside"

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from framework.domain.alarms import Alarm
 from framework.domain.app import App
 from framework.domain.crashes import Crash
+from framework.domain.draining import Drain, Maintenance
 from framework.domain.freezing import Freeze
 from framework.domain.groups import Group, TreeChange
 from framework.domain.health import InstanceHealth
@@ -57,6 +58,8 @@ Record = (
     | Freeze
     | Crash
     | Wait
+    | Drain
+    | Maintenance
     | Alarm
     | Storm
 )
@@ -84,6 +87,8 @@ class Kind(StrEnum):
     WAIT = "wait"  # id: app id, or <app id>@ for the configuration that it leaves
     ALARM = "alarm"  # id: its key
     STORM = "storm"  # id: "storm"
+    DRAIN = "drain"  # id: agent id or hostname, as it was named
+    MAINTENANCE = "maintenance"  # id: agent id
     LAUNCH_STATS = "launch-stats"  # id: app id; never stored
     CONNECTION = "connection"  # id: "connection"; never stored
     HEALTH = "health"  # id: instance id; never stored
@@ -107,6 +112,8 @@ RECORD_TYPES: dict[Kind, type] = {
     Kind.FREEZE: Freeze,
     Kind.CRASH: Crash,
     Kind.WAIT: Wait,
+    Kind.DRAIN: Drain,
+    Kind.MAINTENANCE: Maintenance,
     Kind.ALARM: Alarm,
     Kind.STORM: Storm,
     Kind.LAUNCH_STATS: LaunchStats,
@@ -309,6 +316,14 @@ class State:
     @property
     def alarms(self) -> dict[str, Alarm]:
         return self.tables[Kind.ALARM]  # type: ignore[return-value]  # see above
+
+    @property
+    def drains(self) -> dict[str, Drain]:
+        return self.tables[Kind.DRAIN]  # type: ignore[return-value]  # see above
+
+    @property
+    def maintenance(self) -> dict[str, Maintenance]:
+        return self.tables[Kind.MAINTENANCE]  # type: ignore[return-value]  # see above
 
     @property
     def waits(self) -> dict[str, Wait]:

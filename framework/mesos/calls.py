@@ -10,9 +10,11 @@ from msgspec.structs import replace
 
 from framework.domain.actions import (
     Accept,
+    AcceptInverseOffer,
     Acknowledge,
     Action,
     Decline,
+    DeclineInverseOffer,
     Halt,
     Kill,
     Reconcile,
@@ -108,6 +110,8 @@ class CallEncoder:
         self._bodies: dict[type, Callable[[Any], JsonObject]] = {
             Accept: self._accept,
             Decline: _decline,
+            AcceptInverseOffer: _accept_inverse,
+            DeclineInverseOffer: _decline_inverse,
             Kill: _kill,
             Acknowledge: _acknowledge,
             Reconcile: _reconcile,
@@ -170,6 +174,8 @@ def call_type(action: Action) -> str:
 _CALL_TYPES: dict[type, str] = {
     Accept: "ACCEPT",
     Decline: "DECLINE",
+    AcceptInverseOffer: "ACCEPT_INVERSE_OFFERS",
+    DeclineInverseOffer: "DECLINE_INVERSE_OFFERS",
     Kill: "KILL",
     Acknowledge: "ACKNOWLEDGE",
     Reconcile: "RECONCILE",
@@ -189,6 +195,21 @@ def _decline(action: Decline) -> JsonObject:
             "filters": {"refuse_seconds": float(action.refuse_seconds)},
         },
     }
+
+
+def _accept_inverse(action: AcceptInverseOffer) -> JsonObject:
+    answer = _inverse_answer(action.offer_ids, action.refuse_seconds)
+    return {"type": "ACCEPT_INVERSE_OFFERS", "accept_inverse_offers": answer}
+
+
+def _decline_inverse(action: DeclineInverseOffer) -> JsonObject:
+    answer = _inverse_answer(action.offer_ids, action.refuse_seconds)
+    return {"type": "DECLINE_INVERSE_OFFERS", "decline_inverse_offers": answer}
+
+
+def _inverse_answer(offer_ids: Iterable[str], refuse_seconds: float) -> JsonObject:
+    filters = {"refuse_seconds": float(refuse_seconds)}
+    return {"inverse_offer_ids": _values(offer_ids), "filters": filters}
 
 
 def _kill(action: Kill) -> JsonObject:

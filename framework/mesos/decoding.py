@@ -16,12 +16,14 @@ from framework.domain.events import (
     AgentFailed,
     Event,
     FrameworkRefused,
+    InverseOfferRescinded,
+    InverseOffersReceived,
     OfferRescinded,
     OffersReceived,
     TaskStatusReceived,
 )
 from framework.domain.mesos import Offer
-from framework.mesos.offers import to_offer
+from framework.mesos.offers import to_inverse_offer, to_offer
 from framework.mesos.statuses import UnknownStateError, to_status
 from framework.mesos.wire import (
     AcknowledgeableEvent,
@@ -42,13 +44,11 @@ _OFFER = msgspec.json.Decoder(WireOffer)
 _OFFER_ID = msgspec.json.Decoder(OfferId)
 _ACKNOWLEDGEABLE = msgspec.json.Decoder(AcknowledgeableEvent)
 
-# Events that ask nothing of a framework like ours: inverse offers only announce maintenance,
-# which offers say too; messages come from custom executors; operations are not yet made.
+# Events that ask nothing of a framework like ours: messages come from custom executors;
+# operations are not yet made.
 IGNORED = frozenset(
     {
         "HEARTBEAT",
-        "INVERSE_OFFERS",
-        "RESCIND_INVERSE_OFFER",
         "MESSAGE",
         "UPDATE_OPERATION_STATUS",
     }
@@ -110,6 +110,20 @@ def _rescind(event: WireEvent) -> Decoded:
     return Decoded(event.type, (OfferRescinded(event.rescind.offer_id.value),))
 
 
+def _inverse_offers(event: WireEvent) -> Decoded:
+    if event.inverse_offers is None:
+        raise ValueError("INVERSE_OFFERS without a body")
+    offers = tuple([to_inverse_offer(one) for one in event.inverse_offers.inverse_offers])
+    return Decoded(event.type, (InverseOffersReceived(offers),))
+
+
+def _rescind_inverse(event: WireEvent) -> Decoded:
+    body = event.rescind_inverse_offer
+    if body is None:
+        raise ValueError("RESCIND_INVERSE_OFFER without a body")
+    return Decoded(event.type, (InverseOfferRescinded(body.inverse_offer_id.value),))
+
+
 def _failure(event: WireEvent) -> Decoded:
     failure = event.failure
     if failure is None or failure.agent_id is None or failure.executor_id is not None:
@@ -127,6 +141,8 @@ _HANDLERS: dict[str, Callable[[WireEvent], Decoded]] = {
     "OFFERS": _offers,
     "UPDATE": _update,
     "RESCIND": _rescind,
+    "INVERSE_OFFERS": _inverse_offers,
+    "RESCIND_INVERSE_OFFER": _rescind_inverse,
     "FAILURE": _failure,
     "ERROR": _error,
 }

@@ -7,12 +7,15 @@ provider) is marked, so that the core can not take it by mistake.
 
 import msgspec
 
+from framework.domain.draining import InverseOffer
 from framework.domain.mesos import Agent, Attribute, Offer, OfferResource
 from framework.mesos.wire import (
     RAW_NOTHING,
     Ranges,
     Reservation,
+    Unavailability,
     WireAttribute,
+    WireInverseOffer,
     WireOffer,
     WireResource,
     is_present,
@@ -29,9 +32,7 @@ def to_offer(wire: WireOffer) -> Offer:
     role = wire.allocation_info.role if wire.allocation_info else "*"
     start_ms = duration_ms = None
     if wire.unavailability is not None:
-        start_ms = wire.unavailability.start.nanoseconds // _NANOSECONDS_PER_MS
-        if wire.unavailability.duration is not None:
-            duration_ms = wire.unavailability.duration.nanoseconds // _NANOSECONDS_PER_MS
+        start_ms, duration_ms = _window(wire.unavailability)
     return Offer(
         wire.id.value,
         _agent(wire),
@@ -40,6 +41,22 @@ def to_offer(wire: WireOffer) -> Offer:
         start_ms,
         duration_ms,
     )
+
+
+def to_inverse_offer(wire: WireInverseOffer) -> InverseOffer:
+    """The domain's inverse offer. Raises ValueError for one of no agent: none is made so."""
+    if wire.agent_id is None:
+        raise ValueError("an inverse offer names no agent")
+    start_ms, duration_ms = _window(wire.unavailability)
+    return InverseOffer(wire.id.value, wire.agent_id.value, start_ms, duration_ms)
+
+
+def _window(wire: Unavailability) -> tuple[int, int | None]:
+    """(from, for) in ms; for None: for good."""
+    start_ms = wire.start.nanoseconds // _NANOSECONDS_PER_MS
+    if wire.duration is None:
+        return start_ms, None
+    return start_ms, wire.duration.nanoseconds // _NANOSECONDS_PER_MS
 
 
 def _agent(wire: WireOffer) -> Agent:

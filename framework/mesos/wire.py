@@ -163,6 +163,20 @@ class OffersBody(Struct, frozen=True, gc=False):
     offers: tuple[WireOffer, ...] = ()
 
 
+class WireInverseOffer(Struct, frozen=True, gc=False):
+    id: Value
+    unavailability: Unavailability
+    agent_id: Value | None = None
+
+
+class InverseOffersBody(Struct, frozen=True, gc=False):
+    inverse_offers: tuple[WireInverseOffer, ...] = ()
+
+
+class RescindInverseBody(Struct, frozen=True, gc=False):
+    inverse_offer_id: Value
+
+
 class UpdateBody(Struct, frozen=True, gc=False):
     status: WireStatus
 
@@ -188,6 +202,8 @@ class WireEvent(Struct, frozen=True, gc=False):
     offers: OffersBody | None = None
     update: UpdateBody | None = None
     rescind: RescindBody | None = None
+    inverse_offers: InverseOffersBody | None = None
+    rescind_inverse_offer: RescindInverseBody | None = None
     failure: FailureBody | None = None
     error: ErrorBody | None = None
 

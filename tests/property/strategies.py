@@ -33,6 +33,7 @@ from framework.domain.app import (
 )
 from framework.domain.clock import iso
 from framework.domain.crashes import Crash
+from framework.domain.draining import Drain, Maintenance
 from framework.domain.freezing import EVERYTHING, Freeze
 from framework.domain.groups import Group, TreeChange
 from framework.domain.ids import instance_id, task_id
@@ -274,6 +275,8 @@ orphans = st.builds(
     kill_requested=st.booleans(),
 )
 frameworks = st.builds(Framework, names, names, moments_ms)
+drains = st.builds(Drain, names, moments_ms, texts, moments_ms)
+maintenance = st.builds(Maintenance, names, moments_ms, st.none() | moments_ms)
 freezes = st.builds(Freeze, st.just("") | app_ids, texts, moments_ms, st.just("") | names)
 crashes = st.builds(
     Crash,
@@ -335,6 +338,8 @@ _KINDS: dict[Kind, tuple[st.SearchStrategy[Record], Callable[..., str]]] = {
     Kind.FREEZE: (freezes, lambda freeze: str(freeze.app_id) or EVERYTHING),
     Kind.CRASH: (crashes, lambda crash: str(crash.id)),
     Kind.WAIT: (waits, lambda wait: str(wait.app_id)),
+    Kind.DRAIN: (drains, lambda drain: str(drain.agent)),
+    Kind.MAINTENANCE: (maintenance, lambda window: str(window.agent_id)),
     Kind.ALARM: (alarms, lambda alarm: str(alarm.key)),
     Kind.STORM: (storms, lambda _: "storm"),
 }

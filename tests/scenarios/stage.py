@@ -26,6 +26,7 @@ from framework.domain.app import (
     UnreachableStrategy,
     UpgradeStrategy,
 )
+from framework.domain.draining import InverseOffer
 from framework.domain.health import (
     ProbeAction,
     ProbeResult,
@@ -81,6 +82,7 @@ class Stage:
         self._offers = itertools.count(1)
         self._agents: dict[str, Agent] = {}
         self._room: dict[str, tuple[OfferResource, ...]] = {}
+        self._windows: dict[str, tuple[int, int | None]] = {}  # announced maintenance
         self._names: dict[str, str] = {}
         self._numbers: dict[str, itertools.count[int]] = {}
         self._stored: list[Change] = []
@@ -142,7 +144,13 @@ class Stage:
         names = list(self._agents) if words == ["all"] else words
         role = settings.get("role", "*")
         offers = tuple(
-            Offer(f"o{next(self._offers)}", self._agents[name], role, self._room[name])
+            Offer(
+                f"o{next(self._offers)}",
+                self._agents[name],
+                role,
+                self._room[name],
+                *self._windows.get(name, ()),
+            )
             for name in names
         )
         return self._step(events.OffersReceived(offers))
@@ -201,6 +209,28 @@ class Stage:
         scale, wipe = settings.get("scale") == "yes", settings.get("wipe") == "yes"
         force = settings.get("force") == "yes"
         return self._ask(events.KillTasks(ids, scale=scale, wipe=wipe, force=force))
+
+    def _do_drain(self, words: list[str], settings: dict[str, str]) -> list[str]:
+        """``drain a1 deadline=60``."""
+        seconds = int(settings.get("deadline", "0"))
+        return self._ask(events.DrainAgent(words[0], settings.get("reason", ""), seconds))
+
+    def _do_undrain(self, words: list[str], _settings: dict[str, str]) -> list[str]:
+        return self._ask(events.UndrainAgent(words[0]))
+
+    def _do_inverse_offer(self, words: list[str], settings: dict[str, str]) -> list[str]:
+        """``inverse-offer a1 in=600 for=3600``: its maintenance begins in so many seconds."""
+        from_ms = self._now_ms + int(settings.get("in", "0")) * 1000
+        for_ms = int(settings["for"]) * 1000 if "for" in settings else None
+        self._windows.update(dict.fromkeys(words, (from_ms, for_ms)))
+        offers = tuple(
+            InverseOffer(f"i{next(self._offers)}", name, from_ms, for_ms) for name in words
+        )
+        return self._step(events.InverseOffersReceived(offers))
+
+    def _do_rescind_inverse(self, words: list[str], _settings: dict[str, str]) -> list[str]:
+        self._windows.clear()
+        return self._step(*(events.InverseOfferRescinded(one) for one in words))
 
     def _do_cancel(self, words: list[str], settings: dict[str, str]) -> list[str]:
         force = settings.get("force") == "yes"
@@ -333,6 +363,10 @@ class Stage:
                 return f"launch {launched} on {action.launches[0].agent.id}"
             case actions.Decline():
                 return f"decline {len(action.offer_ids)} offers for {action.refuse_seconds:g} s"
+            case actions.AcceptInverseOffer():
+                return f"give back {' '.join(action.offer_ids)}"
+            case actions.DeclineInverseOffer():
+                return f"keep {' '.join(action.offer_ids)} for {action.refuse_seconds:g} s"
             case actions.Kill():
                 return f"kill {self._task(action.task_id)}"
             case actions.Reconcile():

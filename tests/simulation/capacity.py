@@ -29,6 +29,8 @@ def check(
     replaced: dict[str, list[Instance]] = {}
     for old in before.values():
         new = state.instances.get(old.id)
+        if marked(old) and _has_deadline(state, old):
+            continue  # it may have been killed for that, and is of no more use then
         if (
             old.app_id in state.apps
             and old.id not in asked
@@ -36,6 +38,7 @@ def check(
             and new is not None  # one that was forgotten served nobody
             and new.goal is Goal.DECOMMISSIONED
             and not old.kill_reason
+            and new.kill_reason  # else Mesos drains its agent, and ends it
         ):
             if marked(new) and current_of(state, new):
                 replaced.setdefault(old.app_id, []).append(new)
@@ -50,8 +53,15 @@ def check(
 
     for app_id, instances in replaced.items():
         app = effective(state, app_id)
-        if app is not None:
+        held = any(app_id in state.plan(one).before for one in state.deployments.values())
+        if app is not None and not held:  # else an upgrade's own bounds hold
             _served_in_place(state, app, instances)
+
+
+def _has_deadline(state: State, instance: Instance) -> bool:
+    agent = state.agents.get(instance.agent_id)
+    names = {instance.agent_id} | ({agent.hostname} if agent else set())
+    return any(one.deadline_ms and one.agent in names for one in state.drains.values())
 
 
 def current_of(state: State, instance: Instance) -> bool:

@@ -13,6 +13,7 @@ from framework.domain.events import (
     CancelDeployment,
     ChangeApps,
     Command,
+    DrainAgent,
     KillOrphan,
     KillTasks,
     PaceReplacements,
@@ -23,6 +24,7 @@ from framework.domain.events import (
     ResumeApp,
     ResumeDeployment,
     SuspendApp,
+    UndrainAgent,
 )
 from framework.domain.ids import safe_id
 from framework.domain.instance import Goal, Instance
@@ -112,7 +114,8 @@ class Client:
             (0.85, self._cancel),
             (0.89, self._pause),
             (0.93, self._sleep),
-            (0.95, lambda v: ResetDelay(stage.pick([*v.apps]))),
+            (0.94, lambda v: ResetDelay(stage.pick([*v.apps]))),
+            (0.97, self._drain),
             (1.00, self._orphan),
         )
         return next(make for limit, make in options if chance < limit)(view)
@@ -176,6 +179,20 @@ class Client:
         if app.suspended_from:
             return ResumeApp(app.id, force=self._often())
         return SuspendApp(app.id, force=self._often())
+
+    def _drain(self, view: State) -> Command | None:
+        if view.drains and self._often():
+            return UndrainAgent(self.stage.pick([*view.drains]))
+        if not view.agents:
+            return None
+        agent = self.stage.pick([*view.agents.values()])
+        name = self.stage.pick((agent.id, agent.hostname))
+        return DrainAgent(name, "simulated", self.stage.pick((0, 0, 5, 60)))
+
+    def undrain(self, process: Process) -> None:
+        """Ask for the end of every drain."""
+        for name in process.view.drains:
+            self.ask(process, UndrainAgent(name))
 
     def let_go(self, process: Process) -> None:
         """Resume every deployment that waits for a person."""

@@ -47,6 +47,8 @@ class Faults:
             self.store_trouble,
             self.foreign_task,
             self.sickness,
+            self.maintenance,
+            self.agent_drains,
         )
         self._kinds = [kind for kind in kinds if stage.rng.random() < 0.55]
         self._pause_ms = stage.pick((4_000, 8_000, 20_000))
@@ -198,6 +200,27 @@ class Faults:
         self.master.sick |= sick
         self.stage.after(self.stage.between(5_000, 60_000), lambda: self._recover(sick))
 
+    def maintenance(self) -> None:
+        """Maintenance of an agent is announced, and called off or over some time later."""
+        machine = self._a_connected_machine()
+        if machine is None or not self.master.up:
+            return
+        agent_id = machine.info.id
+        in_ms, for_ms = self.stage.between(0, 30_000), self.stage.between(1_000, 60_000)
+        self.master.schedule(agent_id, (self.stage.now_ms + in_ms, for_ms))
+        over_ms = self.stage.pick((2_000, in_ms + for_ms))
+        self.stage.after(over_ms, lambda: self.master.schedule(agent_id, None))
+
+    def agent_drains(self) -> None:
+        """An operator has Mesos drain an agent, and puts it to use again later."""
+        machine = self._a_connected_machine()
+        if machine is None or machine.info.id not in self.master.registered:
+            return
+        agent_id = machine.info.id
+        self.master.drain(agent_id)
+        back_ms = self.stage.between(5_000, 60_000)
+        self.stage.after(back_ms, lambda: self.master.draining.discard(agent_id))
+
     def _recover(self, sick: set[str]) -> None:
         self.master.sick -= sick
 
@@ -231,6 +254,9 @@ class Faults:
         """No more faults; all that can come back does."""
         self.stage.calm = True
         self.master.sick.clear()
+        self.master.draining.clear()
+        for agent_id in list(self.master.maintenance):
+            self.master.schedule(agent_id, None)
         self.store.slow_ms = 0
         self.store.failing = False
         if not self.master.up:

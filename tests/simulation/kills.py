@@ -15,6 +15,7 @@ from framework.domain.events import (
     AdoptOrphan,
     Asked,
     Disconnected,
+    DrainAgent,
     Event,
     KillOrphan,
     KillTasks,
@@ -45,6 +46,7 @@ class JustifiedKills:
         self._subscribed_ms: int | None = None
         self._failures: dict[str, int] = {}
         self._sick: set[str] = set()
+        self._deadlines: list[tuple[str, int]] = []  # of drains
         self._lost_ms: dict[str, int] = {}  # app -> when a sick one was killed without more ado
         self._buried: set[str] = set()
 
@@ -62,6 +64,8 @@ class JustifiedKills:
             if not isinstance(event, Asked):
                 continue
             command = event.command
+            if isinstance(command, DrainAgent) and command.deadline_seconds:
+                self._deadlines.append((command.agent, now_ms + command.deadline_seconds * 1000))
             if isinstance(command, KillTasks):
                 self._asked.update(command.instance_ids)
             elif isinstance(command, KillOrphan):
@@ -119,6 +123,8 @@ class JustifiedKills:
         app = oracle.effective(state, before.app_id)
         if app is None or not current(app, before):
             return
+        if self._to_be_empty(state, before, now_ms):
+            return
         shrunk.add(app.id)
 
     def _sick_may_go(self, state: State, before: Instance, now_ms: int) -> bool:
@@ -135,6 +141,17 @@ class JustifiedKills:
         last_ms = self._lost_ms.get(before.app_id)
         self._lost_ms[before.app_id] = now_ms
         return last_ms is None or not 0 <= now_ms - last_ms < patience_ms
+
+    def _to_be_empty(self, state: State, before: Instance, now_ms: int) -> bool:
+        """Its agent is drained or comes up for maintenance: it was replaced, which ``capacity``
+        looks at, or the deadline of the drain has passed."""
+        agent = state.agents.get(before.agent_id)
+        names = {before.agent_id} | ({agent.hostname} if agent else set())
+        now = state.instances.get(before.id)
+        if now is None or now.goal is Goal.DECOMMISSIONED:
+            marks = (before.mark, None if now is None else now.mark)
+            return any(mark is not None for mark in marks)
+        return any(name in names and at_ms <= now_ms for name, at_ms in self._deadlines)
 
     def _overdue(self, before: Instance, now_ms: int) -> bool:
         """Whether its time to start is up, and Mesos could have told us all that time."""

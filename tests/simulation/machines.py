@@ -175,6 +175,16 @@ class Machine:
         delay_ms = stage.between(20, 500) if stage.rng.random() < 0.8 else 15_000
         stage.after(delay_ms, lambda: self.become(task, TaskState.KILLED))
 
+    def drained(self, task: Task) -> None:
+        """Mesos drains the machine: the task is killed, and says why."""
+        if task.dying or task.state is TaskState.STAGING:
+            return
+        task.dying = True
+        reason = "REASON_AGENT_DRAINING"
+        self.become(task, TaskState.KILLING, reason)
+        delay_ms = self.stage.between(100, 5_000)
+        self.stage.after(delay_ms, lambda: self.become(task, TaskState.KILLED, reason))
+
     def lose(self, task: Task) -> None:
         """Report a task that the master sent and that never arrived, or died with the machine;
         also one that had ended before, if the machine died before that was acknowledged."""

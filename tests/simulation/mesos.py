@@ -11,9 +11,11 @@ from functools import partial
 
 from framework.domain.actions import (
     Accept,
+    AcceptInverseOffer,
     Acknowledge,
     Action,
     Decline,
+    DeclineInverseOffer,
     Kill,
     Launch,
     Reconcile,
@@ -22,9 +24,12 @@ from framework.domain.actions import (
     Suppress,
     UpdateRoles,
 )
+from framework.domain.draining import InverseOffer
 from framework.domain.events import (
     AgentFailed,
     Event,
+    InverseOfferRescinded,
+    InverseOffersReceived,
     OfferRescinded,
     OffersReceived,
     TaskStatusReceived,
@@ -69,6 +74,8 @@ class Session:
     suppressed: set[str]
     offers: dict[str, Offered] = field(default_factory=dict)
     filters: list[tuple[str, str, Bundle, int]] = field(default_factory=list)
+    inverse: dict[str, InverseOffer] = field(default_factory=dict)
+    not_asked: dict[str, int] = field(default_factory=dict)  # agent -> until when
 
 
 class Master:
@@ -88,6 +95,9 @@ class Master:
         self.lost_with: dict[str, str] = {}  # unreachable task -> agent
         self.to_kill: dict[str, dict[str, None]] = {}
         self.session: Session | None = None
+        self.maintenance: dict[str, tuple[int, int]] = {}  # agent -> (from, for)
+        self.draining: set[str] = set()
+        self.given_back = 0
         self.sick: set[str] = set()  # apps whose tasks answer no check of ours at the moment
         self.launched: dict[str, Launch] = {}  # every launch that took effect, for the checks
         self._term = 0
@@ -142,6 +152,8 @@ class Master:
                 session = self._session()
                 session.roles, session.suppressed = action.roles, {*action.suppressed}
                 self.allocate_soon()
+            case AcceptInverseOffer() | DeclineInverseOffer():
+                self._inverse_answered(action)
             case RemoveFramework():
                 self._remove_framework()
 
@@ -182,7 +194,8 @@ class Master:
         self.stage.rng.shuffle(roles)
         offers = []
         for agent_id in self.registered:
-            if self.machines[agent_id].connected:
+            self._ask_back(session, agent_id)
+            if self.machines[agent_id].connected and agent_id not in self.draining:
                 offers += [self._offer(session, agent_id, role) for role in roles]
         made = tuple(offer for offer in offers if offer is not None)
         if made and self.stage.rng.random() < 0.3:
@@ -212,9 +225,57 @@ class Master:
             return None
         self._offer_number += 1
         info = self.machines[agent_id].info
-        offer = Offer(f"offer-{self._offer_number}", info, role, rest.entries())
+        window = self.maintenance.get(agent_id, ())
+        offer = Offer(f"offer-{self._offer_number}", info, role, rest.entries(), *window)
         session.offers[offer.id] = Offered(offer, rest)
         return offer
+
+    def schedule(self, agent_id: str, window: tuple[int, int] | None) -> None:
+        """Announce maintenance of an agent, or call it off."""
+        if window is None:
+            self.maintenance.pop(agent_id, None)
+        else:
+            self.maintenance[agent_id] = window
+        self.rescind(agent_id)
+        if self.session is not None:
+            gone = [one.id for one in self.session.inverse.values() if one.agent_id == agent_id]
+            for offer_id in gone:
+                del self.session.inverse[offer_id]
+                self._tell(InverseOfferRescinded(offer_id))
+            self.session.not_asked.pop(agent_id, None)
+
+    def _ask_back(self, session: Session, agent_id: str) -> None:
+        """Ask the scheduler for an agent that comes up for maintenance, if it uses it."""
+        window = self.maintenance.get(agent_id)
+        used = any(known.task.agent_id == agent_id for known in self.known.values())
+        asked = any(one.agent_id == agent_id for one in session.inverse.values())
+        if window is None or not used or asked:
+            return
+        if session.not_asked.get(agent_id, 0) > self.stage.now_ms:
+            return
+        self._offer_number += 1
+        offer = InverseOffer(f"inverse-{self._offer_number}", agent_id, *window)
+        session.inverse[offer.id] = offer
+        session.send(InverseOffersReceived((offer,)))
+
+    def _inverse_answered(self, answer: AcceptInverseOffer | DeclineInverseOffer) -> None:
+        session = self._session()
+        for offer_id in answer.offer_ids:
+            offer = session.inverse.pop(offer_id, None)
+            if offer is None:
+                continue
+            until_ms = self.stage.now_ms + round(answer.refuse_seconds * 1000)
+            session.not_asked[offer.agent_id] = until_ms
+            if isinstance(answer, AcceptInverseOffer):
+                self.given_back += 1
+
+    def drain(self, agent_id: str) -> None:
+        """Mesos' own draining: every task there is killed, and none is started."""
+        machine = self.machines[agent_id]
+        self.draining.add(agent_id)
+        self.rescind(agent_id)
+        for task in machine.live():
+            machine.drained(task)
 
     def _decline(self, decline: Decline) -> None:
         if self.session is None:

@@ -56,6 +56,7 @@ class Run:
             max_tombstones=stage.pick((3, 1_000, 1_000)),
             max_orphans=stage.pick((2, 1_000)),
             zk_max_versions=stage.pick((2, 25)),
+            maintenance_lead=stage.pick((5_000, 60_000)),
             unhealthy_kill_patience=stage.pick((5_000, 30_000)),
             health_storm_fewest=stage.pick((3, 10)),
         )
@@ -154,6 +155,7 @@ class Run:
             wrong = ["the scheduler is down"]
             if self.process is not None:
                 self.client.let_go(self.process)
+                self.client.undrain(self.process)
                 self.client.let_replace(self.process)
                 wrong = look(self.process, self.master)
             if wrong and stage.now_ms >= end_ms:

@@ -108,7 +108,7 @@ def test_attributes_are_shown_as_constraints_see_them() -> None:
         Attribute("set", items=("b", "a")),
         Attribute("text", "second"),
     )
-    shown = agent_object(Agent("S1", "h1", attributes, address="10.0.0.1"))
+    shown = agent_object(State(), Agent("S1", "h1", attributes, address="10.0.0.1"))
     assert shown == {
         "id": "S1",
         "hostname": "h1",

@@ -46,7 +46,7 @@ def waiting(session: Session, app: App, *offers: Offer) -> LaunchStats:
             WEB,
             Offer("o", HERE, "*", ROOM, unavailable_from_ms=START_MS),
             "AgentMaintenance",
-            "the agent is in, or close to, its maintenance window",
+            "the agent is drained, or in or close to its maintenance window",
         ),
         (
             replace(WEB, cpus_millis=201),
@@ -150,7 +150,7 @@ def test_counts_are_of_this_wait_and_of_the_latest_offer_of_each_agent() -> None
     ],
 )
 def test_maintenance(from_s: int, for_s: int | None, draining_s: int, fits: bool) -> None:
-    session = Session(Policy(draining_seconds=draining_s))
+    session = Session(Policy(draining_seconds=draining_s, maintenance_lead=0))
     session.put(WEB)
     offer = replace(
         session.offer_of(HERE),

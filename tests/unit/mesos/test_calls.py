@@ -7,9 +7,11 @@ import pytest
 
 from framework.domain.actions import (
     Accept,
+    AcceptInverseOffer,
     Acknowledge,
     Action,
     Decline,
+    DeclineInverseOffer,
     Halt,
     Kill,
     Reconcile,
@@ -48,6 +50,19 @@ TASK = {"task_id": {"value": "t"}, "agent_id": {"value": "a"}}
 @pytest.mark.parametrize(
     ("action", "kind", "body"),
     [
+        (
+            AcceptInverseOffer(("i1",), 600.0),
+            "ACCEPT_INVERSE_OFFERS",
+            {"inverse_offer_ids": [{"value": "i1"}], "filters": {"refuse_seconds": 600.0}},
+        ),
+        (
+            DeclineInverseOffer(("i1", "i2"), 0.0),
+            "DECLINE_INVERSE_OFFERS",
+            {
+                "inverse_offer_ids": [{"value": "i1"}, {"value": "i2"}],
+                "filters": {"refuse_seconds": 0.0},
+            },
+        ),
         (
             Decline(("o1", "o2"), 120.5),
             "DECLINE",

@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 
 from framework.domain.actions import Acknowledge, Decline
+from framework.domain.draining import InverseOffer
 from framework.domain.events import (
     AgentFailed,
     FrameworkRefused,
+    InverseOfferRescinded,
+    InverseOffersReceived,
     OfferRescinded,
     OffersReceived,
     TaskStatusReceived,
@@ -246,9 +249,28 @@ def test_the_other_events() -> None:
     assert found.framework_id.value == "f"
 
 
+def test_inverse_offers() -> None:
+    window = {
+        "start": {"nanoseconds": 5_000_000_000},
+        "duration": {"nanoseconds": 1_000_000_000},
+    }
+    offer = {"id": {"value": "i"}, "agent_id": {"value": "a"}, "unavailability": window}
+    (event,) = decoded("INVERSE_OFFERS", inverse_offers={"inverse_offers": [offer]}).events
+    assert event == InverseOffersReceived((InverseOffer("i", "a", 5_000, 1_000),))
+    for_good = offer | {"unavailability": {"start": {"nanoseconds": 5_000_000_000}}}
+    (event,) = decoded("INVERSE_OFFERS", inverse_offers={"inverse_offers": [for_good]}).events
+    assert event == InverseOffersReceived((InverseOffer("i", "a", 5_000),))
+    nameless = {"id": {"value": "i"}, "unavailability": window}
+    found = decoded("INVERSE_OFFERS", inverse_offers={"inverse_offers": [nameless]})
+    assert (found.events, len(found.problems)) == ((), 1)
+    rescinded = {"inverse_offer_id": {"value": "i"}}
+    found = decoded("RESCIND_INVERSE_OFFER", rescind_inverse_offer=rescinded)
+    assert found.events == (InverseOfferRescinded("i"),)
+
+
 @pytest.mark.parametrize(
     "kind",
-    ["HEARTBEAT", "INVERSE_OFFERS", "RESCIND_INVERSE_OFFER", "MESSAGE", "UPDATE_OPERATION_STATUS"],
+    ["HEARTBEAT", "MESSAGE", "UPDATE_OPERATION_STATUS"],
 )
 def test_events_that_ask_nothing_of_us(kind: str) -> None:
     assert decoded(kind, message={"data": "x"}, inverse_offers={}) == Decoded(kind)
