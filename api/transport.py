@@ -31,6 +31,7 @@ from api.client_errors import (
     UnreachableError,
     refusal,
 )
+from api.timed_answer import timed
 
 JsonObject = dict[str, Any]
 Query = Mapping[str, str | Sequence[str]]
@@ -118,7 +119,7 @@ class Transport:
         if credentials is not None:
             self._headers["Authorization"] = credentials.header()
         context = ssl.create_default_context(cafile=ca_file) if ca_file else None
-        self._pool = urllib3.PoolManager(retries=False, ssl_context=context)
+        self._pool = timed(urllib3.PoolManager(retries=False, ssl_context=context))
 
     @property
     def urls(self) -> tuple[str, ...]:
