@@ -10,9 +10,13 @@ from collections.abc import Iterator
 from haproxy_bridge.render import servers
 from haproxy_bridge.render.options import RenderOptions
 from haproxy_bridge.render.pieces import Pieces
-from haproxy_bridge.render.texts import word
+from haproxy_bridge.render.texts import PROXYPASS_PATH, filled, formatted, word
 from haproxy_bridge.rendered import Backend, Server
 from haproxy_bridge.services.model import HostKind, Mode, Service
+
+_PROXYPASS = "HTTP_BACKEND_PROXYPASS_GLUE"
+MAX_WORDS = 40
+"""Values in one line; haproxy takes 64 words, some of which are the line's own."""
 
 
 def names(service: Service) -> dict[str, object]:
@@ -35,7 +39,10 @@ def names(service: Service) -> dict[str, object]:
         "path": " ".join(("-i", *service.paths) if service.ignore_case else service.paths),
         "realm": service.auth.realm if service.auth else "",
         "proxypath": service.proxypass_path,
+        "proxypathPattern": word(re.escape(service.proxypass_path or "/")),
         "rootpath": service.revproxy_path,
+        "rootpathFormat": formatted(service.revproxy_path or "/"),
+        "hostnamePattern": word(re.escape(first)) if first else "[^/:]*",
         "network_allowed": " ".join(service.allowed_networks),
     }
 
@@ -85,7 +92,7 @@ def _backend(service: Service, pieces: Pieces, options: RenderOptions) -> Iterat
     if service.mode is Mode.HTTP:
         yield from _http(service, pieces, values)
     elif service.allowed_networks:
-        yield pieces.of(service, "TCP_BACKEND_NETWORK_ALLOWED_ACL", values)
+        yield from _networks(service, pieces, values, "TCP")
         yield pieces.common("TCP_BACKEND_ACL_ALLOW_DENY")
     check = servers.chosen_check(service)
     kind = "HTTP" if check.kind in {"http", "https"} else "TCP"
@@ -95,7 +102,7 @@ def _backend(service: Service, pieces: Pieces, options: RenderOptions) -> Iterat
 
 def _http(service: Service, pieces: Pieces, values: dict[str, object]) -> Iterator[str]:
     if service.allowed_networks:
-        yield pieces.of(service, "HTTP_BACKEND_NETWORK_ALLOWED_ACL", values)
+        yield from _networks(service, pieces, values, "HTTP")
         # Said here and not by the common piece: what follows an `allow` would be passed over.
         yield "  http-request deny unless network_allowed\n"
     yield from _redirects(service, pieces, values)
@@ -116,10 +123,22 @@ def _http(service: Service, pieces: Pieces, values: dict[str, object]) -> Iterat
         yield pieces.of(service, "BACKEND_HSTS_OPTIONS", values)
     if service.sticky:
         yield pieces.of(service, "BACKEND_STICKY_OPTIONS", values)
-    if service.proxypass_path:
-        yield pieces.of(service, "HTTP_BACKEND_PROXYPASS_GLUE", values)
+    if service.proxypass_path and (values["hostname"] or not pieces.is_ours(service, _PROXYPASS)):
+        yield pieces.of(service, _PROXYPASS, values)
+    elif service.proxypass_path:
+        yield filled(PROXYPASS_PATH, values)
     if service.revproxy_path:
         yield pieces.of(service, "HTTP_BACKEND_REVPROXY_GLUE", values)
+
+
+def _networks(
+    service: Service, pieces: Pieces, values: dict[str, object], mode: str
+) -> Iterator[str]:
+    """Lines of one name count as one list; haproxy takes 64 words a line."""
+    networks = service.allowed_networks
+    for first in range(0, len(networks), MAX_WORDS):
+        some = {"network_allowed": " ".join(networks[first : first + MAX_WORDS])}
+        yield pieces.of(service, f"{mode}_BACKEND_NETWORK_ALLOWED_ACL", values | some)
 
 
 def _redirects(service: Service, pieces: Pieces, values: dict[str, object]) -> Iterator[str]:
@@ -133,7 +152,7 @@ def _redirects(service: Service, pieces: Pieces, values: dict[str, object]) -> I
             "if { req.hdr(host) -i -m beg www. }\n"
         )
     if service.root_redirect:
-        target = word(service.root_redirect)
+        target = formatted(service.root_redirect)
         yield f"  http-request redirect location {target} code 301 if {{ path / }}\n"
 
 

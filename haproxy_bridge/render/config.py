@@ -69,6 +69,8 @@ def _maps(services: Sequence[Service]) -> Mapping[str, str]:
         if service.mode.value == "http":
             by_app.setdefault(service.app_id, service.name)
     found["appid"] = "".join(f"{app_id} {name}\n" for app_id, name in by_app.items())
+    own = dict.fromkeys(one.certificate for one in services if one.hosts and one.certificate)
+    found["certificates"] = "".join(f"{path}\n" for path in sorted(own))
     return {kind: text for kind, text in found.items() if text}
 
 

@@ -46,7 +46,9 @@ class Shared:
 
     def _https(self) -> str:
         options = self._options
-        certificates = [*options.certificates, *self._own_certificates()]
+        certificates = [f"crt {path}" for path in dict.fromkeys(options.certificates)]
+        if "certificates" in self._files:
+            certificates.append(f"crt-list {self._files['certificates']}")
         passing = [one for one in self._services if one.tls_passthrough]
         if not options.https_bind or not (certificates or passing):
             return ""
@@ -62,13 +64,10 @@ class Shared:
     def _terminated(self, bind: str, certificates: list[str]) -> str:
         values = {
             "httpsBind": bind,
-            "sslCerts": " ".join(f"crt {path}" for path in dict.fromkeys(certificates)),
+            "sslCerts": " ".join(certificates),
         }
         head = filled(self._pieces.common("HTTPS_FRONTEND_HEAD"), values)
         return head + self._routing(https=True)
-
-    def _own_certificates(self) -> list[str]:
-        return [one.certificate for one in self._services if one.certificate]
 
     def _routing(self, *, https: bool) -> str:
         lines = [self._log("http"), _REQUEST.format(here="https" if https else "http")]

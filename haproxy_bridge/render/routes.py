@@ -7,7 +7,7 @@ of hosts. Rules come before it where labels give a weight or a text of their own
 
 from collections.abc import Iterable, Iterator
 
-from haproxy_bridge.render.backends import names
+from haproxy_bridge.render.backends import MAX_WORDS, names
 from haproxy_bridge.render.pieces import Pieces
 from haproxy_bridge.render.texts import word
 from haproxy_bridge.services.model import Host, HostKind, Service
@@ -85,11 +85,18 @@ def _by_specificity(route: tuple[Host, Service]) -> tuple[bool, int, int, str]:
 
 
 def _rule(service: Service, host: Host) -> str:
-    conditions = [host_condition(host, HOST)]
-    if service.paths:
-        flag = "-i " if service.ignore_case else ""
-        conditions.append(f"{{ path_beg {flag}{' '.join(map(word, service.paths))} }}")
-    return f"  use_backend {service.name} if {' '.join(conditions)}\n"
+    condition = host_condition(host, HOST)
+    if not service.paths:
+        return f"  use_backend {service.name} if {condition}\n"
+    flag = "-i " if service.ignore_case else ""
+    paths = [word(path) for path in service.paths]
+    parts = (
+        " ".join(paths[first : first + MAX_WORDS]) for first in range(0, len(paths), MAX_WORDS)
+    )
+    return "".join(
+        f"  use_backend {service.name} if {condition} {{ path_beg {flag}{part} }}\n"
+        for part in parts
+    )
 
 
 def host_condition(host: Host, sample: str) -> str:

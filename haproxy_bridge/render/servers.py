@@ -1,15 +1,17 @@
 """The servers of a backend: names, addresses, weights and what haproxy checks."""
 
+import math
 import re
 from collections.abc import Iterator
 
 from haproxy_bridge.render.pieces import Pieces
 from haproxy_bridge.render.texts import word
 from haproxy_bridge.rendered import Server
-from haproxy_bridge.services.model import Member, Service
+from haproxy_bridge.services.model import Member, Mode, Service
 from haproxy_bridge.snapshot import Check
 
 _NOT_OF_NAME = re.compile(r"[^A-Za-z0-9-]")
+_MAX_HOST = 255
 _DYNAMIC = frozenset({"roundrobin", "leastconn", "first", "random"})
 _CONNECT = Check(kind="tcp", interval_seconds=5, timeout_seconds=3, max_consecutive_failures=1)
 """What is checked where the app says nothing: that somebody listens. Without any check a task on
@@ -42,8 +44,9 @@ def check_values(service: Service, check: Check) -> dict[str, object]:
     }
 
 
-def _seconds(number: float) -> str:
-    return f"{max(1.0, min(3_600.0, number)):g}"
+def _seconds(number: float) -> int:
+    """Whole ones, as haproxy knows no fractions."""
+    return math.ceil(max(1.0, min(3_600.0, number)))
 
 
 def servers(service: Service, pieces: Pieces) -> tuple[Server, ...]:
@@ -66,12 +69,16 @@ def servers(service: Service, pieces: Pieces) -> tuple[Server, ...]:
 
 def _named(members: tuple[Member, ...]) -> Iterator[tuple[str, Member]]:
     """marathon-lb's names, host and port; a second task there gets a number."""
-    seen: dict[str, int] = {}
+    used: set[str] = set()
     for member in members:
-        parts = [member.host, member.endpoint.host, str(member.endpoint.port)]
-        plain = _NOT_OF_NAME.sub("_", "_".join(dict.fromkeys(parts)))
-        count = seen[plain] = seen.get(plain, 0) + 1
-        yield plain if count == 1 else f"{plain}_{count}", member
+        parts = (member.host[:_MAX_HOST], member.endpoint.host, str(member.endpoint.port))
+        name = plain = _NOT_OF_NAME.sub("_", "_".join(dict.fromkeys(parts)))
+        count = 1
+        while name in used:
+            count += 1
+            name = f"{plain}_{count}"
+        used.add(name)
+        yield name, member
 
 
 def _options(service: Service, member: Member, check: Check, pieces: Pieces) -> str:
@@ -79,7 +86,7 @@ def _options(service: Service, member: Member, check: Check, pieces: Pieces) -> 
     if service.backend_tls:
         verify = "required ca-file @system-ca" if service.backend_tls == "verify" else "none"
         found.append(f"ssl verify {verify}")
-    if service.http2:
+    if service.http2 and service.mode is Mode.HTTP:
         found.append("proto h2")
     if service.send_proxy:
         found.append("send-proxy-v2")

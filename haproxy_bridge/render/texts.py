@@ -8,6 +8,9 @@ it is: haproxy's own ``{ hdr(host) -i x }`` must survive.
 import re
 from collections.abc import Mapping
 
+PROXYPASS_PATH = """\
+  http-request replace-path ^{proxypathPattern}/?(.*) /\\1
+"""
 DEFAULTS: dict[str, str] = {
     "FRONTEND_HEAD": """
 frontend {backend}
@@ -64,10 +67,11 @@ check inter {healthCheckIntervalSeconds}s fastinter 1s fall {healthCheckFalls} r
 """,
     "HTTP_BACKEND_PROXYPASS_GLUE": """\
   http-request set-header Host {hostname}
-  http-request replace-path ^{proxypath}/?(.*) /\\1
-""",
+"""
+    + PROXYPASS_PATH,
     "HTTP_BACKEND_REVPROXY_GLUE": """\
-  http-response replace-header Location ^(https?://{hostname}(:[0-9]+)?)?(/.*) {rootpath}\\3
+  http-response replace-header Location ^(https?://{hostnamePattern}(:[0-9]+)?)?(/.*) \
+{rootpathFormat}\\3
 """,
     "HTTP_BACKEND_NETWORK_ALLOWED_ACL": """\
   acl network_allowed src {network_allowed}
@@ -113,6 +117,11 @@ def filled(text: str, values: Mapping[str, object]) -> str:
         return str(values[found[1]]) if found[1] in values else found[0]
 
     return _PLACE.sub(fill, text)
+
+
+def formatted(text: str) -> str:
+    """The text as a word where haproxy fills in %[...] and the like: nothing is filled in."""
+    return word(text).replace("%", "%%")
 
 
 def word(text: str) -> str:

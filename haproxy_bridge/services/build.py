@@ -6,7 +6,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from haproxy_bridge.rendered import Problem, Trouble
-from haproxy_bridge.services import conflicts, labels, members
+from haproxy_bridge.services import conflicts, effects, labels, members, values
 from haproxy_bridge.services.labels import AppLabels, PortLabels
 from haproxy_bridge.services.model import Mode, Service, Services
 from haproxy_bridge.services.options import ServiceOptions
@@ -21,14 +21,18 @@ def build(snapshot: Snapshot, options: ServiceOptions, seed: str = "") -> Servic
     found: list[tuple[App, AppLabels, Service]] = []
     problems: list[Problem] = []
     for app in snapshot.apps:
-        if app.id == options.own_app_id:
+        if options.own_app_id and app.id == options.own_app_id:
+            continue
+        if not values.is_app_id(app.id):
+            message = "not an id of letters, digits and ._- behind slashes"
+            problems.append(Problem(Trouble.INVALID, app.id[:100], message))
             continue
         read = labels.read(app, options)
         services = list(_services(app, read, options, problems))
         if services or _concerns(read, options):
             problems += read.problems
         found += [(app, read, service) for service in services]
-    together = _together(found)
+    together = _together(found, options)
     kept, lost = conflicts.settled(together, options)
     turned = (replace(one, members=members.rotated(one.members, seed, one.name)) for one in kept)
     services_by_name = tuple(sorted(turned, key=lambda one: one.name))
@@ -64,7 +68,9 @@ def _services(
         said.problems += _forbidden(app, port, said, options)
         problems += said.problems
         if not said.broken:
-            yield _service(app, index, port, said)
+            service, found = effects.looked_at(_service(app, index, port, said), said)
+            problems += found
+            yield service
 
 
 def _forbidden(
@@ -120,18 +126,22 @@ def _checked_by_http(app: App, index: int) -> bool:
     )
 
 
-def _together(found: Iterable[tuple[App, AppLabels, Service]]) -> list[Service]:
+def _together(
+    found: Iterable[tuple[App, AppLabels, Service]], options: ServiceOptions
+) -> list[Service]:
     """Services of apps that are deployed as one (HAPROXY_DEPLOYMENT_GROUP) become one service
-    under the name of the group; its labels are those of the app that was started last."""
+    under the name of the group; its labels are those of the app that was started last. Apps that
+    the policy tells apart are never one: whoever may submit an app could join any group."""
     alone: list[Service] = []
-    groups: dict[tuple[str, int], list[tuple[App, AppLabels, Service]]] = {}
+    groups: dict[tuple[str, int, str], list[tuple[App, AppLabels, Service]]] = {}
     for app, read, service in found:
         group = read.app.get("DEPLOYMENT_GROUP", "").strip()
         if group:
-            groups.setdefault((group, service.index), []).append((app, read, service))
+            key = (group, service.index, options.policy.party(app.id))
+            groups.setdefault(key, []).append((app, read, service))
         else:
             alone.append(service)
-    return alone + [_merged(group, several) for (group, _), several in groups.items()]
+    return alone + [_merged(group, several) for (group, *_), several in groups.items()]
 
 
 def _merged(group: str, several: list[tuple[App, AppLabels, Service]]) -> Service:

@@ -14,6 +14,7 @@ from haproxy_bridge.services.options import ServiceOptions
 
 HTTP_PORTS = frozenset({80, 443})
 """Those of the front ends that all virtual hosts share."""
+_ANY = frozenset({"*", "0.0.0.0", "[::]"})
 
 
 def settled(
@@ -66,7 +67,8 @@ def _no_port(service: Service, owners: dict[int, list[Service]], options: Servic
     if port in options.reserved_ports:
         return f"port {port} is used by haproxy itself"
     for owner in owners.get(port, ()):
-        if "*" in (owner.bind_addr, service.bind_addr) or owner.bind_addr == service.bind_addr:
+        addresses = {owner.bind_addr, service.bind_addr}
+        if len(addresses) == 1 or addresses & _ANY:
             return f"port {port} is that of {owner.app_id} already"
     return ""
 

@@ -19,6 +19,8 @@ from haproxy_bridge.services.values import BadValueError
 from haproxy_bridge.snapshot import App
 
 MAX_TEMPLATE = 65_536
+MAX_UNKNOWN = 20
+"""So many labels of an app that nothing reads are told: each takes a search for what was meant."""
 
 _NAME = re.compile(r"HAPROXY_(?:(\d{1,4})_)?([A-Z0-9_]+)")
 _APP_LEVEL = frozenset(
@@ -35,7 +37,7 @@ _APP_LEVEL = frozenset(
 )
 Reader = Callable[[str], object]
 # The label's name, the field of Service (or of PortLabels) that it gives, and how it is read.
-_PORT_LEVEL: dict[str, tuple[str, Reader]] = {
+PORT_LABELS: dict[str, tuple[str, Reader]] = {
     "GROUP": ("groups", values.groups),
     "ENABLED": ("enabled", values.boolean),
     "VHOST": ("hosts", values.hosts),
@@ -71,7 +73,8 @@ _PORT_LEVEL: dict[str, tuple[str, Reader]] = {
     "HTTP2": ("http2", values.boolean),
     "SEND_PROXY": ("send_proxy", values.boolean),
 }
-_KNOWN = sorted({*_PORT_LEVEL, *_APP_LEVEL, *templates.OF_APPS})
+_KNOWN = sorted({*PORT_LABELS, *_APP_LEVEL, *templates.OF_APPS})
+_LONGEST = 80
 
 
 @dataclass(slots=True)
@@ -120,7 +123,7 @@ def _own(labels: Mapping[str, str]) -> dict[str, str]:
     return {
         name.removeprefix("HAPROXY_"): text
         for name, text in labels.items()
-        if name.startswith("HAPROXY_") and name.removeprefix("HAPROXY_") in _PORT_LEVEL
+        if name.startswith("HAPROXY_") and name.removeprefix("HAPROXY_") in PORT_LABELS
     }
 
 
@@ -129,8 +132,9 @@ def _read(found: AppLabels, app: App, options: ServiceOptions, label: str, text:
     index, name = (None, "") if match is None else (match[1], match[2])
     if index is None and name in _APP_LEVEL:
         found.app[name] = text
-    elif index is None or (name not in _PORT_LEVEL and name not in templates.OF_APPS):
-        found.problems.append(_unknown(app, label, name))
+    elif index is None or (name not in PORT_LABELS and name not in templates.OF_APPS):
+        if len(found.problems) < MAX_UNKNOWN:
+            found.problems.append(_unknown(app, label, name))
     elif int(index) >= len(app.ports):
         message = f"there is no port {index}: the app has {len(app.ports)}"
         found.problems.append(Problem(Trouble.IGNORED, app.id, message, label))
@@ -141,17 +145,17 @@ def _read(found: AppLabels, app: App, options: ServiceOptions, label: str, text:
 
 
 def _is_value(name: str) -> bool:
-    return name in _PORT_LEVEL
+    return name in PORT_LABELS
 
 
 def _unknown(app: App, label: str, name: str) -> Problem:
-    near = get_close_matches(name, _KNOWN, 1)
+    near = get_close_matches(name, _KNOWN, 1) if len(name) < _LONGEST else []
     meant = (
         f"; did you mean {'HAPROXY_' if near[0] in _APP_LEVEL else 'HAPROXY_0_'}{near[0]}?"
         if near
         else ""
     )
-    return Problem(Trouble.IGNORED, app.id, f"nothing reads this label{meant}", label)
+    return Problem(Trouble.IGNORED, app.id, f"nothing reads this label{meant}", label[:200])
 
 
 def _value(port: PortLabels, app: App, label: str, name: str, text: str) -> None:
@@ -161,7 +165,7 @@ def _value(port: PortLabels, app: App, label: str, name: str, text: str) -> None
         )
         port.problems.append(problem)
         return
-    key, reader = _PORT_LEVEL[name]
+    key, reader = PORT_LABELS[name]
     try:
         port.given[key] = reader(text)
     except BadValueError as error:

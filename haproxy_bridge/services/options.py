@@ -36,6 +36,10 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
                 return rule
         return Rule(app_id)
 
+    def party(self, app_id: str) -> str:
+        """The rule that is about the app, by its pattern; "" for all that no rule is about."""
+        return next((rule.apps for rule in self.rules if fnmatchcase(app_id, rule.apps)), "")
+
     def allows_templates(self, app_id: str) -> bool:
         """Whether its labels may hold directives of haproxy."""
         allowed = self.rule(app_id).templates

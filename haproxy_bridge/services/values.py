@@ -17,20 +17,28 @@ _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
 _BALANCE = re.compile(
-    r"(?:roundrobin|static-rr|leastconn|first|source|random(?:\(\d{1,3}\))?|rdp-cookie(?:\([\w-]+\))?"
+    r"(?a:roundrobin|static-rr|leastconn|first|source|random(?:\(\d{1,3}\))?|rdp-cookie(?:\([\w-]+\))?"
     r"|uri(?: whole)?(?: len \d+)?(?: depth \d+)?(?: path-only)?|url_param [\w-]+|hdr\([\w-]+\))"
 )
-_BIND_ADDR = re.compile(r"\*|[A-Za-z0-9.:_-]{1,253}|\[[0-9A-Fa-f:]+\]")
+_BIND_NAME = re.compile(r"\*|[A-Za-z0-9._-]{1,253}")
 _WORDS = re.compile(r"[A-Za-z0-9 ,._/:@=+-]*")
+_NOT_OF_PATTERN = re.compile(r"[\s\"'\\#{}]")
 _FILE = re.compile(r"/[A-Za-z0-9._/@+-]{1,1000}")
 _REALM = re.compile(r"[A-Za-z0-9._ @-]{1,100}")
 _USER = re.compile(r"[A-Za-z0-9._@-]{1,100}")
 _PASSWORD = re.compile(r"[A-Za-z0-9./$=+-]{1,200}")
-_RATE = re.compile(r"(\d{1,7})/(\d{1,5})s?")
+_RATE = re.compile(r"(\d{1,7})/(\d{1,5})s?", re.ASCII)
+_APP_ID = re.compile(r"/?[A-Za-z0-9._-]{1,255}(?:/[A-Za-z0-9._-]{1,255})*")
+MAX_APP_ID = 1_000
 
 
 class BadValueError(ValueError):
     """The label's value is not understood; the text says what would be right."""
+
+
+def is_app_id(text: str) -> bool:
+    """Whether it is what schedulers take for an id: names of sections are made of it."""
+    return len(text) <= MAX_APP_ID and bool(_APP_ID.fullmatch(text))
 
 
 def boolean(text: str) -> bool:
@@ -75,7 +83,8 @@ def _host(word: str) -> Host:
 
 
 def _pattern(text: str) -> str:
-    if not 0 < len(text) <= 200 or re.search(r"[\s\"'\\#{}]", text.replace("\\.", "")):
+    plain = text.isascii() and text.isprintable()
+    if not 0 < len(text) <= 200 or not plain or _NOT_OF_PATTERN.search(text.replace("\\.", "")):
         raise BadValueError(
             f"not a pattern without blanks, quotes, braces and hashes: {_shown(text)}"
         )
@@ -117,9 +126,22 @@ def balance(text: str) -> str:
 
 def bind_address(text: str) -> str:
     """An address, a name or ``*``."""
-    if not _BIND_ADDR.fullmatch(text.strip()):
+    stripped = text.strip()
+    if ":" in stripped:
+        try:
+            return f"[{ipaddress.IPv6Address(_without_scope(stripped.strip('[]')))}]"
+        except ValueError as error:
+            raise BadValueError(f"not an address to listen on: {_shown(text)}") from error
+    if not _BIND_NAME.fullmatch(stripped):
         raise BadValueError(f"not an address to listen on: {_shown(text)}")
-    return text.strip()
+    return stripped
+
+
+def _without_scope(text: str) -> str:
+    """The text; ValueError if it names a scope, which may hold any character."""
+    if "%" in text:
+        raise ValueError("an address with a scope")
+    return text
 
 
 def words(text: str) -> str:
@@ -156,7 +178,7 @@ def networks(text: str) -> tuple[str, ...]:
     found = []
     for word in re.split(r"[,\s]+", text.strip()):
         try:
-            found.append(str(ipaddress.ip_network(word, strict=False)))
+            found.append(str(ipaddress.ip_network(_without_scope(word), strict=False)))
         except ValueError as error:
             raise BadValueError(f"not an address or network: {_shown(word)}") from error
     return tuple(found)

@@ -65,6 +65,11 @@ class Edge:
         """Marathon's apps from now on."""
         self.marathon.script["GET /v2/apps"] = Answer({"apps": list(apps)})
 
+    def impatient(self, seconds: float) -> None:
+        """From now on an answer that takes longer is none."""
+        client = Client([self.marathon.url], timeout_seconds=seconds)
+        self.client = self.stack.enter_context(closing(client))
+
     def run(self, **how: bool) -> Outcome:
         """One run, a minute after the last one."""
         self.now_ms += 60_000

@@ -110,6 +110,7 @@ def test_mode() -> None:
 
 def test_values() -> None:
     service = only(
+        MODE="http",
         PORT="9999",
         BIND_ADDR="127.0.0.1",
         BIND_OPTIONS="ssl crt /etc/x.pem",

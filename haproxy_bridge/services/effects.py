@@ -1,0 +1,59 @@
+"""What of a service's labels comes to nothing, told instead of passed over.
+
+marathon-lb says nothing there, and people search for hours why a label has no effect. Where the
+label was to protect something, the port is left out rather than served without it.
+"""
+
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
+from haproxy_bridge.rendered import Problem, Trouble
+from haproxy_bridge.services.labels import PortLabels
+from haproxy_bridge.services.model import Mode, Service
+
+_OF_HTTP = frozenset(
+    {
+        "STICKY",
+        "REDIRECT_TO_HTTPS",
+        "USE_HSTS",
+        "HTTP_BACKEND_PROXYPASS_PATH",
+        "HTTP_BACKEND_REVPROXY_PATH",
+        "HTTP_BACKEND_REDIR",
+        "REDIRECT_WWW",
+        "RATE_LIMIT",
+        "HTTP2",
+    }
+)
+_OF_HOSTS = frozenset(
+    {"PATH", "BACKEND_WEIGHT", "REDIRECT_TO_HTTPS", "TLS_PASSTHROUGH", "REDIRECT_WWW"}
+)
+
+
+def looked_at(service: Service, said: PortLabels) -> tuple[Service, list[Problem]]:
+    """The service as it can be served, and what of its labels it leaves out."""
+    problems = [
+        Problem(Trouble.IGNORED, service.app_id, why, f"HAPROXY_{service.index}_{name}")
+        for name, why in _without_effect(service, said)
+    ]
+    if service.hosts and service.mode is Mode.TCP and not service.tls_passthrough:
+        why = "virtual hosts are told by http: with mode tcp there is only the service port"
+        label = f"HAPROXY_{service.index}_VHOST"
+        problems.append(Problem(Trouble.UNSUPPORTED, service.app_id, why, label))
+        service = replace(service, hosts=(), paths=())
+    if service.auth is not None and service.mode is Mode.TCP:
+        why = "passwords are asked for by http, and this port is tcp: it is left out"
+        label = f"HAPROXY_{service.index}_AUTH"
+        problems.append(Problem(Trouble.UNSUPPORTED, service.app_id, why, label))
+        service = replace(service, hosts=(), port=0)
+    return service, problems
+
+
+def _without_effect(service: Service, said: PortLabels) -> Iterator[tuple[str, str]]:
+    for name in sorted(said.texts):
+        if name in _OF_HTTP and service.mode is Mode.TCP:
+            yield name, "does nothing in mode tcp"
+        elif name in _OF_HOSTS and not service.hosts:
+            yield name, f"does nothing without HAPROXY_{service.index}_VHOST"
+    if service.tls_passthrough and service.paths:
+        yield "PATH", "does nothing with TLS_PASSTHROUGH, as the path can not be seen"
