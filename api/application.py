@@ -36,6 +36,7 @@ from api.resources.replacements import Replacements
 from api.resources.services import Services
 from api.resources.system import System
 from api.resources.tasks import Tasks
+from api.resources.volumes import Volumes
 from constraints import CompilePattern
 from framework.interfaces import Scheduler
 
@@ -51,6 +52,7 @@ _RESOURCES = (
     Events,
     System,
     Orphans,
+    Volumes,
     Cluster,
     Freezes,
     Alarms,

@@ -329,6 +329,19 @@ class Client:
         """Have Mesos kill such a task. ``force``: even while everything is frozen."""
         self.send("DELETE", f"/v3/orphans/{quote(task_id, safe='')}", None, _flags(force=force))
 
+    def list_volumes(self) -> list[JsonObject]:
+        """Persistent volumes, also those that no instance uses."""
+        return _objects(self.get("/v3/volumes"), "volumes")
+
+    def get_volume(self, volume_id: str) -> JsonObject:
+        """One of them."""
+        return _object(self.get(f"/v3/volumes/{quote(volume_id, safe='')}"))
+
+    def remove_volume(self, volume_id: str, *, forget: bool = False) -> None:
+        """Destroy one that no instance uses. ``forget``: only drop its record."""
+        path = f"/v3/volumes/{quote(volume_id, safe='')}"
+        self.send("DELETE", path, None, _flags(forget=forget))
+
     def events(
         self,
         *,

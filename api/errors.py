@@ -114,6 +114,7 @@ _MISSING = {
     Why.ORPHAN_UNKNOWN: "Task '{}' does not exist",
     Why.DEPLOYMENT_UNKNOWN: "DeploymentPlan {} does not exist",
     Why.GROUP_UNKNOWN: "Group '{}' does not exist",
+    Why.VOLUME_UNKNOWN: "Volume '{}' does not exist",
     Why.DRAIN_UNKNOWN: "Agent '{}' is not drained",
     Why.CRASH_UNKNOWN: "Crash '{}' does not exist",
     Why.NOT_WAITING: "Application {} not found in tasks queue.",
@@ -132,7 +133,7 @@ def refusal(refused: Refused, settings: Mapping[str, object]) -> ApiError:
         return NotFoundError(_MISSING[why].format(refused.subject))
     if why in _CONFLICTS:
         return ConflictError(_CONFLICTS[why].format(refused.subject))
-    if why is Why.FROZEN:
+    if why in {Why.FROZEN, Why.VOLUME_IN_USE}:
         return ConflictError(refused.message)
     if why is Why.LOCKED:
         return _locked(refused.deployment_ids)

@@ -13,6 +13,13 @@ _MAX_REALM_CHARACTERS = 128
 class ApiOptions:
     """Settings of the HTTP server and of what it accepts as an app definition."""
 
+    volume_role: str = field(
+        default="",
+        metadata={
+            "help": "role of apps with persistent volumes that name none, where it would be *: "
+            "Mesos reserves nothing for that"
+        },
+    )
     http_address: str = field(
         default="127.0.0.1",
         metadata={

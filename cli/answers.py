@@ -287,6 +287,30 @@ class Replacements(Struct, frozen=True):
     reason: str = ""
 
 
+class VolumeOperation(Struct, frozen=True):
+    """What Mesos was asked to do with a volume."""
+
+    id: str = ""
+    kind: str = ""
+
+
+class Volume(Struct, frozen=True, rename="camel"):
+    """As in ``/v3/volumes``."""
+
+    id: str
+    instance_id: str = ""
+    agent_id: str = ""
+    host: str = ""
+    role: str = ""
+    state: str = ""
+    since: str = ""
+    container_path: str = ""
+    size: float | None = None
+    app_id: str = ""
+    why: str = ""
+    operations: list[VolumeOperation] = []
+
+
 class Alarm(Struct, frozen=True):
     """As in ``/v3/alarms``."""
 

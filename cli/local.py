@@ -27,6 +27,7 @@ from cli.serve import open_service, process_options, set_address, start_service
 from cli.service import Service
 from localmesos.apache.docker_engine import NoDockerError, docker_flags, find_docker
 
+VOLUME_ROLE = "stayer"
 _EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "hello.json"
 
 
@@ -64,6 +65,7 @@ def local(
     service: Service | None = None
     with stop_on_signals(), running_cluster(cluster, console) as engine:
         values["master"] = engine.url
+        values["volume_role"] = values["volume_role"] or VOLUME_ROLE
         with _running(values, cluster.state, console) as service:
             if service.wait_until_ready():
                 content = {"http": service.api.url, "mesos": engine.url, "pid": os.getpid()}

@@ -72,6 +72,7 @@ _COMMANDS = {
         "cli.freezes:unfreeze",
         "End the freeze of the named apps, or without any that of everything.",
     ),
+    "volume": Deferred("cli.volumes:volume", "Persistent volumes: list, show, remove."),
 }
 
 

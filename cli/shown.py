@@ -32,6 +32,7 @@ _FIELDS: dict[Kind, tuple[str, ...]] = {
     Kind.FRAMEWORK: ("framework_id", "state_id", "created_at_ms"),
     Kind.FREEZE: ("since_ms", "reason", "crash"),
     Kind.CRASH: ("kind", "subject", "crashes", "last_ms", "set_aside_ms"),
+    Kind.RESERVATION: ("state", "host", "volumes", "pending"),
     Kind.WAIT: ("since_ms", "processed", "unused"),
     Kind.STORM: ("since_ms", "lost", "instances", "pace", "waiting", "replaced"),
     Kind.ALARM: ("since_ms", "last_ms", "message"),

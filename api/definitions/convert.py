@@ -19,9 +19,11 @@ from framework.domain.app import (
     LinuxInfo,
     Network,
     NetworkMode,
+    PersistentVolume,
     PortDefinition,
     PortMapping,
     ReadinessCheck,
+    Residency,
     ResourceLimits,
     SecretVolume,
     UnreachableStrategy,
@@ -93,6 +95,10 @@ _READINESS_CHECK = {
     "intervalSeconds": "interval_seconds",
     "timeoutSeconds": "timeout_seconds",
     "preserveLastResponse": "preserve_last_response",
+}
+_RESIDENCY = {
+    "relaunchEscalationTimeoutSeconds": "relaunch_escalation_timeout_seconds",
+    "taskLostBehavior": "task_lost_behavior",
 }
 _UPGRADE = {
     "canary": "canary",
@@ -178,7 +184,14 @@ def _container(container: dict[str, Any]) -> Container:
     return Container(
         type=container.get("type", "DOCKER"),
         docker=None if docker is None else _docker(docker),
-        volumes=tuple(_volume(item) for item in volumes if not {*item} & {*_OTHER_VOLUMES}),
+        volumes=tuple(
+            _volume(item) for item in volumes if not {*item} & {*_OTHER_VOLUMES, "persistent"}
+        ),
+        persistent_volumes=tuple(
+            PersistentVolume(item["containerPath"], item["persistent"]["size"])
+            for item in volumes
+            if "persistent" in item
+        ),
         port_mappings=tuple(_mapping(item) for item in container.get("portMappings", [])),
         secret_volumes=tuple(
             SecretVolume(item["containerPath"], item["secret"])
@@ -279,6 +292,10 @@ def _resource_limits(limits: dict[str, Any]) -> ResourceLimits:
     return ResourceLimits(_limit(limits.get("cpus")), _limit(limits.get("mem")))
 
 
+def _residency(residency: dict[str, Any]) -> Residency:
+    return Residency(**_picked(residency, _RESIDENCY))
+
+
 def _secrets(secrets: dict[str, Any]) -> dict[str, str]:
     return {name: secret["source"] for name, secret in secrets.items()}
 
@@ -308,6 +325,7 @@ _PARTS = (
     ("killSelection", "kill_selection", KillSelection),
     ("unreachableStrategy", "unreachable_strategy", _unreachable_strategy),
     ("resourceLimits", "resource_limits", _resource_limits),
+    ("residency", "residency", _residency),
     ("secrets", "secrets", _secrets),
     ("executorResources", "executor_resources", _executor_resources),
 )

@@ -10,6 +10,12 @@ from api.options import ApiOptions
 
 _DEFAULT_MAPPING = {"containerPort": 0, "name": "default"}
 _ONE_AT_A_TIME = {"minimumHealthCapacity": 0.5, "maximumOverCapacity": 0}
+_RESIDENT: dict[str, Any] = {
+    "acceptedResourceRoles": ["*"],
+    "upgradeStrategy": _ONE_AT_A_TIME,
+    "unreachableStrategy": "disabled",
+    "residency": {},
+}
 _DEFAULT_DEFINITION = {"port": 0, "name": "default"}
 
 
@@ -30,9 +36,16 @@ def with_defaults(app: dict[str, Any], options: ApiOptions, role: str) -> dict[s
         complete["healthChecks"] = [_with_port(check) for check in app["healthChecks"]]
     role = app.get("role", role)
     complete["role"] = role
-    if "acceptedResourceRoles" not in app:
+    if has_persistent_volumes(app):
+        complete = {**_RESIDENT, **complete}
+    elif "acceptedResourceRoles" not in app:
         complete["acceptedResourceRoles"] = default_resource_roles(role, options)
     return complete
+
+
+def has_persistent_volumes(app: dict[str, Any]) -> bool:
+    """Whether the app keeps something on its agents."""
+    return any("persistent" in volume for volume in app.get("container", {}).get("volumes", []))
 
 
 def _has_external_volumes(app: dict[str, Any]) -> bool:

@@ -21,9 +21,6 @@ def container_faults(app: App) -> Iterator[Fault]:
             yield Fault("/container/docker/image", "must not be empty")
         if container.type == "MESOS" and container.docker.parameters:
             yield Fault("/container/docker/parameters", "must be empty")
-    for index, volume in enumerate(container.volumes):
-        if not volume.container_path:
-            yield Fault(f"/container/volumes({index})/containerPath", "must not be empty")
 
 
 def port_faults(app: App) -> Iterator[Fault]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from api.definitions.convert import to_app
-from api.definitions.defaults import with_defaults
+from api.definitions.defaults import has_persistent_volumes, with_defaults
 from api.definitions.external_rules import external_faults
 from api.definitions.legacy import legacy_faults, translate
 from api.definitions.linux_rules import linux_faults
@@ -11,6 +11,7 @@ from api.definitions.paths import absolute
 from api.definitions.rules import Enforces, Setting, app_faults, none_enforces
 from api.definitions.secret_rules import secret_faults
 from api.definitions.unsupported import unsupported_faults
+from api.definitions.volume_rules import volume_faults
 from api.faults import NOT_VALID, Fault, Invalid
 from api.options import ApiOptions
 from api.schemas import APP, read
@@ -53,10 +54,13 @@ def translate_forms(definition: dict[str, Any], options: ApiOptions) -> dict[str
 def complete_app(canonical: dict[str, Any], setting: Setting) -> App | Invalid:
     """The app of canonical fields, with defaults; or what is wrong with their meaning."""
     role = setting.enforced_role(absolute(canonical["id"])) or setting.options.mesos_role
+    if role == "*" and has_persistent_volumes(canonical):
+        role = setting.existing_role or setting.options.volume_role or role
     complete = with_defaults(canonical, setting.options, role)
     app = to_app(complete)
     faults: tuple[Fault, ...] = (
         *unsupported_faults(complete),
+        *volume_faults(complete, setting.compile_pattern),
         *secret_faults(complete, setting.options),
         *external_faults(complete, setting.options),
         *linux_faults(complete),

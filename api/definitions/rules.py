@@ -15,6 +15,7 @@ from api.definitions.external_rules import external_app_faults
 from api.definitions.network_rules import container_faults, network_faults, port_faults
 from api.definitions.paths import app_id_errors
 from api.definitions.secret_rules import feature_error
+from api.definitions.volume_rules import resident_faults
 from api.faults import Fault
 from api.options import ApiOptions
 from constraints import CompilePattern, Problem, parse
@@ -190,6 +191,7 @@ _RULES: tuple[Callable[[App], Iterator[Fault]], ...] = (
     _upgrade_faults,
     external_app_faults,
     _unreachable_faults,
+    resident_faults,
     _limit_faults,
     _migration_label_faults,
     _size_faults,
@@ -206,6 +208,8 @@ def _constraint_faults(app: App, compile_pattern: CompilePattern) -> Iterator[Fa
 def _role_faults(app: App, setting: Setting) -> Iterator[Fault]:
     enforced = setting.enforced_role(app.id)
     free = {setting.options.mesos_role, top_level_group(app.id)}
+    if app.persistent_volumes:
+        free.add(setting.options.volume_role or None)
     allowed = ({enforced} if enforced else free) | {setting.existing_role}
     allowed.discard(None)
     if app.role not in allowed:

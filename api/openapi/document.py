@@ -61,6 +61,7 @@ _VARIABLES = {
     "deployment_id": "Id of a deployment.",
     "version": "A version: a timestamp such as 2026-01-31T12:00:00.000Z.",
     "crash_id": "Id of a crash.",
+    "volume_id": "Id of a persistent volume, or of an instance with a reservation only.",
     "agent": "Id or hostname of an agent.",
     "plugin_id": "Name of a plugin.",
     "rest": "Whatever the plugin makes of it.",

@@ -148,6 +148,9 @@ SHAPES: dict[str, JsonSchema] = {
             "region?": TEXT,
             "zone?": TEXT,
             "ipAddresses?": array(shape("", ipAddress=TEXT, protocol=TEXT)),
+            "localVolumes?": array(
+                shape("", runSpecId=TEXT, containerPath=TEXT, uuid=TEXT, persistenceId=TEXT)
+            ),
             "healthCheckResults?": array(ANYTHING),
             "checkResult?": ANYTHING,
             "servicePorts?": array(COUNT),
@@ -237,6 +240,24 @@ SHAPES: dict[str, JsonSchema] = {
         },
     ),
     "OrphanList": list_of("Orphan", "orphans"),
+    "Volume": _shape(
+        "A persistent volume, or a reservation without any.",
+        {
+            "id": TEXT,
+            "instanceId": TEXT,
+            "agentId": TEXT,
+            "host": TEXT,
+            "role": TEXT,
+            "state": TEXT,
+            "since": TIME,
+            "operations": array(shape("", id=TEXT, kind=TEXT)),
+            "containerPath?": TEXT,
+            "size?": NUMBER,
+            "appId?": TEXT,
+            "why?": TEXT,
+        },
+    ),
+    "VolumeList": list_of("Volume", "volumes"),
     "Agent": _shape(
         "An agent as its last offer described it.",
         {

@@ -12,9 +12,11 @@ from framework.domain.app import (
     HealthCheck,
     LinuxInfo,
     Network,
+    PersistentVolume,
     PortDefinition,
     PortMapping,
     ReadinessCheck,
+    Residency,
     ResourceLimits,
     UnreachableStrategy,
     UpgradeStrategy,
@@ -91,6 +93,7 @@ def _optional(app: App) -> dict[str, Any]:
         "healthChecks": [health_check(item) for item in app.health_checks] or None,
         "readinessChecks": [_readiness_check(item) for item in app.readiness_checks] or None,
         "dependencies": list(app.dependencies) or None,
+        "residency": app.residency and _residency(app.residency),
         "acceptedResourceRoles": list(app.accepted_resource_roles) or None,
     }
     return _present(fields)
@@ -153,7 +156,8 @@ def _container(container: Container, *, on_host: bool) -> dict[str, Any]:
                 "mode": volume.mode,
             }
             for volume in container.volumes
-        ],
+        ]
+        + [_persistent_volume(volume) for volume in container.persistent_volumes],
     }
     fields["volumes"] += [
         {"containerPath": volume.container_path, "secret": volume.secret}
@@ -177,6 +181,21 @@ def _container(container: Container, *, on_host: bool) -> dict[str, Any]:
     if not on_host:
         fields["portMappings"] = [_port_mapping(item) for item in container.port_mappings]
     return fields
+
+
+def _persistent_volume(volume: PersistentVolume) -> dict[str, Any]:
+    return {
+        "containerPath": volume.container_path,
+        "mode": "RW",
+        "persistent": {"size": volume.size_mib, "type": "root", "constraints": []},
+    }
+
+
+def _residency(residency: Residency) -> dict[str, Any]:
+    return {
+        "relaunchEscalationTimeoutSeconds": residency.relaunch_escalation_timeout_seconds,
+        "taskLostBehavior": residency.task_lost_behavior,
+    }
 
 
 def _external(volume: ExternalVolume) -> dict[str, Any]:

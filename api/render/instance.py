@@ -12,6 +12,7 @@ from framework.domain.app import App
 from framework.domain.clock import iso
 from framework.domain.instance import STAGED, Condition, Goal, Instance, TaskFailure
 from framework.domain.state import State
+from framework.domain.volumes import Volume
 
 _STATES: dict[Condition, str] = {
     condition: f"TASK_{condition.value.upper()}" for condition in Condition
@@ -66,6 +67,11 @@ def task(
         fields["region"] = agent.region
     if agent is not None and agent.zone is not None:
         fields["zone"] = agent.zone
+    reservation = view.reservations.get(instance.id)
+    if reservation is not None:
+        fields["localVolumes"] = [
+            _local_volume(volume, instance.app_id) for volume in reservation.volumes
+        ]
     if instance.addresses:
         fields["ipAddresses"] = [_address(text) for text in instance.addresses]
     if app is not None:
@@ -73,6 +79,15 @@ def task(
         if service_ports:
             fields["servicePorts"] = list(app.service_ports)
     return fields
+
+
+def _local_volume(volume: Volume, app_id: str) -> dict[str, str]:
+    return {
+        "runSpecId": app_id,
+        "containerPath": volume.container_path,
+        "uuid": volume.persistence_id.rpartition("#")[2],
+        "persistenceId": volume.persistence_id,
+    }
 
 
 def _address(text: str) -> dict[str, str]:

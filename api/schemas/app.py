@@ -64,6 +64,12 @@ UNREACHABLE_STRATEGY = structure(
     expungeAfterSeconds=whole(least=0),
 )
 
+RESIDENCY = structure(
+    "Residency",
+    relaunchEscalationTimeoutSeconds=whole(least=0),
+    taskLostBehavior=Choice("WAIT_FOREVER", "RELAUNCH_AFTER_TIMEOUT"),
+)
+
 RESOURCE_LIMITS = structure(
     "ResourceLimits",
     cpus=WordOr("unlimited", Number(least=0)),
@@ -117,7 +123,7 @@ def _settings() -> dict[str, fields.Field[Any]]:
         "labels": MapOf(Text()),
         "acceptedResourceRoles": ListOf(Text(longest=255), longest=64, unique=True),
         "role": Text(shortest=1, longest=255),
-        "residency": Anything(),
+        "residency": Part(RESIDENCY),
         "secrets": MapOf(Part(SECRET)),
         "expandEnv": Flag(),
         "taskKillGracePeriodSeconds": whole(least=0),

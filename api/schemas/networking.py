@@ -16,6 +16,7 @@ _NETWORK_NAME = r"[a-z0-9]([-a-z0-9_]*[a-z0-9])?"
 _PORT_NAME = r"[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?"
 PORT_MAX = 65_535
 MAX_PORTS = 256
+_MOST_MIB = 1_000_000_000
 
 
 def protocol() -> Choice:
@@ -70,6 +71,15 @@ DOCKER = structure(
     credential=Anything(),
 )
 
+PERSISTENT_VOLUME = structure(
+    "PersistentVolume",
+    size=whole(required=True, least=1, most=_MOST_MIB),
+    type=Choice("root", "path", "mount"),
+    maxSize=whole(least=1, most=_MOST_MIB),
+    profileName=Text(shortest=1, longest=255),
+    constraints=ListOf(ListOf(Text(), longest=16), longest=128),
+)
+
 EXTERNAL_VOLUME = structure(
     "ExternalVolume",
     provider=Text(required=True, longest=63),
@@ -84,7 +94,7 @@ VOLUME = structure(
     containerPath=Text(required=True, longest=4_096),
     hostPath=Text(longest=4_096),
     mode=Choice("RO", "RW"),
-    persistent=Anything(),
+    persistent=Part(PERSISTENT_VOLUME),
     external=Part(EXTERNAL_VOLUME),
     secret=Text(shortest=1, longest=255),
 )

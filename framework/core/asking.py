@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from framework.core.deadlines import Due
 from framework.core.placing import ready_to_launch
+from framework.core.reservations import roles_to_look_at
 from framework.core.turn import Turn
 from framework.core.world import Asking
 from framework.domain.actions import Decline, Revive, Suppress, UpdateRoles
@@ -23,7 +24,7 @@ def settle(turn: Turn) -> None:
     if not world.subscribed:
         return
     _subscribe_to_new_roles(turn)
-    needed = {world.demand[key].app.role for key in ready_to_launch(turn)}
+    needed = _needed(turn)
     for role in sorted(needed & turn.revive | {r for r in needed if world.asking[r].suppressed}):
         world.asking[role].interval_ms = _FIRST_INTERVAL_MS
         revive(turn, role)
@@ -33,14 +34,28 @@ def settle(turn: Turn) -> None:
             turn.actions.append(Suppress((role,)))
 
 
+def _needed(turn: Turn) -> set[str]:
+    """The roles whose offers are of use now."""
+    ready = ready_to_launch(turn)
+    roles = {turn.world.demand[key].app.role for key in ready}
+    return roles | roles_to_look_at(turn, ready)
+
+
 def _subscribe_to_new_roles(turn: Turn) -> None:
     asking = turn.world.asking
-    roles = sorted({turn.policy.mesos_role, *turn.world.roles()})
+    wanted = {turn.policy.mesos_role, *turn.world.roles()}
+    if not asking:  # a new subscription; later reservations are of a role that we have
+        wanted |= _reserved_roles(turn)
+    roles = sorted(wanted)
     new = [role for role in roles if role not in asking]
     if new:
         asking.update({role: Asking() for role in new})
         suppressed = tuple(role for role, one in asking.items() if one.suppressed)
         turn.actions.append(UpdateRoles(tuple(sorted(asking)), suppressed))
+
+
+def _reserved_roles(turn: Turn) -> set[str]:
+    return {one.role for one in turn.world.state.reservations.values()}
 
 
 def revive(turn: Turn, role: str) -> None:
@@ -63,7 +78,7 @@ def revive_due(turn: Turn, role: str) -> None:
     world = turn.world
     if not world.subscribed or role not in world.asking:
         return
-    if any(world.demand[key].app.role == role for key in ready_to_launch(turn)):
+    if role in _needed(turn):
         revive(turn, role)
 
 
@@ -86,4 +101,4 @@ def subscribed(turn: Turn) -> None:
     """A new subscription may lack roles that came meanwhile: all are named to it again, and
     nothing is suppressed at first."""
     turn.world.asking = {}
-    turn.revive |= {turn.policy.mesos_role, *turn.world.roles()}
+    turn.revive |= {turn.policy.mesos_role, *turn.world.roles(), *_reserved_roles(turn)}

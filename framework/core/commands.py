@@ -14,6 +14,7 @@ from framework.core import (
     draining,
     editions,
     freezes,
+    operations,
     orphans,
     replacements,
     trees,
@@ -40,6 +41,7 @@ from framework.domain.events import (
     PaceReplacements,
     PauseDeployment,
     PutApp,
+    RemoveVolume,
     ResetDelay,
     RestartApp,
     ResumeApp,
@@ -83,6 +85,8 @@ def carry_out(turn: Turn, command: Command) -> Reply:  # noqa: C901 - one line a
             return orphans.adopt_orphan(turn, command)
         case KillOrphan():
             return _kill_orphan(turn, command)
+        case RemoveVolume():
+            return operations.remove(turn, command)
         case FreezeApps():
             return freezes.freeze(turn, command)
         case LiftFreeze():
@@ -163,7 +167,7 @@ def _refusal(turn: Turn, command: ChangeApps, removes: list[str]) -> Refused | N
     for path in command.removed_groups:
         if path not in state.groups and not turn.world.paths.below(path):
             return Refused(Why.GROUP_UNKNOWN, path)
-    return check_puts(turn, command.puts, removes, command.groups)
+    return check_puts(turn, command.puts, removes, command.groups, force=command.force)
 
 
 def _planned(
@@ -290,6 +294,7 @@ def _kill_tasks(turn: Turn, command: KillTasks) -> Reply:
     for instance in instances:
         if command.wipe:
             decommission(turn, instance, _on_request(turn, instance, "wiped"))
+            operations.give_back_of(turn, instance.id, "wiped on request")
         else:
             kill(turn, instance, _on_request(turn, instance, "killed"))
     return Done(instances=tuple(instances))

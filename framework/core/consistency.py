@@ -18,6 +18,7 @@ from framework.domain.instance import MOST_FAILURES, WAITING, Goal, Instance, fa
 from framework.domain.records import replace
 from framework.domain.rollout import Deployment, part_key
 from framework.domain.state import Kind, Record, State, version_key
+from framework.domain.volumes import ReservationState
 
 
 class Finding(NamedTuple):
@@ -31,7 +32,7 @@ class Finding(NamedTuple):
 
 def check_state(state: State) -> Iterator[Finding]:
     """Every broken rule, kind by kind."""
-    for check in (_keys, _apps, _instances, _tasks, _deployments, _parts, _groups, _delays, _ports):
+    for check in _CHECKS:
         yield from check(state)
 
 
@@ -59,6 +60,7 @@ _IDS: dict[Kind, Callable[..., tuple[str, ...]]] = {
     Kind.DRAIN: lambda one: (one.agent,),
     Kind.MAINTENANCE: lambda one: (one.agent_id,),
     Kind.WAIT: lambda one: (one.app_id, old_key(one.app_id)),
+    Kind.RESERVATION: lambda one: (one.instance_id,),
 }
 
 
@@ -203,3 +205,31 @@ def _ports(state: State) -> Iterator[Finding]:
         apps = [app_id for app_id, app in state.apps.items() if port in app.service_ports]
         what = f"service port {port} is also that of {', '.join(sorted(apps)[1:]) or 'itself'}"
         yield Finding(Kind.APP, min(apps), what, wrong=False)
+
+
+def _reservations(state: State) -> Iterator[Finding]:
+    for key, one in state.reservations.items():
+        instance = state.instances.get(key)
+        runs = instance is not None and instance.condition not in WAITING
+        if one.state is ReservationState.ORPHAN:
+            what = "a reservation that no record knows: remove it if its data is not needed"
+            yield Finding(Kind.RESERVATION, key, what, wrong=False)
+        elif instance is not None and instance.app_id != one.app_id:
+            yield Finding(Kind.RESERVATION, key, f"its instance is of {instance.app_id}")
+        elif runs and instance is not None and instance.agent_id != one.agent_id:
+            what = f"it is on agent {one.agent_id}, its instance on {instance.agent_id}"
+            yield Finding(Kind.RESERVATION, key, what)
+
+
+_CHECKS = (
+    _keys,
+    _apps,
+    _instances,
+    _tasks,
+    _deployments,
+    _parts,
+    _groups,
+    _delays,
+    _ports,
+    _reservations,
+)

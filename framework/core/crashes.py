@@ -13,7 +13,7 @@ from framework.core import freezes, reconciling
 from framework.core.deadlines import Due
 from framework.core.turn import Turn
 from framework.core.world import Subject, World
-from framework.domain.actions import Accept, Acknowledge, Kill
+from framework.domain.actions import Accept, Acknowledge, AcknowledgeOperation, Kill
 from framework.domain.crashes import Crash
 from framework.domain.events import (
     AdoptOrphan,
@@ -28,7 +28,9 @@ from framework.domain.events import (
     KillTasks,
     LiftFreeze,
     OnlyIf,
+    OperationStatusReceived,
     PaceReplacements,
+    RemoveVolume,
     TaskStatusReceived,
     UndrainAgent,
 )
@@ -37,6 +39,7 @@ from framework.domain.ids import parse_task_id
 from framework.domain.records import replace
 from framework.domain.replies import Done, Refused, Reply, Why
 from framework.domain.state import Change, Kind
+from framework.domain.volumes import instance_of_operation
 
 LIMIT = 3
 _WINDOW_MS = 3_600_000  # crashes further apart than this are counted from one again
@@ -194,6 +197,12 @@ def _answer(turn: Turn, subject: Subject, crash: Crash) -> None:
             turn.world.reconciliation.pending.pop(status.task_id, None)
             if status.uuid:
                 turn.actions.append(Acknowledge(status.task_id, status.agent_id, status.uuid))
+        case OperationStatusReceived():
+            told = subject.status
+            if told.uuid:
+                turn.actions.append(
+                    AcknowledgeOperation(told.operation_id, told.agent_id, told.uuid)
+                )
         case Asked():
             message = (
                 f"The scheduler has crashed on this command {crash.crashes} times and does not "
@@ -211,6 +220,10 @@ def _identity(world: World, subject: Subject) -> _Identity:
             status = subject.status
             name = f"{status.state.value} of {status.task_id}"
             return _Identity("status", name, _app_of(world, status.task_id))
+        case OperationStatusReceived():
+            told = subject.status
+            app_id = _app_of(world, instance_of_operation(told.operation_id))
+            return _Identity("operation", f"{told.state.value} of {told.operation_id}", app_id)
         case Asked():
             return _of_command(world, subject.command)
         case CallNotSent(action=Accept() as accept):
@@ -245,6 +258,8 @@ def _named(world: World, command: Command) -> tuple[str, str]:
             return " ".join(command.instance_ids), apps[0] if apps else ""
         case AdoptOrphan() | KillOrphan():
             return command.task_id, getattr(command, "app_id", "")
+        case RemoveVolume():
+            return command.instance_id, _app_of(world, command.instance_id)
         case DrainAgent() | UndrainAgent():
             return command.agent, ""
     app_id = getattr(command, "app_id", "")

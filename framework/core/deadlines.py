@@ -16,6 +16,7 @@ class Due(StrEnum):
     LAUNCH_CHECK = "launch check"  # (task id)
     KILL_RETRY = "kill retry"  # (task id)
     UNREACHABLE = "unreachable"  # (instance id)
+    OPERATION_CHECK = "operation check"  # (instance id)
     REVIVE = "revive"  # (role)
     DECLINE = "decline"  # (offer id)
     RECONCILE_ROUND = "reconcile round"  # ()

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 
 from framework.core.index import ancestors
+from framework.core.reservations import scalars_of
 from framework.core.turn import Turn
 from framework.core.world import old_key
 from framework.domain.app import App, same_configuration
@@ -20,7 +21,12 @@ from framework.domain.state import Kind, version_key
 
 
 def check_puts(
-    turn: Turn, puts: Sequence[PutApp], removes: Collection[str], groups: Iterable[Group] = ()
+    turn: Turn,
+    puts: Sequence[PutApp],
+    removes: Collection[str],
+    groups: Iterable[Group] = (),
+    *,
+    force: bool = False,
 ) -> Refused | None:
     """Refuse what can not be put into the tree that is left without ``removes``, or was made for
     a version that is past. ``groups`` are put too."""
@@ -38,7 +44,11 @@ def check_puts(
         if app_id in named:
             return _invalid(app_id, "The app is named twice.")
         named.add(app_id)
-        if app_id in turn.world.state.apps:
+        existing = turn.world.state.apps.get(app_id)
+        if existing is not None:
+            faults = tuple(_resident_faults(existing, put.app, force=force))
+            if faults:
+                return Refused(Why.INVALID, app_id, "Object is not valid", faults)
             continue
         is_group = app_id in paths or turn.world.paths.below(app_id) > leaving[app_id]
         if is_group or _inside_app(turn, app_id, ids, gone):
@@ -46,6 +56,29 @@ def check_puts(
     apps = turn.world.state.apps
     clashes = {one.id for one in groups if one.id in ids or (one.id in apps and one.id not in gone)}
     return _invalid(min(clashes), _CLASH) if clashes else None
+
+
+_RESIDENT = (
+    "Services with persistent volumes configured may not change {}. If you need to make this "
+    "change, please create a new service."
+)
+
+
+def _resident_faults(old: App, new: App, *, force: bool) -> Iterable[tuple[str, str]]:
+    """What would need other volumes than those that instances have already."""
+    if not old.persistent_volumes and not new.persistent_volumes:
+        return
+    if old.persistent_volumes != new.persistent_volumes:
+        yield "/container/volumes", "Persistent volumes can not be changed!"
+    if scalars_of(old) != scalars_of(new):
+        yield "/", _RESIDENT.format("resource requirements")
+    before, after = old.requested_host_ports, new.requested_host_ports
+    if len(before) != len(after) or any(
+        wanted not in {0, port} for port, wanted in zip(before, after, strict=True)
+    ):
+        yield "/", _RESIDENT.format("host ports")
+    if old.role != new.role and not force:
+        yield "/role", "The role of a resident app changes only with ?force=true, for new instances"
 
 
 _CLASH = "Groups and Applications may not have the same identifier."

@@ -108,7 +108,8 @@ def _covered(turn: Turn, keys: Collection[str]) -> Iterable[str]:
     """The apps that these freezes are about, and instances of removed apps with them."""
     if EVERYTHING in keys:
         state = turn.world.state
-        return dict.fromkeys([*state.apps, *state.instances_of])
+        kept = filter(None, state.reservations_of)
+        return dict.fromkeys([*state.apps, *state.instances_of, *kept])
     return keys
 
 

@@ -12,8 +12,9 @@ from enum import StrEnum
 from constraints import Counts, DynamicCheck, StaticCheck
 from framework.core import moving
 from framework.core.ports import FreePorts, Taken, as_ranges
+from framework.core.reservations import scalars_of, to_reserve
 from framework.core.turn import Turn
-from framework.domain.actions import Launch, TaskResource
+from framework.domain.actions import Launch, Operation, TaskResource
 from framework.domain.app import App
 from framework.domain.mesos import Offer, OfferResource
 
@@ -65,14 +66,7 @@ class Request:
 def request_of(turn: Turn, app: App) -> Request:
     """What this app asks."""
     compiled = turn.world.compiled(app)
-    executor = app.executor_needs
-    wanted = (
-        ("cpus", app.cpus_millis + executor.get("cpus", 0)),
-        ("mem", app.mem_millis + executor.get("mem", 0)),
-        ("disk", app.disk_millis + executor.get("disk", 0)),
-        ("gpus", app.gpus * 1000),
-    )
-    scalars = tuple((name, millis) for name, millis in wanted if millis)
+    scalars = _needs(app)
     behavior = app.labels.get(_GPU_LABEL, turn.policy.gpu_scheduling_behavior)
     avoids_gpus = not app.gpus and behavior != "unrestricted"
     roles = frozenset(app.accepted_resource_roles)
@@ -94,15 +88,28 @@ def request_of(turn: Turn, app: App) -> Request:
     )
 
 
+def _needs(app: App) -> tuple[tuple[str, int], ...]:
+    """What an instance takes of plain resources: volumes are made of disk."""
+    volumes = sum(one.size_mib for one in app.persistent_volumes) * 1000
+    if not volumes:
+        return scalars_of(app)
+    needs = dict(scalars_of(app))
+    needs["disk"] = needs.get("disk", 0) + volumes
+    return tuple(needs.items())
+
+
 @dataclass(slots=True)
 class Remainder:
-    """What is left of an offer in this turn, and what was launched on it."""
+    """What is left of an offer in this turn, and what was asked of it. ``owned`` are the entries
+    that are reserved for an instance, by (framework id, instance id)."""
 
     offer: Offer
     values: dict[str, str]
     scalars: dict[str, list[tuple[OfferResource, int]]]
     ports: FreePorts
     has_gpus: bool
+    owned: dict[tuple[str, str], list[OfferResource]] = field(default_factory=dict)
+    operations: list[Operation] = field(default_factory=list)
     launches: list[Launch] = field(default_factory=list)
 
     def left(self, name: str, roles: frozenset[str]) -> int:
@@ -148,13 +155,16 @@ def _port_resources(chosen: list[Taken]) -> list[TaskResource]:
 def remainder_of(turn: Turn, offer: Offer) -> Remainder:
     """An untouched offer. Only plain entries count: never volumes, never what others reserved."""
     scalars: dict[str, list[tuple[OfferResource, int]]] = {}
+    owned: dict[tuple[str, str], list[OfferResource]] = {}
     has_gpus = False
     for entry in offer.resources:
+        if entry.owner is not None:
+            owned.setdefault(entry.owner, []).append(entry)
         has_gpus = has_gpus or (entry.name == "gpus" and entry.millis > 0)
         if entry.plain and entry.millis > 0:
             scalars.setdefault(entry.name, []).append((entry, entry.millis))
     values = turn.world.values(offer.agent)
-    return Remainder(offer, values, scalars, FreePorts(offer.resources), has_gpus)
+    return Remainder(offer, values, scalars, FreePorts(offer.resources), has_gpus, owned)
 
 
 def refusal(turn: Turn, request: Request, rest: Remainder) -> Reason | None:
@@ -220,6 +230,8 @@ def starting_too_many(turn: Turn, rest: Remainder) -> bool:
 
 def explain(turn: Turn, request: Request, rest: Remainder) -> tuple[Reason | None, str]:
     """The first reason against an offer, and a sentence for people; (None, "") if it fits."""
+    if request.app.persistent_volumes and not to_reserve(turn, request.app):
+        return Reason.RESERVATION, _OTHER_SENTENCES[Reason.RESERVATION]
     reason = refusal(turn, request, rest)
     if reason is None or reason is Reason.CONSTRAINT:
         crowding = crowded_out(turn, request, rest) if reason is None else None
@@ -259,7 +271,7 @@ _OTHER_SENTENCES = {
     Reason.MAINTENANCE: "the agent is drained, or in or close to its maintenance window",
     Reason.PORTS: "needs {ports}, not free in the offer",
     Reason.SCARCE: "the agent has GPUs and the app asks for none",
-    Reason.RESERVATION: "no reservation of this app",
+    Reason.RESERVATION: "no reservation of this app, which waits for its volumes",
 }
 
 

@@ -20,8 +20,11 @@ from framework.domain.records import replace
 
 
 def mark_unhealthy(turn: Turn, instance: Instance, message: str) -> None:
-    """A check of ours failed as often as it may. Also one that is to leave its agent anyway."""
-    kill_at_ms = turn.now_ms + turn.policy.unhealthy_kill_patience
+    """A check of ours failed as often as it may. Also one that is to leave its agent anyway. With
+    persistent volumes there is nothing to wait for: only it can stand in for itself."""
+    definition = turn.world.definition_of(instance)
+    stays = definition is not None and bool(definition.persistent_volumes)
+    kill_at_ms = turn.now_ms + (0 if stays else turn.policy.unhealthy_kill_patience)
     since_ms = turn.now_ms if instance.mark is None else instance.mark.since_ms
     mark = Mark(MarkedFor.UNHEALTHY, message, since_ms, kill_at_ms)
     turn.put_instance(replace(instance, mark=mark))

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from constraints import Operator
-from framework.core import backoff, crashes, moving, waiting
+from framework.core import backoff, crashes, moving, volumes, waiting
 from framework.core.freezing import anything, frozen
 from framework.core.index import Slot
 from framework.core.matching import (
@@ -24,15 +24,15 @@ from framework.core.matching import (
     request_of,
     starting_too_many,
 )
-from framework.core.statuses import watch_launch
+from framework.core.reservations import may_be_reserved_for, to_reserve
+from framework.core.starting import start
 from framework.core.turn import Turn
 from framework.core.world import old_key
-from framework.domain.actions import Accept, Decline, Launch
+from framework.domain.actions import Accept, Decline
 from framework.domain.app import App
 from framework.domain.ids import instance_id
 from framework.domain.instance import Instance
 from framework.domain.mesos import Offer
-from framework.domain.notices import InstanceChanged
 
 _Key = tuple[int, int, int]
 _Heap = list[tuple[_Key, int, Remainder]]
@@ -51,11 +51,17 @@ def place(turn: Turn) -> None:
             turn.put_agent(offer.agent)
     pool = [remainder_of(turn, offer) for offer in _usable(turn)]
     world.offers.clear()
+    volumes.look_at(turn, pool)
     fitting: dict[tuple[object, ...], Fitting] = {}
     asking = []
     for key in ready_to_launch(turn):
-        world.subject = ("app", world.demand[key].app.id)
-        request = request_of(turn, world.demand[key].app)
+        app = world.demand[key].app
+        world.subject = ("app", app.id)
+        request = request_of(turn, app)
+        if app.persistent_volumes:
+            started = volumes.relaunch(turn, app, world.demand[key].wanted, pool)
+            if _launched(turn, key, started) == 0:
+                continue
         if request.need not in fitting:
             fitting[request.need] = Fitting(turn, request, pool)
         asking.append(Chooser(turn, key, request, fitting[request.need]))
@@ -93,17 +99,26 @@ def _take_turns(turn: Turn, choosers: Iterable["Chooser"]) -> None:
     while queue:
         chooser = queue.popleft()
         turn.world.subject = chooser.subject
+        app = chooser.request.app
+        if app.persistent_volumes and not to_reserve(turn, app):
+            continue
         rest = chooser.choose()
         if rest is None:
             continue
         launch(turn, chooser.request, rest)
-        demand = turn.world.demand[chooser.key]
-        demand.wanted -= 1
-        demand.last_used_at_ms = turn.now_ms
-        if demand.wanted:
+        if _launched(turn, chooser.key, 1):
             queue.append(chooser)
-        else:
-            del turn.world.demand[chooser.key]
+
+
+def _launched(turn: Turn, key: str, count: int) -> int:
+    """So many fewer are wanted; how many are left."""
+    demand = turn.world.demand[key]
+    if count:
+        demand.wanted -= count
+        demand.last_used_at_ms = turn.now_ms
+    if not demand.wanted:
+        del turn.world.demand[key]
+    return demand.wanted
 
 
 class Fitting:
@@ -245,40 +260,16 @@ class Chooser:
 def launch(turn: Turn, request: Request, rest: Remainder) -> None:
     """Start one instance on this offer: a waiting one again, else a new one."""
     app = request.app
-    agent = rest.offer.agent
-    resources, host_ports = rest.take(request, turn.context.chance)
+    taken = rest.take(request, turn.context.chance)
     before = _next_waiting(turn, app)
-    instance = Instance(
-        id=before.id if before else instance_id(app.id, turn.context.new_id()),
-        app_id=app.id,
-        version=app.version,
-        config=app.config,
-        agent_id=agent.id,
-        incarnation=before.incarnation + 1 if before else 1,
-        since_ms=turn.now_ms,
-        staged_at_ms=turn.now_ms,
-        ports=host_ports,
-        role=app.role,
-        ready=False if app.readiness_checks and app.id in turn.world.deploying else None,
-        stands_in_for=moving.stands_in_for(turn, app, before),
+    task = (
+        before.id if before else instance_id(app.id, turn.context.new_id()),
+        before.incarnation + 1 if before else 1,
     )
-    turn.put_agent(agent)
-    turn.put_instance(instance)
-    turn.notices.append(InstanceChanged(instance, agent.hostname))
-    watch_launch(turn, instance)
-    rest.launches.append(
-        Launch(
-            task_id=instance.task_id,
-            instance_id=instance.id,
-            app=app,
-            agent=agent,
-            role=rest.offer.role,
-            host_ports=host_ports,
-            effective_ports=effective_ports(turn, app, host_ports),
-            resources=resources,
-            enforce_role=turn.world.enforces_role(app.id),
-        )
-    )
+    if app.persistent_volumes:
+        taken = volumes.reserve(turn, app, rest, task, taken)
+    instead = moving.stands_in_for(turn, app, before)
+    start(turn, app, rest, task, taken, stands_in_for=instead)
 
 
 def _next_waiting(turn: Turn, app: App) -> Instance | None:
@@ -291,30 +282,19 @@ def _next_waiting(turn: Turn, app: App) -> Instance | None:
         old = turn.world.demand.get(old_key(app.id))
         spare = len(ids) - (0 if old is None else old.wanted)
         ids = [*index.members[Slot.WAITING], *ids[: max(0, spare)]]
+    if app.persistent_volumes:
+        ids = [one for one in ids if may_be_reserved_for(turn, instances[one])]
     same = (instances[one] for one in ids if instances[one].config == app.config)
     return next(same, instances[ids[0]] if ids else None)
-
-
-def effective_ports(turn: Turn, app: App, host_ports: tuple[int, ...]) -> tuple[int, ...]:
-    """The port each declared port shows to the task: its host port; without one its container
-    port; if that is 0, a random one (app-definition.md, section 6)."""
-    if app.on_host_network:
-        return host_ports
-    rest = iter(host_ports)
-    return tuple(
-        next(rest)
-        if mapping.host_port is not None
-        else mapping.container_port or 1025 + turn.context.chance(65536 - 1025)
-        for mapping in app.port_mappings
-    )
 
 
 def _answer(turn: Turn, pool: list[Remainder]) -> None:
     seconds = turn.policy.decline_offer_duration / 1000
     declined = []
     for rest in pool:
-        if rest.launches:
-            turn.actions.append(Accept((rest.offer.id,), tuple(rest.launches), seconds))
+        if rest.launches or rest.operations:
+            launches, operations = tuple(rest.launches), tuple(rest.operations)
+            turn.actions.append(Accept((rest.offer.id,), launches, seconds, operations))
         else:
             declined.append(rest.offer.id)
     if declined:

@@ -4,6 +4,7 @@ Implicitly first (all that Mesos knows, in one call), then explicitly in rounds 
 have not answered: Mesos is silent about agents that have not come back yet.
 """
 
+from framework.core import operations
 from framework.core.deadlines import Due
 from framework.core.turn import Turn
 from framework.domain.actions import Reconcile
@@ -31,6 +32,7 @@ def begin(turn: Turn) -> None:
     reconciliation.pause_ms = _FIRST_PAUSE_MS
     reconciliation.running = True
     turn.actions.append(Reconcile())
+    operations.reconcile(turn)
     _next_round(turn)
     turn.world.deadlines.clear(Due.RECONCILE_ALL)
     turn.world.deadlines.set(turn.now_ms + turn.policy.reconciliation_interval, Due.RECONCILE_ALL)

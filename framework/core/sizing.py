@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 
 from constraints import balanced_victims
-from framework.core import moving, trees, waiting
+from framework.core import moving, operations, trees, waiting
 from framework.core.freezing import frozen
 from framework.core.index import CURRENT_LIVE, MARKED, OLD_LIVE, OLD_MARKED, AppIndex, Slot
 from framework.core.kills import decommission, youngest_or_oldest_first
@@ -78,14 +78,15 @@ def size(app: App, have: Have, share: int | None = None) -> Size:
         have = _marked_as_old(have)
     marked, old_marked = _replaced(have, new, stay_old)
     minimum, most = bounds(app)
-    if have.marked or have.old_marked:
+    beside_it = not app.persistent_volumes  # else it has to start again where its volumes are
+    if beside_it and (have.marked or have.old_marked):
         most = max(most, wanted + 1)
     leaving = have.leaving + have.old_leaving
     there = have.current + have.marked + have.old + have.old_marked
     room = max(0, most - there - leaving)
     if have.old + have.old_leaving + stay_old == 0:
         missing = wanted - have.current
-        beside = min(missing, room) if have.marked else 0
+        beside = min(missing, room) if beside_it and have.marked else 0
         launch = max(0, missing - have.marked, beside)
         return Size(launch=launch, surplus=max(0, -missing), marked=marked)
     serving = have.ready + have.old_ready + _serve_on(have, marked, old_marked)
@@ -143,6 +144,8 @@ def bounds(app: App) -> tuple[int, int]:
     # Rounded first: 0.1 x 3 x 10 must be 3 and not the 4 that binary fractions make of it.
     minimum = math.ceil(round(wanted * strategy.minimum_health_capacity, 6))
     most = math.floor(round(wanted * (1 + strategy.maximum_over_capacity), 6))
+    if app.persistent_volumes:  # a new instance starts where an old one left its volumes
+        return min(minimum, max(0, most - 1)), most
     return minimum, max(most, minimum + 1)
 
 
@@ -231,6 +234,9 @@ def _standing_in(turn: Turn, index: AppIndex) -> int:
 def _remove_all(turn: Turn, app_id: str) -> None:
     for instance in list(turn.world.state.instances_of.get(app_id, {}).values()):
         decommission(turn, instance, _REMOVED)
+    if app_id and app_id not in turn.world.state.apps:
+        for reservation in list(turn.world.state.reservations_of.get(app_id, {}).values()):
+            operations.give_back(turn, reservation, _REMOVED)
     trees.forget_unmentioned(turn, app_id)
 
 

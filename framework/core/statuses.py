@@ -4,7 +4,7 @@ Every status is acknowledged once what follows from it is stored. One of a task 
 know goes to ``orphans``; everything else moves an instance along the tables of ``transitions``.
 """
 
-from framework.core import backoff, kills, orphans, storms
+from framework.core import backoff, kills, operations, orphans, storms
 from framework.core.deadlines import Due
 from framework.core.freezing import frozen
 from framework.core.transitions import (
@@ -27,7 +27,7 @@ from framework.domain.instance import (
     TaskFailure,
     failure_key,
 )
-from framework.domain.mesos import TaskStatus
+from framework.domain.mesos import TaskState, TaskStatus
 from framework.domain.notices import InstanceChanged, StatusUpdated
 from framework.domain.records import replace
 from framework.domain.state import Kind
@@ -85,11 +85,19 @@ def _alive(turn: Turn, instance: Instance, condition: Condition, status: TaskSta
         new = replace(new, goal=Goal.DECOMMISSIONED)
     turn.put_instance(new)
     turn.put(Kind.TOMBSTONE, new.task_id, None)  # one given up too soon
+    _has_its_volumes(turn, new)
     _tell(turn, instance, new, status)
     if new.kill_reason and instance.condition in kills.LOST and not kills.held(turn, new):
         kills.send_kill(turn, new.task_id, new.agent_id)  # the one before can not have arrived
     if condition in STAGED:
         watch_launch(turn, new)
+
+
+def _has_its_volumes(turn: Turn, instance: Instance) -> None:
+    """A task that started has what was reserved in the same call."""
+    reservation = turn.world.state.reservations.get(instance.id)
+    if reservation is not None and reservation.incarnation == instance.incarnation:
+        operations.proved(turn, reservation)
 
 
 def _drained_by_mesos(instance: Instance, status: TaskStatus) -> bool:
@@ -187,6 +195,9 @@ def _ended(turn: Turn, instance: Instance, condition: Condition, status: TaskSta
         turn.put(Kind.TOMBSTONE, instance.task_id, None)
     else:
         turn.bury(instance.task_id, f"ended without proof: {status.state}")
+    reservation = turn.world.state.reservations.get(instance.id)
+    if status.state is TaskState.GONE_BY_OPERATOR and reservation is not None:
+        operations.lost(turn, reservation)
     if instance.goal is Goal.DECOMMISSIONED or instance.condition is (
         Condition.UNREACHABLE_INACTIVE
     ):

@@ -18,6 +18,7 @@ from framework.core import (
     kills,
     launches,
     moving,
+    operations,
     placing,
     probing,
     proving,
@@ -46,6 +47,7 @@ from framework.domain.events import (
     InverseOffersReceived,
     OfferRescinded,
     OffersReceived,
+    OperationStatusReceived,
     Started,
     Subscribed,
     TaskStatusReceived,
@@ -101,6 +103,8 @@ def _take(turn: Turn, event: Event) -> None:  # noqa: C901 - one line a kind of 
     match event:
         case TaskStatusReceived():
             statuses.received(turn, event.status)
+        case OperationStatusReceived():
+            operations.received(turn, event.status)
         case OffersReceived():
             turn.world.offers.update((offer.id, offer) for offer in event.offers)
             draining.seen(turn, event.offers)
@@ -124,8 +128,10 @@ def _take(turn: Turn, event: Event) -> None:  # noqa: C901 - one line a kind of 
             _refused(turn, event.message)
         case Started():
             _started(turn)
-        case AgentFailed() | CallUnanswered() | TimerFired():
-            pass  # updates of the agent's tasks follow; reconciliation asks; deadlines do the rest
+        case AgentFailed():
+            operations.reconcile(turn, event.agent_id)  # of its tasks updates follow
+        case CallUnanswered() | TimerFired():
+            pass  # reconciliation asks; deadlines do the rest
 
 
 def _reconcile_all(turn: Turn, _key: str) -> None:
@@ -138,6 +144,7 @@ _WHEN_DUE: dict[Due, Callable[[Turn, str], None]] = {
     Due.DELAY_OVER: backoff.due,
     Due.KILL_RETRY: kills.retry,
     Due.LAUNCH_CHECK: launches.check,
+    Due.OPERATION_CHECK: operations.check,
     Due.MOVE: moving.due,
     Due.DRAIN: draining.due,
     Due.RESCINDED: draining.rescinded_due,
@@ -176,7 +183,8 @@ def _started(turn: Turn) -> None:
             statuses.unreachable_for(turn, instance)
     backoff.watch_all(turn)
     draining.look_at_all(turn)
-    turn.dirty.update(dict.fromkeys([*state.apps, *state.instances_of]))
+    kept = filter(None, state.reservations_of)  # those of no app are orphans
+    turn.dirty.update(dict.fromkeys([*state.apps, *state.instances_of, *kept]))
 
 
 def _subscribed(turn: Turn, event: Subscribed) -> None:
@@ -239,6 +247,7 @@ def _not_sent(turn: Turn, action: Action, why: str) -> None:
     if isinstance(action, Accept | Decline):
         asking.not_answered(turn, action.offer_ids)
     if isinstance(action, Accept):
+        operations.not_sent(turn, action.operations)
         launches.not_sent(turn, action, why)
     elif isinstance(action, Kill):
         again_ms = turn.now_ms + min(1_000, turn.policy.kill_retry_timeout)

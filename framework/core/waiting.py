@@ -11,6 +11,7 @@ from framework.core import backoff, moving
 from framework.core.deadlines import Due
 from framework.core.freezing import over
 from framework.core.matching import Remainder, Request, explain, starting_too_many
+from framework.core.reservations import sentences
 from framework.core.turn import Turn
 from framework.core.world import Demand, old_key
 from framework.domain.app import App
@@ -136,9 +137,9 @@ def _explanation(turn: Turn, demand: Demand) -> tuple[str, ...]:
         until = iso(turn.now_ms + delay_ms)
         waits = f"waits until {until} after a failure (back-off)"
         return (*_never_started(turn, demand.app), waits, *demand.sentences)
-    sentences = demand.sentences or ("no offer has come yet",)
+    told = (*sentences(turn, demand.app), *demand.sentences) or ("no offer has come yet",)
     moves = moving.explanation(turn, demand.app.id)
-    return (moves, *sentences) if moves else sentences
+    return (moves, *told) if moves else told
 
 
 def _never_started(turn: Turn, app: App) -> tuple[str, ...]:

@@ -7,14 +7,20 @@ from msgspec import Struct
 
 from framework.domain.app import App
 from framework.domain.mesos import Agent, OfferResource
+from framework.domain.volumes import OperationKind, Volume
 
 
 class TaskResource(Struct, frozen=True, gc=False):
-    """A part of an offered entry that a task takes: scalar ``millis`` or port ``ranges``."""
+    """A part of an offered entry that a task takes: scalar ``millis`` or port ``ranges``.
+    ``owner`` (framework id, instance id): as it is once it is reserved with these labels for
+    ``reserved_role``; ``volume``: once that is made of it; both by operations of the same call."""
 
     source: OfferResource
     millis: int = 0
     ranges: tuple[tuple[int, int], ...] = ()
+    owner: tuple[str, str] | None = None
+    reserved_role: str = ""
+    volume: Volume | None = None
 
 
 class Launch(Struct, frozen=True, gc=False):
@@ -34,13 +40,23 @@ class Launch(Struct, frozen=True, gc=False):
     enforce_role: bool = False
 
 
+class Operation(Struct, frozen=True, gc=False):
+    """A change of offered resources. RESERVE and UNRESERVE take resources without their volumes,
+    CREATE and DESTROY only those that are one."""
+
+    id: str
+    kind: OperationKind
+    resources: tuple[TaskResource, ...]
+
+
 class Accept(Struct, frozen=True, gc=False):
-    """Launch these on one agent's offers; what remains of them is refused for
-    ``refuse_seconds``."""
+    """On one agent's offers: carry out the operations in their order, then launch these on what
+    they made; what remains is refused for ``refuse_seconds``."""
 
     offer_ids: tuple[str, ...]
     launches: tuple[Launch, ...]
     refuse_seconds: float
+    operations: tuple[Operation, ...] = ()
 
 
 class Decline(Struct, frozen=True, gc=False):
@@ -75,6 +91,18 @@ class Acknowledge(Struct, frozen=True, gc=False):
     task_id: str
     agent_id: str
     uuid: str
+
+
+class AcknowledgeOperation(Struct, frozen=True, gc=False):
+    operation_id: str
+    agent_id: str
+    uuid: str
+
+
+class ReconcileOperations(Struct, frozen=True, gc=False):
+    """Ask for the state of these (operation id, agent id)."""
+
+    operations: tuple[tuple[str, str], ...]
 
 
 class Reconcile(Struct, frozen=True, gc=False):
@@ -116,7 +144,9 @@ Action = (
     | DeclineInverseOffer
     | Kill
     | Acknowledge
+    | AcknowledgeOperation
     | Reconcile
+    | ReconcileOperations
     | Revive
     | Suppress
     | UpdateRoles

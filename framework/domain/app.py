@@ -78,6 +78,14 @@ class HostVolume(Struct, frozen=True, gc=False, omit_defaults=True):
     mode: str = "RW"
 
 
+class PersistentVolume(Struct, frozen=True, gc=False, omit_defaults=True):
+    """A directory of the sandbox that outlives the task, on a disk of the agent. ``size_mib`` is
+    reserved of it."""
+
+    container_path: str
+    size_mib: int
+
+
 class SecretVolume(Struct, frozen=True, gc=False, omit_defaults=True):
     """A file that holds one of the app's secrets, which ``secret`` names."""
 
@@ -119,6 +127,7 @@ class Container(Struct, frozen=True, gc=False, omit_defaults=True):
     secret_volumes: tuple[SecretVolume, ...] = ()
     external_volumes: tuple[ExternalVolume, ...] = ()
     linux_info: LinuxInfo | None = None
+    persistent_volumes: tuple[PersistentVolume, ...] = ()
 
 
 class Fetch(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -210,6 +219,13 @@ class ResourceLimits(Struct, frozen=True, gc=False, omit_defaults=True):
     mem_millis: int | None = None
 
 
+class Residency(Struct, frozen=True, gc=False, omit_defaults=True):
+    """What Marathon once asked of apps with persistent volumes: without effect, only echoed."""
+
+    relaunch_escalation_timeout_seconds: int = 3600
+    task_lost_behavior: str = "WAIT_FOREVER"
+
+
 class ExecutorResources(Struct, frozen=True, gc=False, omit_defaults=True):
     """What an executor of one's own takes besides its task, in thousandths."""
 
@@ -270,6 +286,7 @@ class App(Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     kill_selection: KillSelection = KillSelection.YOUNGEST_FIRST
     unreachable_strategy: UnreachableStrategy = UnreachableStrategy()
     tty: bool | None = None
+    residency: Residency | None = None
 
     @property
     def has_own_executor(self) -> bool:
@@ -292,6 +309,12 @@ class App(Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     def on_host_network(self) -> bool:
         """Whether ports are ``port_definitions`` (else the container's ``port_mappings``)."""
         return all(network.mode is NetworkMode.HOST for network in self.networks)
+
+    @property
+    def persistent_volumes(self) -> tuple[PersistentVolume, ...]:
+        """What each of its instances keeps from task to task. An app with any is resident: its
+        instances stay on their agents."""
+        return () if self.container is None else self.container.persistent_volumes
 
     @property
     def port_mappings(self) -> tuple[PortMapping, ...]:
@@ -334,6 +357,7 @@ def _configuration(app: App) -> App:
         last_scaling_at="",
         last_config_change_at="",
         instances=0,
+        residency=None,
         executor_resources=None,
         constraints=tuple(sorted(app.constraints)),
         dependencies=tuple(sorted(app.dependencies)),

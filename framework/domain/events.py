@@ -13,7 +13,7 @@ from framework.domain.app import App
 from framework.domain.draining import InverseOffer
 from framework.domain.groups import Group
 from framework.domain.health import ProbesReported
-from framework.domain.mesos import Offer, TaskStatus
+from framework.domain.mesos import Offer, OperationStatus, TaskStatus
 from framework.domain.storm import Pace
 
 
@@ -119,6 +119,14 @@ class KillOrphan(Struct, frozen=True, gc=False):
     force: bool = False
 
 
+class RemoveVolume(Struct, frozen=True, gc=False):
+    """Destroy the volumes of an instance's reservation and give back its resources; refused while
+    the instance is wanted. ``forget``: only drop the record, of what Mesos has no more."""
+
+    instance_id: str
+    forget: bool = False
+
+
 class TearDown(Struct, frozen=True, gc=False):
     """Remove the framework from Mesos: every task dies and the framework id with them.
     ``force``: even while something is frozen."""
@@ -209,6 +217,7 @@ Command = (
     | CancelDeployment
     | AdoptOrphan
     | KillOrphan
+    | RemoveVolume
     | TearDown
     | FreezeApps
     | LiftFreeze
@@ -267,6 +276,10 @@ class TaskStatusReceived(Struct, frozen=True, gc=False):
     status: TaskStatus
 
 
+class OperationStatusReceived(Struct, frozen=True, gc=False):
+    status: OperationStatus
+
+
 class AgentFailed(Struct, frozen=True, gc=False):
     """Mesos removed an agent (FAILURE event); its tasks' own updates follow."""
 
@@ -307,6 +320,7 @@ Fact = (
     | InverseOffersReceived
     | InverseOfferRescinded
     | TaskStatusReceived
+    | OperationStatusReceived
     | AgentFailed
     | ProbesReported
     | CallNotSent

@@ -56,7 +56,10 @@ class OfferResource(Struct, frozen=True, gc=False, omit_defaults=True):
     innermost reservation. ``reservations`` is the entry's reservation stack as JSON, to be
     echoed when the entry is used. ``plain`` is False for whatever must never be taken as an
     ordinary resource: volumes, MOUNT/BLOCK/RAW/PATH disks, labelled reservations, revocable or
-    shared resources, resources of a provider."""
+    shared resources, resources of a provider. ``disk`` is the JSON that makes a disk a volume,
+    to be echoed; ``volume_id`` and ``container_path`` are what it says of a persistent one.
+    ``owner`` is (framework id, instance id) as the innermost reservation's labels tell it, where
+    it has them and could be ours."""
 
     name: str
     millis: int = 0
@@ -65,6 +68,10 @@ class OfferResource(Struct, frozen=True, gc=False, omit_defaults=True):
     role: str = "*"
     reservations: str = ""
     plain: bool = True
+    disk: str = ""
+    volume_id: str = ""
+    container_path: str = ""
+    owner: tuple[str, str] | None = None
 
 
 class Offer(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -94,3 +101,28 @@ class TaskStatus(Struct, frozen=True, gc=False, omit_defaults=True):
     addresses: tuple[str, ...] = ()
     check_json: str = ""
     unreachable_since_ms: int | None = None
+
+
+class OperationState(StrEnum):
+    """Every state of an operation in the v1 scheduler API."""
+
+    UNSUPPORTED = "OPERATION_UNSUPPORTED"
+    PENDING = "OPERATION_PENDING"
+    FINISHED = "OPERATION_FINISHED"
+    FAILED = "OPERATION_FAILED"
+    ERROR = "OPERATION_ERROR"
+    DROPPED = "OPERATION_DROPPED"
+    UNREACHABLE = "OPERATION_UNREACHABLE"
+    GONE_BY_OPERATOR = "OPERATION_GONE_BY_OPERATOR"
+    RECOVERING = "OPERATION_RECOVERING"
+    UNKNOWN = "OPERATION_UNKNOWN"
+
+
+class OperationStatus(Struct, frozen=True, gc=False, omit_defaults=True):
+    """An update about an operation or an answer to a reconciliation (then without ``uuid``)."""
+
+    operation_id: str
+    state: OperationState
+    agent_id: str = ""
+    uuid: str = ""
+    message: str = ""

@@ -26,6 +26,8 @@ class Why(StrEnum):
     TOO_MANY_DEPLOYMENTS = "too many deployments"
     PORTS_EXHAUSTED = "ports exhausted"
     ORPHAN_UNKNOWN = "orphan unknown"
+    VOLUME_UNKNOWN = "volume unknown"
+    VOLUME_IN_USE = "volume in use"
     DRAIN_UNKNOWN = "drain unknown"
     CRASH_UNKNOWN = "crash unknown"
     FROZEN = "frozen"

@@ -38,6 +38,7 @@ from framework.domain.rollout import (
     plan_from,
 )
 from framework.domain.storm import Storm
+from framework.domain.volumes import Reservation, ReservationState
 
 Record = (
     App
@@ -58,6 +59,7 @@ Record = (
     | Freeze
     | Crash
     | Wait
+    | Reservation
     | Drain
     | Maintenance
     | Alarm
@@ -86,6 +88,7 @@ class Kind(StrEnum):
     CRASH = "crash"  # id: its own
     WAIT = "wait"  # id: app id, or <app id>@ for the configuration that it leaves
     ALARM = "alarm"  # id: its key
+    RESERVATION = "reservation"  # id: instance id
     STORM = "storm"  # id: "storm"
     DRAIN = "drain"  # id: agent id or hostname, as it was named
     MAINTENANCE = "maintenance"  # id: agent id
@@ -115,13 +118,14 @@ RECORD_TYPES: dict[Kind, type] = {
     Kind.DRAIN: Drain,
     Kind.MAINTENANCE: Maintenance,
     Kind.ALARM: Alarm,
+    Kind.RESERVATION: Reservation,
     Kind.STORM: Storm,
     Kind.LAUNCH_STATS: LaunchStats,
     Kind.CONNECTION: Connection,
     Kind.HEALTH: InstanceHealth,
 }
 _OF_AN_APP = frozenset(
-    {Kind.APP, Kind.APP_VERSION, Kind.INSTANCE, Kind.FAILURE, Kind.HEALTH}
+    {Kind.APP, Kind.APP_VERSION, Kind.INSTANCE, Kind.FAILURE, Kind.HEALTH, Kind.RESERVATION}
 )  # what is shown with an app
 VOLATILE = frozenset({Kind.LAUNCH_STATS, Kind.CONNECTION, Kind.HEALTH})
 
@@ -140,17 +144,20 @@ def version_key(app_id: str, version: str) -> str:
 
 
 class State:
-    """All records by kind and id, with the two indexes that every reader needs:
-    instances and stored versions of each app. Read freely; change through ``apply``.
+    """All records by kind and id, with the indexes that every reader needs: instances, stored
+    versions and reservations of each app, and the reservations to be given back. Read freely;
+    change through ``apply``.
 
     ``revision`` counts changes; ``kind_revisions`` and ``app_revisions`` say at which of them a
-    kind, or something shown with an app (itself, its versions, instances, their health, its last
-    failure), changed last. So a reader may keep what it made of the records."""
+    kind, or something shown with an app (itself, its versions, instances, their health and
+    volumes, its last failure), changed last. So a reader may keep what it made of the records."""
 
     __slots__ = (
         "app_revisions",
+        "destroying",
         "instances_of",
         "kind_revisions",
+        "reservations_of",
         "revision",
         "tables",
         "versions_of",
@@ -160,6 +167,8 @@ class State:
         self.tables: dict[Kind, dict[str, Record]] = {kind: {} for kind in Kind}
         self.instances_of: dict[str, dict[str, Instance]] = {}
         self.versions_of: dict[str, dict[str, App]] = {}
+        self.reservations_of: dict[str, dict[str, Reservation]] = {}
+        self.destroying: dict[str, Reservation] = {}
         self.revision = 0
         self.kind_revisions: dict[Kind, int] = {}
         self.app_revisions: dict[str, int] = {}
@@ -179,6 +188,8 @@ class State:
             self._index_instance(key, old, record)
         elif kind is Kind.APP_VERSION:
             self._index_version(key, record)
+        elif kind is Kind.RESERVATION:
+            self._index_reservation(key, old, record)
         self._revise(kind, key, record or old)
         return old
 
@@ -192,6 +203,9 @@ class State:
         app_id = key
         if kind is Kind.INSTANCE:
             assert record is None or isinstance(record, Instance)
+            app_id = "" if record is None else record.app_id
+        elif kind is Kind.RESERVATION:
+            assert record is None or isinstance(record, Reservation)
             app_id = "" if record is None else record.app_id
         elif kind is Kind.APP_VERSION:
             app_id = key.rpartition("@")[0]
@@ -223,6 +237,20 @@ class State:
         versions = self.versions_of.get(app_id)
         if versions is not None and versions.pop(version, None) is not None and not versions:
             del self.versions_of[app_id]
+
+    def _index_reservation(self, key: str, old: Record | None, new: Record | None) -> None:
+        assert old is None or isinstance(old, Reservation)
+        assert new is None or isinstance(new, Reservation)
+        if old is not None:
+            siblings = self.reservations_of[old.app_id]
+            del siblings[key]
+            if not siblings:
+                del self.reservations_of[old.app_id]
+            self.destroying.pop(key, None)
+        if new is not None:
+            self.reservations_of.setdefault(new.app_id, {})[key] = new
+            if new.state is ReservationState.DESTROYING:
+                self.destroying[key] = new
 
     def changes(self) -> list[Change]:
         """Everything that is stored, as changes that rebuild it (a checkpoint)."""
@@ -328,6 +356,10 @@ class State:
     @property
     def waits(self) -> dict[str, Wait]:
         return self.tables[Kind.WAIT]  # type: ignore[return-value]  # see above
+
+    @property
+    def reservations(self) -> dict[str, Reservation]:
+        return self.tables[Kind.RESERVATION]  # type: ignore[return-value]  # see above
 
     @property
     def framework(self) -> Framework | None:

@@ -12,19 +12,24 @@ from framework.domain.actions import (
     Accept,
     AcceptInverseOffer,
     Acknowledge,
+    AcknowledgeOperation,
     Action,
     Decline,
     DeclineInverseOffer,
     Halt,
     Kill,
+    Operation,
     Reconcile,
+    ReconcileOperations,
     RemoveFramework,
     Revive,
     Suppress,
     UpdateRoles,
 )
+from framework.domain.volumes import OperationKind
 from framework.mesos.json_parts import JsonObject, duration
 from framework.mesos.options import MesosOptions
+from framework.mesos.task_info import taken_resource
 from framework.mesos.templates import TaskInfoBuilder
 
 GPU_FEATURE = "gpu_resources"
@@ -114,7 +119,9 @@ class CallEncoder:
             DeclineInverseOffer: _decline_inverse,
             Kill: _kill,
             Acknowledge: _acknowledge,
+            AcknowledgeOperation: _acknowledge_operation,
             Reconcile: _reconcile,
+            ReconcileOperations: _reconcile_operations,
             Revive: _revive,
             Suppress: _suppress,
             UpdateRoles: self._update_framework,
@@ -130,7 +137,7 @@ class CallEncoder:
         return _encode({"framework_id": {"value": self._framework_id}, **body(action)})
 
     def _accept(self, action: Accept) -> JsonObject:
-        operations: list[JsonObject] = []
+        operations = [self._operation(operation) for operation in action.operations]
         if action.launches:
             tasks = self._task_infos(action)
             operations.append({"type": "LAUNCH", "launch": {"task_infos": tasks}})
@@ -141,6 +148,21 @@ class CallEncoder:
                 "operations": operations,
                 "filters": {"refuse_seconds": float(action.refuse_seconds)},
             },
+        }
+
+    def _operation(self, operation: Operation) -> JsonObject:
+        """One on resources; volumes are named apart from what they are made of."""
+        kind = operation.kind
+        volumes = kind in {OperationKind.CREATE, OperationKind.DESTROY}
+        principal = self._framework.options.mesos_authentication_principal or ""
+        resources = [
+            taken_resource(one, "", principal, volumes=volumes) for one in operation.resources
+        ]
+        part = "volumes" if volumes else "resources"
+        return {
+            "type": kind.value,
+            "id": {"value": operation.id},
+            kind.value.lower(): {part: resources},
         }
 
     def _task_infos(self, action: Accept) -> list[Raw]:
@@ -178,7 +200,9 @@ _CALL_TYPES: dict[type, str] = {
     DeclineInverseOffer: "DECLINE_INVERSE_OFFERS",
     Kill: "KILL",
     Acknowledge: "ACKNOWLEDGE",
+    AcknowledgeOperation: "ACKNOWLEDGE_OPERATION_STATUS",
     Reconcile: "RECONCILE",
+    ReconcileOperations: "RECONCILE_OPERATIONS",
     Revive: "REVIVE",
     Suppress: "SUPPRESS",
     UpdateRoles: "UPDATE_FRAMEWORK",
@@ -228,6 +252,25 @@ def _acknowledge(action: Acknowledge) -> JsonObject:
             "uuid": action.uuid,
         },
     }
+
+
+def _acknowledge_operation(action: AcknowledgeOperation) -> JsonObject:
+    return {
+        "type": "ACKNOWLEDGE_OPERATION_STATUS",
+        "acknowledge_operation_status": {
+            "operation_id": {"value": action.operation_id},
+            "agent_id": {"value": action.agent_id},
+            "uuid": action.uuid,
+        },
+    }
+
+
+def _reconcile_operations(action: ReconcileOperations) -> JsonObject:
+    operations = [
+        {"operation_id": {"value": operation_id}, "agent_id": {"value": agent_id}}
+        for operation_id, agent_id in action.operations
+    ]
+    return {"type": "RECONCILE_OPERATIONS", "reconcile_operations": {"operations": operations}}
 
 
 def _reconcile(action: Reconcile) -> JsonObject:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Struct
 
-from framework.domain.actions import Acknowledge, Action, Decline
+from framework.domain.actions import Acknowledge, AcknowledgeOperation, Action, Decline
 from framework.domain.events import (
     AgentFailed,
     Event,
@@ -20,15 +20,17 @@ from framework.domain.events import (
     InverseOffersReceived,
     OfferRescinded,
     OffersReceived,
+    OperationStatusReceived,
     TaskStatusReceived,
 )
 from framework.domain.mesos import Offer
 from framework.mesos.offers import to_inverse_offer, to_offer
-from framework.mesos.statuses import UnknownStateError, to_status
+from framework.mesos.statuses import UnknownStateError, to_operation_status, to_status
 from framework.mesos.wire import (
     AcknowledgeableEvent,
     EventType,
     OfferId,
+    OperationBody,
     RawOffersEvent,
     SubscribedBody,
     WireEvent,
@@ -44,13 +46,11 @@ _OFFER = msgspec.json.Decoder(WireOffer)
 _OFFER_ID = msgspec.json.Decoder(OfferId)
 _ACKNOWLEDGEABLE = msgspec.json.Decoder(AcknowledgeableEvent)
 
-# Events that ask nothing of a framework like ours: messages come from custom executors;
-# operations are not yet made.
+# Events that ask nothing of a framework like ours: messages come from custom executors.
 IGNORED = frozenset(
     {
         "HEARTBEAT",
         "MESSAGE",
-        "UPDATE_OPERATION_STATUS",
     }
 )
 
@@ -104,6 +104,27 @@ def _update(event: WireEvent) -> Decoded:
     return Decoded(event.type, (TaskStatusReceived(to_status(event.update.status)),))
 
 
+def _operation(event: WireEvent) -> Decoded:
+    body = event.update_operation_status
+    if body is None:
+        raise ValueError("UPDATE_OPERATION_STATUS without a body")
+    try:
+        status = to_operation_status(body.status)
+    except UnknownStateError as error:
+        answers = _operation_acknowledgement(body)
+        return Decoded(event.type, (), answers, (str(error),), unknown=True)
+    return Decoded(event.type, (OperationStatusReceived(status),))
+
+
+def _operation_acknowledgement(body: OperationBody) -> tuple[Action, ...]:
+    status = body.status
+    if status.uuid is None or status.operation_id is None or status.agent_id is None:
+        return ()
+    return (
+        AcknowledgeOperation(status.operation_id.value, status.agent_id.value, status.uuid.value),
+    )
+
+
 def _rescind(event: WireEvent) -> Decoded:
     if event.rescind is None:
         raise ValueError("RESCIND without a body")
@@ -140,6 +161,7 @@ _HANDLERS: dict[str, Callable[[WireEvent], Decoded]] = {
     "SUBSCRIBED": _subscribed,
     "OFFERS": _offers,
     "UPDATE": _update,
+    "UPDATE_OPERATION_STATUS": _operation,
     "RESCIND": _rescind,
     "INVERSE_OFFERS": _inverse_offers,
     "RESCIND_INVERSE_OFFER": _rescind_inverse,

@@ -112,6 +112,7 @@ class HttpDriver:
         self._builder = TaskInfoBuilder(
             options.env_vars_prefix,
             options.mesos_bridge_name,
+            principal=options.mesos_authentication_principal or "",
             secrets=secrets or SecretFiles(options.secrets_dir),
             secret_variables=options.environment_secret,
         )

@@ -2,7 +2,8 @@
 
 What matters here is ``plain``: whatever must not be taken like any other resource (volumes, whole
 disks, labelled or unreadable reservations, revocable and shared resources, resources of a
-provider) is marked, so that the core can not take it by mistake.
+provider) is marked, so that the core can not take it by mistake. What a scheduler like ours has
+reserved for an instance says so by its labels.
 """
 
 import msgspec
@@ -11,6 +12,8 @@ from framework.domain.draining import InverseOffer
 from framework.domain.mesos import Agent, Attribute, Offer, OfferResource
 from framework.mesos.wire import (
     RAW_NOTHING,
+    Disk,
+    Labels,
     Ranges,
     Reservation,
     Unavailability,
@@ -22,6 +25,12 @@ from framework.mesos.wire import (
     text,
 )
 
+FRAMEWORK_LABEL = "marathon_framework_id"
+INSTANCE_LABEL = "marathon_task_id"
+"""The labels of a reservation: Marathon's, whose values are ids of a framework and an instance."""
+
+_LABELS = msgspec.json.Decoder(Labels)
+_DISK = msgspec.json.Decoder(Disk)
 _RESERVATIONS = msgspec.json.Decoder(tuple[Reservation, ...])
 _NANOSECONDS_PER_MS = 1_000_000
 _UNMARKED = (RAW_NOTHING,) * 5
@@ -87,12 +96,15 @@ def _attribute(wire: WireAttribute) -> Attribute:
 
 def _resource(wire: WireResource) -> OfferResource:
     role, plain = "*", True
+    owner = None
     if is_present(wire.reservations):
-        role, plain = _reserved(wire)
+        role, plain, owner = _reserved(wire)
     elif wire.role != "*":
         # The form before reservation refinement, which we ask Mesos not to use: its
         # reservation could not be echoed as it came.
         role, plain = wire.role, False
+    if owner is not None:
+        return _owned(wire, role, owner)
     return OfferResource(
         wire.name,
         0 if wire.scalar is None else round(wire.scalar.value * 1000),
@@ -104,12 +116,38 @@ def _resource(wire: WireResource) -> OfferResource:
     )
 
 
-def _reserved(wire: WireResource) -> tuple[str, bool]:
-    """The innermost role, and whether the stack is an ordinary one, without labels."""
+def _owned(wire: WireResource, role: str, owner: tuple[str, str]) -> OfferResource:
+    """A part of an instance's reservation, and of a volume if it is one."""
+    disk = _DISK.decode(wire.disk) if is_present(wire.disk) else Disk()
+    others = (wire.revocable, wire.shared, wire.provider_id, wire.reservation, disk.source)
+    foreign = any(is_present(other) for other in others)
+    return OfferResource(
+        wire.name,
+        0 if wire.scalar is None else round(wire.scalar.value * 1000),
+        () if wire.ranges is None else _ranges(wire.ranges),
+        () if wire.set is None else wire.set.item,
+        role,
+        text(wire.reservations),
+        plain=False,
+        disk=text(wire.disk) if disk.persistence or disk.volume else "",
+        volume_id="" if disk.persistence is None else disk.persistence.id,
+        container_path="" if disk.volume is None else disk.volume.container_path,
+        owner=None if foreign else owner,
+    )
+
+
+def _reserved(wire: WireResource) -> tuple[str, bool, tuple[str, str] | None]:
+    """The innermost role, whether the stack is an ordinary one, without labels, and whose it is
+    by the labels."""
     stack = _RESERVATIONS.decode(wire.reservations)
     if not stack:
-        return "*", True
-    return stack[-1].role, not any(is_present(layer.labels) for layer in stack)
+        return "*", True, None
+    if not any(is_present(layer.labels) for layer in stack):
+        return stack[-1].role, True, None
+    labels = _LABELS.decode(stack[-1].labels) if is_present(stack[-1].labels) else Labels()
+    named = {label.key: label.value for label in labels.labels}
+    framework, instance = named.get(FRAMEWORK_LABEL, ""), named.get(INSTANCE_LABEL, "")
+    return stack[-1].role, False, (framework, instance) if framework and instance else None
 
 
 def _special(wire: WireResource) -> bool:

@@ -1,8 +1,9 @@
-"""Task statuses of the wire as statuses of the domain."""
+"""Statuses of the wire, of tasks and of operations, as statuses of the domain."""
 
-from framework.domain.mesos import TaskState, TaskStatus
-from framework.mesos.wire import WireStatus, text
+from framework.domain.mesos import OperationState, OperationStatus, TaskState, TaskStatus
+from framework.mesos.wire import WireOperationStatus, WireStatus, text
 
+_OPERATION_STATES = {state.value: state for state in OperationState}
 _STATES = {state.value: state for state in TaskState}
 _NANOSECONDS_PER_MS = 1_000_000
 
@@ -31,6 +32,20 @@ def to_status(wire: WireStatus) -> TaskStatus:
         _addresses(wire) if container is not None else (),
         text(wire.check_status),
         since.nanoseconds // _NANOSECONDS_PER_MS if since is not None else None,
+    )
+
+
+def to_operation_status(wire: WireOperationStatus) -> OperationStatus:
+    """The domain's status of an operation. UnknownStateError."""
+    state = _OPERATION_STATES.get(wire.state)
+    if state is None:
+        raise UnknownStateError(f"the operation state {wire.state[:80]!r} is unknown")
+    return OperationStatus(
+        wire.operation_id.value if wire.operation_id else "",
+        state,
+        wire.agent_id.value if wire.agent_id else "",
+        wire.uuid.value if wire.uuid else "",
+        wire.message,
     )
 
 

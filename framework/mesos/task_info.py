@@ -9,6 +9,7 @@ from framework.domain.actions import Launch, TaskResource
 from framework.domain.app import App, Fetch, ResourceLimits
 from framework.domain.expansion import expanded
 from framework.domain.ids import discovery_name
+from framework.domain.volumes import Volume
 from framework.mesos.checks import check_info, health_check_info
 from framework.mesos.container import container_info
 from framework.mesos.discovery import discovery_info
@@ -16,6 +17,7 @@ from framework.mesos.environment import app_environment, environment, launch_env
 from framework.mesos.executor import executor_info
 from framework.mesos.json_parts import JsonObject, duration, labels
 from framework.mesos.late import Late
+from framework.mesos.offers import FRAMEWORK_LABEL, INSTANCE_LABEL
 from framework.mesos.ports import launched_ports
 
 UNLIMITED = "Infinity"
@@ -67,9 +69,9 @@ def task_info(
     return info | {name: part for name, part in optional.items() if part is not None}
 
 
-def taken_resources(launch: Launch) -> list[Raw]:
+def taken_resources(launch: Launch, principal: str = "") -> list[Raw]:
     """What the task takes of its offer, entry by entry."""
-    return [_resource(resource, launch.role) for resource in launch.resources]
+    return [taken_resource(resource, launch.role, principal) for resource in launch.resources]
 
 
 def _command(app: App) -> JsonObject:
@@ -109,15 +111,56 @@ def _limits(limits: ResourceLimits) -> JsonObject:
     }
 
 
-def _resource(taken: TaskResource, role: str) -> Raw:
-    """Exactly the part taken, with the allocation and the reservations of the offered entry:
-    Mesos subtracts it from the offer and refuses what it can not find there."""
+def taken_resource(
+    taken: TaskResource, role: str, principal: str = "", *, volumes: bool = True
+) -> Raw:
+    """Exactly the part taken, with the allocation (none if ``role`` is empty), the reservations
+    and the volume of the offered entry, or those that operations of the same call give it: Mesos
+    subtracts it from the offer and refuses what it can not find there. ``volumes``: False writes
+    what a volume is made of."""
     source = taken.source
+    special = taken.owner is not None or bool(source.disk and volumes)
     if taken.ranges:
         ranges = [{"begin": begin, "end": end} for begin, end in taken.ranges]
         value: JsonObject = {"type": "RANGES", "ranges": {"range": ranges}}
+    elif special:
+        value = {"type": "SCALAR", "scalar": {"value": taken.millis / 1000}}
+    else:
+        return _scalar(source.name, source.reservations, role, taken.millis)
+    if not special:
         return _encoded_resource(source.name, source.reservations, role, value)
-    return _scalar(source.name, source.reservations, role, taken.millis)
+    resource: JsonObject = {"name": source.name, **_allocation(role), **value}
+    resource["reservations"] = _reservations(taken, principal)
+    if volumes and source.disk:
+        resource["disk"] = Raw(source.disk.encode())
+    elif volumes and taken.volume is not None:
+        resource["disk"] = _disk(taken.volume, principal)
+    return Raw(msgspec.json.encode(resource))
+
+
+def _allocation(role: str) -> JsonObject:
+    return {"allocation_info": {"role": role}} if role else {}
+
+
+def _reservations(taken: TaskResource, principal: str) -> list[object]:
+    stack = msgspec.json.decode(taken.source.reservations or "[]", type=list[Raw])
+    if taken.owner is None:
+        return [*stack]
+    framework_id, instance_id = taken.owner
+    layer: JsonObject = {
+        "type": "DYNAMIC",
+        "role": taken.reserved_role,
+        "labels": labels({FRAMEWORK_LABEL: framework_id, INSTANCE_LABEL: instance_id}),
+    }
+    return [*stack, layer | ({"principal": principal} if principal else {})]
+
+
+def _disk(volume: Volume, principal: str) -> JsonObject:
+    persistence = {"id": volume.persistence_id}
+    return {
+        "persistence": persistence | ({"principal": principal} if principal else {}),
+        "volume": {"container_path": volume.container_path, "mode": "RW"},
+    }
 
 
 @lru_cache(maxsize=10_000)  # most tasks of a cluster take one of a few sizes
@@ -128,7 +171,7 @@ def _scalar(name: str, reservations: str, role: str, millis: int) -> Raw:
 
 
 def _encoded_resource(name: str, reservations: str, role: str, value: JsonObject) -> Raw:
-    resource: JsonObject = {"name": name, "allocation_info": {"role": role}, **value}
+    resource: JsonObject = {"name": name, **_allocation(role), **value}
     if reservations:
         resource["reservations"] = Raw(reservations.encode())
     return Raw(msgspec.json.encode(resource))

@@ -42,11 +42,13 @@ class TaskInfoBuilder:
         *,
         secrets: Secrets | None = None,
         secret_variables: bool = False,
+        principal: str = "",
     ) -> None:
         self._prefix = env_vars_prefix
         self._bridge_name = bridge_name
         self._max_templates = max_templates
         self._max_bytes = max_bytes
+        self._principal = principal
         self._secrets = secrets or SecretFiles()
         self._secret_variables = secret_variables
         self._templates: OrderedDict[tuple[str, str, bool], _Template] = OrderedDict()
@@ -70,7 +72,7 @@ class TaskInfoBuilder:
             self._keep(key, template)
         else:
             self._templates.move_to_end(key)
-        return template.fill(launch, self._secrets)
+        return template.fill(launch, self._secrets, self._principal)
 
     def _keep(self, key: tuple[str, str, bool], template: "_Template") -> None:
         if (old := self._templates.pop(key, None)) is not None:
@@ -115,7 +117,7 @@ class _Template:
         )
         self.size = len(whole)
 
-    def fill(self, launch: Launch, secrets: Secrets) -> Raw:
+    def fill(self, launch: Launch, secrets: Secrets, principal: str) -> Raw:
         """The TaskInfo of a launch of this app."""
         if (len(launch.host_ports), len(launch.effective_ports)) != self._port_counts:
             raise ValueError(f"{launch.task_id} has other numbers of ports than its app's tasks")
@@ -124,8 +126,8 @@ class _Template:
             _inside_quotes(launch.task_id),
             _inside_quotes(launch.agent.id),
             _inside_quotes(launch.agent.hostname),
-            _encode(taken_resources(own)),
-            _encode(taken_resources(executors)),
+            _encode(taken_resources(own, principal)),
+            _encode(taken_resources(executors, principal)),
         ]
         if any(self._late):
             late = late_values(self._late, launch, secrets)

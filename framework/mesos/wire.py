@@ -53,6 +53,31 @@ class WireAttribute(Struct, frozen=True, gc=False):
     set: TextSet | None = None
 
 
+class Label(Struct, frozen=True, gc=False):
+    key: str
+    value: str = ""
+
+
+class Labels(Struct, frozen=True, gc=False):
+    labels: tuple[Label, ...] = ()
+
+
+class Persistence(Struct, frozen=True, gc=False):
+    id: str
+
+
+class DiskVolume(Struct, frozen=True, gc=False):
+    container_path: str = ""
+
+
+class Disk(Struct, frozen=True, gc=False):
+    """What makes a disk a volume, or one of its own."""
+
+    persistence: Persistence | None = None
+    volume: DiskVolume | None = None
+    source: Raw = RAW_NOTHING
+
+
 class Reservation(Struct, frozen=True, gc=False):
     """One layer of a reservation stack."""
 
@@ -149,6 +174,22 @@ class WireStatus(Struct, frozen=True, gc=False):
     unreachable_time: Time | None = None
 
 
+class OperationUuid(Struct, frozen=True, gc=False):
+    value: str
+
+
+class WireOperationStatus(Struct, frozen=True, gc=False):
+    state: str
+    operation_id: Value | None = None
+    agent_id: Value | None = None
+    uuid: OperationUuid | None = None
+    message: str = ""
+
+
+class OperationBody(Struct, frozen=True, gc=False):
+    status: WireOperationStatus
+
+
 class MasterInfo(Struct, frozen=True, gc=False):
     domain: DomainInfo | None = None
 
@@ -201,6 +242,7 @@ class WireEvent(Struct, frozen=True, gc=False):
     subscribed: SubscribedBody | None = None
     offers: OffersBody | None = None
     update: UpdateBody | None = None
+    update_operation_status: OperationBody | None = None
     rescind: RescindBody | None = None
     inverse_offers: InverseOffersBody | None = None
     rescind_inverse_offer: RescindInverseBody | None = None

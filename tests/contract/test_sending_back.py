@@ -96,6 +96,7 @@ KINDS: dict[str, dict[str, Any]] = {
     },
     **{path.stem: json.loads(path.read_text()) for path in EXAMPLES},
 }
+KINDS["volume"]["role"] = "dev"  # that of the group in which all are put here
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ from framework.domain.app import (
     LinuxInfo,
     Network,
     NetworkMode,
+    PersistentVolume,
     PortDefinition,
     PortMapping,
     ReadinessCheck,
@@ -50,6 +51,13 @@ from framework.domain.rollout import (
 )
 from framework.domain.state import VOLATILE, Change, Kind, Record, version_key
 from framework.domain.storm import Pace, Storm
+from framework.domain.volumes import (
+    OperationKind,
+    PendingOperation,
+    Reservation,
+    ReservationState,
+    Volume,
+)
 
 APP_IDS = ("/web", "/prod/web", "/prod/db", "/prod/a/b/c")
 AGENT_IDS = tuple(f"5f1c-S{number}" for number in range(4))
@@ -100,6 +108,7 @@ containers = st.builds(
     ),
     linux_info=st.none() | st.builds(LinuxInfo, st.none() | names, st.booleans()),
     volumes=few(st.builds(HostVolume, names, names, st.sampled_from(["RW", "RO"]))),
+    persistent_volumes=few(st.builds(PersistentVolume, names, st.integers(1, 10**9))),
     port_mappings=few(
         st.builds(
             PortMapping,
@@ -301,6 +310,24 @@ waits = st.builds(
     refused=st.dictionaries(names, st.integers(1, 10**9), max_size=3),
 )
 
+reservations = st.builds(
+    Reservation,
+    instance_id=instance_ids,
+    app_id=st.just("") | app_ids,
+    agent_id=agent_ids,
+    host=names,
+    role=names,
+    framework_id=names,
+    state=st.sampled_from(ReservationState),
+    since_ms=moments_ms,
+    volumes=few(st.builds(Volume, names, names, st.integers(1, 10**12))),
+    scalars=few(st.tuples(names, st.integers(1, 10**9))),
+    ports=few(ports),
+    incarnation=st.integers(0, 10**6),
+    pending=few(st.builds(PendingOperation, names, st.sampled_from(OperationKind))),
+    operations_made=st.integers(0, 10**6),
+    why=texts,
+)
 alarms = st.builds(Alarm, names, texts, moments_ms, moments_ms)
 
 storms = st.builds(
@@ -338,6 +365,7 @@ _KINDS: dict[Kind, tuple[st.SearchStrategy[Record], Callable[..., str]]] = {
     Kind.FREEZE: (freezes, lambda freeze: str(freeze.app_id) or EVERYTHING),
     Kind.CRASH: (crashes, lambda crash: str(crash.id)),
     Kind.WAIT: (waits, lambda wait: str(wait.app_id)),
+    Kind.RESERVATION: (reservations, lambda one: str(one.instance_id)),
     Kind.DRAIN: (drains, lambda drain: str(drain.agent)),
     Kind.MAINTENANCE: (maintenance, lambda window: str(window.agent_id)),
     Kind.ALARM: (alarms, lambda alarm: str(alarm.key)),

@@ -539,11 +539,6 @@ class TestRoles:
             "MAX_PER requires an integer value",
         ),
         (
-            {"container": {**DOCKER, "volumes": [{"containerPath": "a", "persistent": {}}]}},
-            "/container/volumes(0)/persistent",
-            "persistent volumes are not supported by this release",
-        ),
-        (
             {"container": {**DOCKER, "volumes": [{"containerPath": "a"}]}},
             "/container/volumes(0)/hostPath",
             "not defined",

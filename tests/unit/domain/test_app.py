@@ -58,6 +58,7 @@ STAMPS = {
     "last_scaling_at",
     "last_config_change_at",
     "instances",
+    "residency",
     "executor_resources",
 }
 CHANGED: dict[str, object] = {

@@ -20,6 +20,8 @@ def same(one: State, other: State) -> bool:
         one.tables == other.tables
         and one.instances_of == other.instances_of
         and one.versions_of == other.versions_of
+        and one.reservations_of == other.reservations_of
+        and one.destroying == other.destroying
     )
 
 
