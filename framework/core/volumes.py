@@ -8,7 +8,7 @@ record calls DESTROYING, and that record stays until Mesos has said that all of 
 
 from collections.abc import Iterable, Sequence
 
-from framework.core import operations
+from framework.core import moving, operations
 from framework.core.freezing import frozen
 from framework.core.matching import Remainder, in_maintenance, starting_too_many
 from framework.core.ports import as_ranges
@@ -234,7 +234,9 @@ def _relaunch_on(turn: Turn, app: App, reservation: Reservation, rest: Remainder
     entries = rest.owned.get(owner)
     if entries is None or not _complete(reservation, entries):
         return False
-    if in_maintenance(turn, rest.offer) or starting_too_many(turn, rest):
+    if in_maintenance(turn, rest.offer) or moving.leaving(turn, rest.offer.agent):
+        return False
+    if starting_too_many(turn, rest):
         return False
     del rest.owned[owner]
     incarnation = reservation.incarnation + 1
