@@ -24,11 +24,13 @@ class Server(Struct, frozen=True):
 
 
 class Backend(Struct, frozen=True):
-    """A backend's members. ``dynamic``: its algorithm and options allow ``add server``."""
+    """A backend's members. ``dynamic``: its algorithm and options allow ``add server``. ``others``:
+    names of servers that a template has of its own, which nobody touches."""
 
     name: str
     servers: tuple[Server, ...] = ()
     dynamic: bool = True
+    others: tuple[str, ...] = ()
 
 
 class Trouble(StrEnum):

@@ -7,6 +7,8 @@ mistakes stay there; the shared front ends only find the way to a backend.
 import re
 from collections.abc import Iterator
 
+from msgspec import Struct
+
 from haproxy_bridge.render import servers
 from haproxy_bridge.render.options import RenderOptions
 from haproxy_bridge.render.pieces import Pieces
@@ -14,12 +16,17 @@ from haproxy_bridge.render.texts import PROXYPASS_PATH, filled, formatted, word
 from haproxy_bridge.rendered import Backend, Server
 from haproxy_bridge.services.model import HostKind, Mode, Service
 
+_OWN_SERVER = re.compile(r"^\s*server\s+(\S+)", re.MULTILINE)
 _PROXYPASS = "HTTP_BACKEND_PROXYPASS_GLUE"
 MAX_WORDS = 40
 """Values in one line; haproxy takes 64 words, some of which are the line's own."""
 
 
-def names(service: Service) -> dict[str, object]:
+Values = dict[str, object]
+"""What placeholders are filled with, by name."""
+
+
+def names(service: Service) -> Values:
     """What marathon-lb's templates call the parts of a service."""
     hosts = [host.text for host in service.hosts if host.kind is HostKind.EXACT]
     first = hosts[0] if hosts else ""
@@ -47,45 +54,53 @@ def names(service: Service) -> dict[str, object]:
     }
 
 
-def stanza(service: Service, pieces: Pieces, options: RenderOptions) -> tuple[str, Backend]:
-    """The text of a service, servers included, and its backend."""
+class Stanza(Struct, frozen=True):
+    """The text of a service: what comes before its servers, and them."""
+
+    head: str
+    servers: str
+    backend: Backend
+
+
+def stanza(service: Service, pieces: Pieces, options: RenderOptions) -> Stanza:
+    """Of one service."""
     members = servers.servers(service, pieces)
     dynamic = servers.is_dynamic(service) and pieces.is_ours(service, "BACKEND_SERVER_OPTIONS")
-    text = "".join(
+    values = names(service)
+    head = "".join(
         [
-            _users(service, pieces),
-            _front_end(service, pieces, options),
-            *_backend(service, pieces, options),
-            *(_server(service, member, pieces, dynamic=dynamic) for member in members),
+            _users(service, pieces, values),
+            _front_end(service, pieces, options, values),
+            *_backend(service, pieces, options, values),
         ]
     )
-    return text, Backend(service.name, members, dynamic)
+    lines = "".join([_server(service, one, pieces, values, dynamic=dynamic) for one in members])
+    others = tuple(_OWN_SERVER.findall(head)) if service.templates or options.templates else ()
+    return Stanza(head, lines, Backend(service.name, members, dynamic, others))
 
 
-def _users(service: Service, pieces: Pieces) -> str:
+def _users(service: Service, pieces: Pieces, values: Values) -> str:
     if service.auth is None:
         return ""
     users = service.auth.users
-    text = pieces.of(
-        service,
-        "USERLIST_HEAD",
-        names(service) | {"user": users[0][0], "passwd": users[0][1]},
-    )
+    first = {"user": users[0][0], "passwd": users[0][1]}
+    text = pieces.of(service, "USERLIST_HEAD", values | first)
     return text + "".join(f"  user {user} password {crypted}\n" for user, crypted in users[1:])
 
 
-def _front_end(service: Service, pieces: Pieces, options: RenderOptions) -> str:
+def _front_end(service: Service, pieces: Pieces, options: RenderOptions, values: Values) -> str:
     if not service.port:
         return ""
-    values = names(service)
     head = pieces.of(service, "FRONTEND_HEAD", values)
     limit = f"  maxconn {service.maxconn}\n" if service.maxconn else ""
     log = f"  option {service.mode.value}log\n" if options.log else ""
     return head + limit + log + pieces.of(service, "FRONTEND_BACKEND_GLUE", values)
 
 
-def _backend(service: Service, pieces: Pieces, options: RenderOptions) -> Iterator[str]:
-    values = names(service) | {"cookieKey": word(options.cookie_key)}
+def _backend(
+    service: Service, pieces: Pieces, options: RenderOptions, values: Values
+) -> Iterator[str]:
+    values = values | {"cookieKey": word(options.cookie_key)}
     yield pieces.of(service, "BACKEND_HEAD", values)
     if service.server_timeout_seconds:
         yield f"  timeout server {service.server_timeout_seconds}s\n"
@@ -100,7 +115,7 @@ def _backend(service: Service, pieces: Pieces, options: RenderOptions) -> Iterat
     yield pieces.of(service, name, values | servers.check_values(service, check))
 
 
-def _http(service: Service, pieces: Pieces, values: dict[str, object]) -> Iterator[str]:
+def _http(service: Service, pieces: Pieces, values: Values) -> Iterator[str]:
     if service.allowed_networks:
         yield from _networks(service, pieces, values, "HTTP")
         # Said here and not by the common piece: what follows an `allow` would be passed over.
@@ -131,9 +146,7 @@ def _http(service: Service, pieces: Pieces, values: dict[str, object]) -> Iterat
         yield pieces.of(service, "HTTP_BACKEND_REVPROXY_GLUE", values)
 
 
-def _networks(
-    service: Service, pieces: Pieces, values: dict[str, object], mode: str
-) -> Iterator[str]:
+def _networks(service: Service, pieces: Pieces, values: Values, mode: str) -> Iterator[str]:
     """Lines of one name count as one list; haproxy takes 64 words a line."""
     networks = service.allowed_networks
     for first in range(0, len(networks), MAX_WORDS):
@@ -141,7 +154,7 @@ def _networks(
         yield pieces.of(service, f"{mode}_BACKEND_NETWORK_ALLOWED_ACL", values | some)
 
 
-def _redirects(service: Service, pieces: Pieces, values: dict[str, object]) -> Iterator[str]:
+def _redirects(service: Service, pieces: Pieces, values: Values) -> Iterator[str]:
     if service.redirect_to_https and service.hosts:
         with_path = "BACKEND_REDIRECT_HTTP_TO_HTTPS_WITH_PATH"
         own = with_path if service.paths and with_path in service.templates else ""
@@ -156,7 +169,9 @@ def _redirects(service: Service, pieces: Pieces, values: dict[str, object]) -> I
         yield f"  http-request redirect location {target} code 301 if {{ path / }}\n"
 
 
-def _server(service: Service, server: Server, pieces: Pieces, *, dynamic: bool) -> str:
+def _server(
+    service: Service, server: Server, pieces: Pieces, values: Values, *, dynamic: bool
+) -> str:
     address = f"[{server.address}]" if ":" in server.address else server.address
     if dynamic or pieces.is_ours(service, "BACKEND_SERVER_OPTIONS"):
         line = f"  server {server.name} {address}:{server.port} weight {server.weight}"
@@ -164,7 +179,7 @@ def _server(service: Service, server: Server, pieces: Pieces, *, dynamic: bool) 
     return pieces.of(
         service,
         "BACKEND_SERVER_OPTIONS",
-        names(service)
+        values
         | {
             "serverName": server.name,
             "serverId": "",
@@ -173,6 +188,6 @@ def _server(service: Service, server: Server, pieces: Pieces, *, dynamic: bool) 
             "port": server.port,
             "cookieOptions": f" cookie {server.name}" if service.sticky else "",
             "healthCheckOptions": f" {server.options}" if server.options else "",
-            "otherOptions": " disabled" if server.draining else f" weight {server.weight}",
+            "otherOptions": f" weight {server.weight}",
         },
     )

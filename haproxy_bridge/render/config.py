@@ -1,8 +1,9 @@
 """The whole configuration: global part, shared front ends, and a stanza for each service."""
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
 
 from haproxy_bridge.render import backends, routes
 from haproxy_bridge.render.frontends import Shared
@@ -12,49 +13,77 @@ from haproxy_bridge.render.texts import filled, word
 from haproxy_bridge.rendered import Backend, Rendered
 from haproxy_bridge.services.model import Service, Services
 
-_SERVER_LINE = re.compile(r"^  server .*\n", re.MULTILINE)
+
+class _Part(Struct, frozen=True):
+    """What one service contributes: its text, how many lines those are, and a digest of all that
+    can not be changed at run time."""
+
+    service: Service
+    text: str
+    lines: int
+    backend: Backend
+    structure: str
 
 
 def render(services: Services, options: RenderOptions) -> Rendered:
     """The configuration for haproxy 2.6 and later; equal input gives equal bytes."""
-    pieces = Pieces(options)
-    files = _maps(services.services)
-    names = {kind: _file_name(kind, text) for kind, text in files.items()}
-    parts = [_head(pieces, options), Shared(services.services, pieces, options, names).text()]
-    owners: list[tuple[int, int, str]] = []
-    stanzas: dict[str, str] = {}
-    members: list[Backend] = []
-    line = _lines(parts) + 1
-    for service in services.services:
-        text, backend = backends.stanza(service, pieces, options)
-        parts.append(text)
-        members.append(backend)
-        after = line + text.count("\n")
-        owners.append((line, after - 1, service.app_id))
-        line = after
-        digest = _digest(stanzas.get(service.app_id, "") + _structure(text, backend))
-        stanzas[service.app_id] = digest
-    parts.append(options.extra)
-    config = "".join(parts)
-    shared = [*parts[:2], *sorted(stanzas.values()), options.extra, *names.values()]
-    return Rendered(
-        config=config.encode(),
-        files={names[kind]: text.encode() for kind, text in files.items()},
-        structure=_digest("".join(shared)),
-        backends=tuple(members),
-        problems=services.problems,
-        stanzas=stanzas,
-        owners=tuple(owners),
-    )
+    return Renderer(options).render(services)
+
+
+class Renderer:
+    """Renders again and again, and writes only what is not as it was the last time. What comes of
+    it is the same as that of ``render``, as services never change in place."""
+
+    def __init__(self, options: RenderOptions) -> None:
+        self._options = options
+        self._pieces = Pieces(options)
+        self._known: dict[str, _Part] = {}
+
+    def render(self, services: Services) -> Rendered:
+        """As the function of this name."""
+        options, pieces = self._options, self._pieces
+        files = _maps(services.services)
+        names = {kind: _file_name(kind, text) for kind, text in files.items()}
+        shared = [_head(pieces, options), Shared(services.services, pieces, options, names).text()]
+        parts = [self._part(service) for service in services.services]
+        self._known = {part.service.name: part for part in parts}
+        pieces.forget_unused()
+        stanzas: dict[str, str] = {}
+        for part in parts:
+            app_id = part.service.app_id
+            before = stanzas.get(app_id)
+            stanzas[app_id] = part.structure if before is None else _digest(before + part.structure)
+        fixed = [*shared, *sorted(stanzas.values()), options.extra, *names.values()]
+        return Rendered(
+            config="".join([*shared, *(part.text for part in parts), options.extra]).encode(),
+            files={names[kind]: text.encode() for kind, text in files.items()},
+            structure=_digest("".join(fixed)),
+            backends=tuple([part.backend for part in parts]),
+            problems=services.problems,
+            stanzas=stanzas,
+            owners=_owners(_lines(shared) + 1, parts),
+        )
+
+    def _part(self, service: Service) -> _Part:
+        known = self._known.get(service.name)
+        if known is not None and (known.service is service or known.service == service):
+            return known
+        made = backends.stanza(service, self._pieces, self._options)
+        text = made.head + made.servers
+        structure = made.head if made.backend.dynamic else text
+        return _Part(service, text, text.count("\n"), made.backend, _digest(structure))
+
+
+def _owners(line: int, parts: Sequence[_Part]) -> tuple[tuple[int, int, str], ...]:
+    found = []
+    for part in parts:
+        found.append((line, line + part.lines - 1, part.service.app_id))
+        line += part.lines
+    return tuple(found)
 
 
 def _lines(parts: Sequence[str]) -> int:
     return sum(part.count("\n") for part in parts)
-
-
-def _structure(text: str, backend: Backend) -> str:
-    """The stanza without what can be changed at run time."""
-    return _SERVER_LINE.sub("", text) if backend.dynamic else text
 
 
 def _digest(text: str) -> str:

@@ -7,6 +7,7 @@ from haproxy_bridge.render.texts import DEFAULTS, filled
 from haproxy_bridge.render.translate import translated
 from haproxy_bridge.services.model import Service
 
+_MAX_KEPT = 10_000
 _AS_IT_IS = frozenset({"BACKEND_HTTP_OPTIONS"})  # marathon-lb fills no placeholders there
 
 
@@ -32,6 +33,11 @@ class Pieces:
     def is_ours(self, service: Service, name: str) -> bool:
         """Whether nobody replaced the piece."""
         return name not in service.templates and name not in self._operators
+
+    def forget_unused(self) -> None:
+        """Keep no more texts of apps than are likely to be asked for again."""
+        if len(self._apps) > _MAX_KEPT:
+            self._apps.clear()
 
     def _translated(self, text: str) -> str:
         known = self._apps.get(text)

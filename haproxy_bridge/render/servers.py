@@ -12,6 +12,11 @@ from haproxy_bridge.snapshot import Check
 
 _NOT_OF_NAME = re.compile(r"[^A-Za-z0-9-]")
 _MAX_HOST = 255
+_CHECK_PIECES = (
+    "BACKEND_SERVER_HTTP_HEALTHCHECK_OPTIONS",
+    "BACKEND_SERVER_TCP_HEALTHCHECK_OPTIONS",
+)
+"""Ours do not name the server's own port, so that servers with one check have one text."""
 _DYNAMIC = frozenset({"roundrobin", "leastconn", "first", "random"})
 _CONNECT = Check(kind="tcp", interval_seconds=5, timeout_seconds=3, max_consecutive_failures=1)
 """What is checked where the app says nothing: that somebody listens. Without any check a task on
@@ -52,19 +57,28 @@ def _seconds(number: float) -> int:
 def servers(service: Service, pieces: Pieces) -> tuple[Server, ...]:
     """One for each member, each with a name of its own."""
     check = chosen_check(service)
-    return tuple(
-        Server(
-            name=name,
-            address=member.endpoint.host,
-            port=member.endpoint.port,
-            weight=member.weight,
-            draining=member.draining,
-            options=_options(service, member, check, pieces),
-            task_id=member.task_id,
-            app_id=member.app_id,
+    same = all(pieces.is_ours(service, name) for name in _CHECK_PIECES)
+    known: dict[tuple[Check | None, int | None, int], str] = {}
+    found = []
+    for name, member in _named(service.members):
+        where = member.endpoint
+        key = (member.check, member.check_port, 0 if same else where.port)
+        options = known.get(key)
+        if options is None:
+            options = known[key] = _options(service, member, check, pieces)
+        found.append(
+            Server(
+                name,
+                where.host,
+                where.port,
+                member.weight,
+                member.draining,
+                options,
+                member.task_id,
+                member.app_id,
+            )
         )
-        for name, member in _named(service.members)
-    )
+    return tuple(found)
 
 
 def _named(members: tuple[Member, ...]) -> Iterator[tuple[str, Member]]:

@@ -12,13 +12,13 @@ from msgspec.structs import replace
 
 from api.client import ClientError
 from haproxy_bridge.exits import Exit
-from haproxy_bridge.render import render
+from haproxy_bridge.render import Renderer
 from haproxy_bridge.run import state_file
 from haproxy_bridge.run.config_file import ConfigFile
 from haproxy_bridge.run.options import NodeOptions
 from haproxy_bridge.run.outcome import Outcome
 from haproxy_bridge.run.turn import How, Render, Turn, remembered
-from haproxy_bridge.services import build
+from haproxy_bridge.services import Builder
 from haproxy_bridge.source import Reader, Unchanged
 from haproxy_bridge.swap import lock
 
@@ -29,8 +29,10 @@ def wall_ms() -> int:
 
 
 def renderer(options: NodeOptions) -> Render:
-    """From a snapshot to what this node is to serve."""
-    return lambda snapshot: render(build(snapshot, options.services, options.seed), options.render)
+    """From a snapshot to what this node is to serve; what it was asked for before costs little."""
+    builder = Builder(options.services, options.seed)
+    known = Renderer(options.render)
+    return lambda snapshot: known.render(builder.build(snapshot))
 
 
 class Node:

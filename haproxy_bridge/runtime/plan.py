@@ -73,7 +73,7 @@ def _steps(backend: Backend, there: dict[str, Running], options: dict[str, str])
             if commands:
                 yield _Step("change", commands)
     for name in there:
-        if name not in wanted:
+        if name not in wanted and name not in backend.others:
             stop = () if there[name].stopped else (f"set server {backend.name}/{name} state maint",)
             yield _Step("remove", stop, f"del server {backend.name}/{name}")
 
@@ -113,7 +113,7 @@ def differences(wanted: Iterable[Backend], have: Have) -> list[str]:
         if there is None:
             found.append(f"no backend {backend.name}")
             continue
-        names = {server.name for server in backend.servers}
+        names = {server.name for server in backend.servers}.union(backend.others)
         for server in backend.servers:
             running = there.get(server.name)
             if running is None:

@@ -4,7 +4,7 @@ Pure. ``build`` is the door; ``labels`` and ``values`` read what apps say, ``opt
 operator allows, ``conflicts`` settles what several want.
 """
 
-from haproxy_bridge.services.build import build
+from haproxy_bridge.services.build import Builder, build
 from haproxy_bridge.services.options import Policy, Rule, ServiceOptions
 
-__all__ = ["Policy", "Rule", "ServiceOptions", "build"]
+__all__ = ["Builder", "Policy", "Rule", "ServiceOptions", "build"]

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from haproxy_bridge.rendered import Problem, Trouble
@@ -18,25 +19,83 @@ _NOT_OF_SERVICE = frozenset({"groups", "enabled", "check_port_index", "paths", "
 def build(snapshot: Snapshot, options: ServiceOptions, seed: str = "") -> Services:
     """Every exposed port as a service; conflicts are decided the same way on each node. ``seed``
     makes the order of servers another one on each node."""
-    found: list[tuple[App, AppLabels, Service]] = []
-    problems: list[Problem] = []
-    for app in snapshot.apps:
+    return Builder(options, seed).build(snapshot)
+
+
+class _OfApp(Struct, frozen=True):
+    """What one app leads to, whatever the others say."""
+
+    app: App
+    read: AppLabels | None
+    services: tuple[Service, ...]
+    problems: tuple[Problem, ...]
+
+
+class Builder:
+    """Builds again and again, and looks only at apps that are not as they were the last time.
+    What comes of it is the same as that of ``build``, as apps never change in place."""
+
+    def __init__(self, options: ServiceOptions, seed: str = "") -> None:
+        self._options = options
+        self._seed = seed
+        self._known: dict[str, _OfApp] = {}
+
+    def build(self, snapshot: Snapshot) -> Services:
+        """As the function of this name."""
+        known = self._known
+        of_apps = []
+        for app in snapshot.apps:
+            before = known.get(app.id)
+            same = before is not None and (before.app is app or before.app == app)
+            of_apps.append(before if before is not None and same else self._of(app))
+        self._known = {one.app.id: one for one in of_apps}
+        problems = [problem for one in of_apps for problem in one.problems]
+        together = self._together(of_apps)
+        kept, lost = conflicts.settled(together, self._options)
+        services_by_name = tuple(sorted(kept, key=lambda one: one.name))
+        return Services(services_by_name, (*problems, *lost))
+
+    def _of(self, app: App) -> _OfApp:
+        options = self._options
         if options.own_app_id and app.id == options.own_app_id:
-            continue
+            return _OfApp(app, None, (), ())
         if not values.is_app_id(app.id):
             message = "not an id of letters, digits and ._- behind slashes"
-            problems.append(Problem(Trouble.INVALID, app.id[:100], message))
-            continue
+            return _OfApp(app, None, (), (Problem(Trouble.INVALID, app.id[:100], message),))
+        problems: list[Problem] = []
         read = labels.read(app, options)
-        services = list(_services(app, read, options, problems))
+        services = tuple(_services(app, read, options, problems))
         if services or _concerns(read, options):
             problems += read.problems
-        found += [(app, read, service) for service in services]
-    together = _together(found, options)
-    kept, lost = conflicts.settled(together, options)
-    turned = (replace(one, members=members.rotated(one.members, seed, one.name)) for one in kept)
-    services_by_name = tuple(sorted(turned, key=lambda one: one.name))
-    return Services(services_by_name, (*problems, *lost))
+        if not _group_of(read):
+            services = tuple(map(self._turned, services))
+        return _OfApp(app, read, services, tuple(problems))
+
+    def _turned(self, service: Service) -> Service:
+        turned = members.rotated(service.members, self._seed, service.name)
+        return service if turned is service.members else replace(service, members=turned)
+
+    def _together(self, of_apps: Iterable[_OfApp]) -> list[Service]:
+        """Services of apps that are deployed as one (HAPROXY_DEPLOYMENT_GROUP) become one service
+        under the name of the group; its labels are those of the app that was started last. Apps
+        that the policy tells apart are never one: else whoever may submit an app could join."""
+        alone: list[Service] = []
+        groups: dict[tuple[str, int, str], list[tuple[App, AppLabels, Service]]] = {}
+        for one in of_apps:
+            group = "" if one.read is None else _group_of(one.read)
+            if one.read is None or not group:
+                alone += one.services
+                continue
+            party = self._options.policy.party(one.app.id)
+            for service in one.services:
+                several = groups.setdefault((group, service.index, party), [])
+                several.append((one.app, one.read, service))
+        merged = (_merged(group, several) for (group, *_), several in groups.items())
+        return alone + list(map(self._turned, merged))
+
+
+def _group_of(read: AppLabels) -> str:
+    return read.app.get("DEPLOYMENT_GROUP", "").strip()
 
 
 def _concerns(read: AppLabels, options: ServiceOptions) -> bool:
@@ -124,24 +183,6 @@ def _checked_by_http(app: App, index: int) -> bool:
         for task in app.tasks
         for check in task.checks
     )
-
-
-def _together(
-    found: Iterable[tuple[App, AppLabels, Service]], options: ServiceOptions
-) -> list[Service]:
-    """Services of apps that are deployed as one (HAPROXY_DEPLOYMENT_GROUP) become one service
-    under the name of the group; its labels are those of the app that was started last. Apps that
-    the policy tells apart are never one: whoever may submit an app could join any group."""
-    alone: list[Service] = []
-    groups: dict[tuple[str, int, str], list[tuple[App, AppLabels, Service]]] = {}
-    for app, read, service in found:
-        group = read.app.get("DEPLOYMENT_GROUP", "").strip()
-        if group:
-            key = (group, service.index, options.policy.party(app.id))
-            groups.setdefault(key, []).append((app, read, service))
-        else:
-            alone.append(service)
-    return alone + [_merged(group, several) for (group, *_), several in groups.items()]
 
 
 def _merged(group: str, several: list[tuple[App, AppLabels, Service]]) -> Service:

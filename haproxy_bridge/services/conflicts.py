@@ -91,7 +91,9 @@ def _routes(services: list[Service], problems: list[Problem]) -> list[Service]:
             where = f"{host.shown}{' ' + ' '.join(service.paths) if service.paths else ''}"
             message = f"{where} is served by {other.app_id} already"
             problems.append(Problem(Trouble.CONFLICT, service.app_id, message))
-        hosts = tuple(host for host in service.hosts if host not in lost)
-        if hosts or service.port:
-            kept.append(replace(service, hosts=hosts))
+        if lost:
+            hosts = tuple(host for host in service.hosts if host not in lost)
+            service = replace(service, hosts=hosts)
+        if service.hosts or service.port:
+            kept.append(service)
     return kept

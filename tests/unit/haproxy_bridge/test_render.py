@@ -4,6 +4,8 @@ from msgspec.structs import replace
 
 from haproxy_bridge.render import RenderOptions, render
 from haproxy_bridge.rendered import Rendered
+from haproxy_bridge.runtime.plan import Plan, differences, plan
+from haproxy_bridge.runtime.state import Running
 from haproxy_bridge.services import Policy, ServiceOptions, build
 from haproxy_bridge.snapshot import App, Check
 from tests.unit.haproxy_bridge.made import app, checked, snapshot, task
@@ -178,3 +180,16 @@ def test_templates_of_the_operator_are_for_all() -> None:
     made = rendered(app("/a", MODE="http", USE_HSTS="true"), options=options)
     assert made.config.startswith(b"global\n  maxconn 7\n")
     assert "\nx\n" in made.config.decode()
+
+
+def test_servers_of_a_template_are_named_so_that_nobody_takes_them_away() -> None:
+    made = rendered(app("/a", BACKEND_HEAD="backend {backend}\n  server sorry 127.0.0.1:1 backup"))
+    assert made.backends[0].others == ("sorry",)
+    have = {
+        "a_10000": {
+            name: Running(name, "10.0.0.1", 31000, 100, up=True)
+            for name in ("sorry", "h1_10_0_0_1_31000")
+        }
+    }
+    assert plan(made, made, have) == Plan()
+    assert differences(made.backends, have) == []

@@ -1,0 +1,67 @@
+"""Building and rendering again costs what changed, and gives what a first time would."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from haproxy_bridge.render import Renderer, RenderOptions, render
+from haproxy_bridge.services import Builder, Policy, Rule, ServiceOptions, build
+from haproxy_bridge.snapshot import App, Snapshot
+from tests.unit.haproxy_bridge.made import app, snapshot, task
+
+OPTIONS = ServiceOptions(policy=Policy((Rule("/b*", vhosts=("b.example",)),), templates=True))
+RENDER = RenderOptions(log="")
+
+_LABELS = st.fixed_dictionaries(
+    {},
+    optional={
+        "VHOST": st.sampled_from(
+            ["a.example", "b.example", "*.example", "a.example,c.example", ";"]
+        ),
+        "PATH": st.sampled_from(["/x", "/y", "-i /x"]),
+        "MODE": st.sampled_from(["http", "tcp"]),
+        "BACKEND_WEIGHT": st.sampled_from(["1", "2"]),
+        "DEPLOYMENT_GROUP": st.sampled_from(["g", "h"]),
+        "BALANCE": st.sampled_from(["source", "leastconn"]),
+        "BACKEND_HTTP_OPTIONS": st.sampled_from(["  option forwardfor", "  rspadd X-A:\\ b"]),
+        "ENABLED": st.sampled_from(["true", "false"]),
+    },
+)
+
+
+@st.composite
+def _apps(draw: st.DrawFn) -> Snapshot:
+    found: list[App] = []
+    for app_id in draw(st.sets(st.sampled_from(["/a", "/a/b", "/a_b", "/b", "/c", "/d d"]))):
+        labels = draw(_LABELS)
+        made = app(app_id, draw(st.sampled_from([10001, 10002, 80, 0])), **labels)
+        numbers = sorted(draw(st.sets(st.integers(1, 4))))
+        tasks = tuple(task(app_id, number, draining=draw(st.booleans())) for number in numbers)
+        found.append(replace(made, tasks=tasks))
+    return snapshot(*found)
+
+
+@settings(deadline=None)
+@given(st.lists(_apps(), max_size=6))
+def test_the_same_comes_of_it_as_the_first_time(snapshots: list[Snapshot]) -> None:
+    builder, renderer = Builder(OPTIONS, "node"), Renderer(RENDER)
+    for one in snapshots:
+        services = builder.build(one)
+        assert services == build(one, OPTIONS, "node")
+        assert renderer.render(services) == render(services, RENDER)
+
+
+def test_only_what_changed_is_done_again() -> None:
+    apps = [app(f"/a{number}", 10000 + number, 3) for number in range(20)]
+    builder, renderer = Builder(OPTIONS), Renderer(RENDER)
+    before = builder.build(snapshot(*apps))
+    first = renderer.render(before)
+    apps[7] = replace(apps[7], tasks=apps[7].tasks[:2])
+    again = [replace(one) for one in apps]  # equal, not the same
+    after = builder.build(snapshot(*again))
+    second = renderer.render(after)
+    kept = {one.name for one in after.services if any(one is old for old in before.services)}
+    assert len(kept) == 19
+    assert "a7_10007" not in kept
+    drawn = [one.name for one in second.backends if not any(one is old for old in first.backends)]
+    assert drawn == ["a7_10007"]
