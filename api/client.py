@@ -10,6 +10,7 @@ from contextlib import closing
 from typing import TypedDict, Unpack
 from urllib.parse import quote
 
+from api.client_answers import object_in, objects_in, texts_in
 from api.client_errors import (
     BadAnswerError,
     ClientError,
@@ -113,30 +114,30 @@ class Client:
 
     def list_apps(self, *, query: Query | None = None) -> list[JsonObject]:
         """Every app; ``query`` is Marathon's: cmd, id, label, embed."""
-        return _objects(self.get("/v2/apps", query), "apps")
+        return objects_in(self.get("/v2/apps", query), "apps")
 
     def get_app(self, app_id: str, *, query: Query | None = None) -> JsonObject:
         """One app with its tasks, counts, deployments and last failure."""
-        return _object(self.get(_app_path(app_id), query), "app")
+        return object_in(self.get(_app_path(app_id), query), "app")
 
     def create_app(self, definition: JsonObject, **how: Unpack[How]) -> JsonObject:
         """The stored app with its ``deployments``. ConflictError if the id is taken."""
-        return _object(self.send("POST", "/v2/apps", definition, _switches(how)))
+        return object_in(self.send("POST", "/v2/apps", definition, _switches(how)))
 
     def replace_app(self, app_id: str, definition: JsonObject, **how: Unpack[How]) -> JsonObject:
         """Create the app or put this whole definition in its place: {version, deploymentId}."""
         query = {"partialUpdate": "false", **_switches(how)}
-        return _object(self.send("PUT", _app_path(app_id), definition, query))
+        return object_in(self.send("PUT", _app_path(app_id), definition, query))
 
     def update_app(self, app_id: str, change: JsonObject, **how: Unpack[How]) -> JsonObject:
         """Change the given fields of an app that exists: {version, deploymentId}."""
-        return _object(self.send("PATCH", _app_path(app_id), change, _switches(how)))
+        return object_in(self.send("PATCH", _app_path(app_id), change, _switches(how)))
 
     def put_apps(self, definitions: Sequence[JsonObject], **how: Unpack[How]) -> JsonObject:
         """Create these apps or put these whole definitions in their places, all or none of them:
         {version, deploymentId}."""
         query = {"partialUpdate": "false", **_switches(how)}
-        return _object(self.send("PUT", "/v2/apps", list(definitions), query))
+        return object_in(self.send("PUT", "/v2/apps", list(definitions), query))
 
     def rollback_app(self, app_id: str, version: str, **how: Unpack[How]) -> JsonObject:
         """Put the stored definition of that version in the app's place; as ``update_app``."""
@@ -144,11 +145,11 @@ class Client:
 
     def app_versions(self, app_id: str) -> list[str]:
         """The versions there are definitions of, the newest first."""
-        return sorted(_texts(self.get(_app_path(app_id) + "/versions"), "versions"), reverse=True)
+        return sorted(texts_in(self.get(_app_path(app_id) + "/versions"), "versions"), reverse=True)
 
     def app_version(self, app_id: str, version: str) -> JsonObject:
         """The definition that an app had."""
-        return _object(self.get(f"{_app_path(app_id)}/versions/{quote(version, safe='')}"))
+        return object_in(self.get(f"{_app_path(app_id)}/versions/{quote(version, safe='')}"))
 
     def scale_app(self, app_id: str, instances: int, **how: Unpack[How]) -> JsonObject:
         """Want so many instances: {version, deploymentId}."""
@@ -157,52 +158,52 @@ class Client:
     def restart_app(self, app_id: str, **how: Unpack[How]) -> JsonObject:
         """Replace every instance by a new one: {version, deploymentId}."""
         path = _app_path(app_id) + "/restart"
-        return _object(self.send("POST", path, None, _switches(how)))
+        return object_in(self.send("POST", path, None, _switches(how)))
 
     def delete_app(self, app_id: str, **how: Unpack[How]) -> JsonObject:
         """Remove an app and its tasks: {version, deploymentId}. ``force`` False is sent too:
         left out, Marathon takes it for true."""
         query = {"force": "false", **_switches(how)}
-        return _object(self.send("DELETE", _app_path(app_id), None, query))
+        return object_in(self.send("DELETE", _app_path(app_id), None, query))
 
     def suspend_app(self, app_id: str, **how: Unpack[How]) -> JsonObject:
         """Run no instance, and remember how many there were: {version, deploymentId}."""
         path = f"/v3/apps{_id_path(app_id)}/suspend"
-        return _object(self.send("POST", path, None, _switches(how)))
+        return object_in(self.send("POST", path, None, _switches(how)))
 
     def resume_app(self, app_id: str, **how: Unpack[How]) -> JsonObject:
         """Run as many instances as before it was suspended: {version, deploymentId}."""
         path = f"/v3/apps{_id_path(app_id)}/resume"
-        return _object(self.send("POST", path, None, _switches(how)))
+        return object_in(self.send("POST", path, None, _switches(how)))
 
     # Groups; "/" is the root
 
     def get_group(self, group_id: str = "/", *, query: Query | None = None) -> JsonObject:
         """A group with the groups and apps below it; ``query``: embed."""
-        return _object(self.get(_group_path(group_id), query))
+        return object_in(self.get(_group_path(group_id), query))
 
     def update_group(self, group_id: str, change: JsonObject, **how: Unpack[How]) -> JsonObject:
         """Create a group or make it as this says: {version, deploymentId}. Lists of apps and
         groups that are given are whole."""
-        return _object(self.send("PUT", _group_path(group_id), change, _switches(how)))
+        return object_in(self.send("PUT", _group_path(group_id), change, _switches(how)))
 
     def delete_group(self, group_id: str, **how: Unpack[How]) -> JsonObject:
         """Remove a group and all below it: {version, deploymentId}."""
-        return _object(self.send("DELETE", _group_path(group_id), None, _switches(how)))
+        return object_in(self.send("DELETE", _group_path(group_id), None, _switches(how)))
 
     def group_versions(self, group_id: str) -> list[str]:
         """The versions that the group can be rolled back to, the newest first."""
-        return sorted(_texts(self.get(_group_path(group_id) + "/versions")), reverse=True)
+        return sorted(texts_in(self.get(_group_path(group_id) + "/versions")), reverse=True)
 
     # Tasks
 
     def list_tasks(self, *, query: Query | None = None) -> list[JsonObject]:
         """Every task; ``query``: status=running|staging."""
-        return _objects(self.get("/v2/tasks", query), "tasks")
+        return objects_in(self.get("/v2/tasks", query), "tasks")
 
     def app_tasks(self, app_id: str) -> list[JsonObject]:
         """The tasks of one app."""
-        return _objects(self.get(_app_path(app_id) + "/tasks"), "tasks")
+        return objects_in(self.get(_app_path(app_id) + "/tasks"), "tasks")
 
     def kill_tasks(
         self,
@@ -214,13 +215,13 @@ class Client:
     ) -> JsonObject:
         """Kill tasks: {tasks: [those known]}, or with ``scale`` {version, deploymentId}."""
         query = {**_flags(scale=scale, wipe=wipe), **_switches(how)}
-        return _object(self.send("POST", "/v2/tasks/delete", {"ids": list(task_ids)}, query))
+        return object_in(self.send("POST", "/v2/tasks/delete", {"ids": list(task_ids)}, query))
 
     # Waiting, deployments, the scheduler itself
 
     def queue(self, *, query: Query | None = None) -> list[JsonObject]:
         """What waits for offers, with the numbers of offers refused for each reason."""
-        return _objects(self.get("/v2/queue", query), "queue")
+        return objects_in(self.get("/v2/queue", query), "queue")
 
     def explain(self, app_id: str | None = None) -> list[JsonObject]:
         """Why apps wait, in sentences: [{appId, role, waiting, explanation: [text]}]. A
@@ -231,7 +232,7 @@ class Client:
             if _is_unknown_page(error):
                 return []
             raise
-        return _objects(answer, "waiting")
+        return objects_in(answer, "waiting")
 
     def reset_delay(self, app_id: str) -> None:
         """Forget an app's launch back-off."""
@@ -246,7 +247,7 @@ class Client:
             if not _is_unknown_page(error):
                 raise
             answer = self.get("/v2/deployments")
-        return _objects(answer)
+        return objects_in(answer)
 
     def pause_deployment(self, deployment_id: str) -> None:
         """Replace nothing more until it is resumed."""
@@ -260,13 +261,13 @@ class Client:
         """Take a change back by a new deployment (its {version, deploymentId}), or with
         ``force`` only stop it where it is (an empty object)."""
         path = f"/v2/deployments/{quote(deployment_id, safe='')}"
-        return _object(self.send("DELETE", path, None, _switches(how)) or {})
+        return object_in(self.send("DELETE", path, None, _switches(how)) or {})
 
     def agent_drain(self, agent: str, body: JsonObject | None = None) -> JsonObject:
         """How far the drain of an agent (by id or hostname) is, or with a body begin one:
         {reason, deadlineSeconds}; {agent, since, instances, deadline, reason}."""
         path = f"/v3/agents/{quote(agent, safe='')}/drain"
-        return _object(self.get(path) if body is None else self.send("PUT", path, body))
+        return object_in(self.get(path) if body is None else self.send("PUT", path, body))
 
     def undrain_agent(self, agent: str) -> None:
         """Use an agent again."""
@@ -281,27 +282,27 @@ class Client:
             if _is_unknown_page(error):
                 return []
             raise
-        return _objects(answer)
+        return objects_in(answer)
 
     def info(self) -> JsonObject:
         """Name, version, framework id, leader and settings."""
-        return _object(self.get("/v2/info"))
+        return object_in(self.get("/v2/info"))
 
     def leader(self) -> str:
         """Where the one that leads answers, as HOST:PORT. NotFoundError if none does."""
-        return str(_object(self.get("/v2/leader")).get("leader", ""))
+        return str(object_in(self.get("/v2/leader")).get("leader", ""))
 
     def abdicate(self) -> JsonObject:
         """Have the one that leads give up its lead: {message}."""
-        return _object(self.send("DELETE", "/v2/leader"))
+        return object_in(self.send("DELETE", "/v2/leader"))
 
     def settings(self) -> JsonObject:
         """Every setting of the scheduler by its name, without credentials."""
-        return _object(self.get("/config"))
+        return object_in(self.get("/config"))
 
     def log_levels(self) -> JsonObject:
         """The level of each logger, by its name."""
-        return _object(self.get("/logging"))
+        return object_in(self.get("/logging"))
 
     def set_log_level(
         self, logger: str, level: str, duration_seconds: int | None = None
@@ -310,20 +311,20 @@ class Client:
         change: JsonObject = {"logger": logger, "level": level}
         if duration_seconds is not None:
             change["durationSeconds"] = duration_seconds
-        return _object(self.send("POST", "/logging", change))
+        return object_in(self.send("POST", "/logging", change))
 
     def metrics(self) -> JsonObject:
         """Marathon's snapshot: {counters: {name: {count}}, gauges: {name: {value}}, ...}."""
-        return _object(self.get("/metrics"))
+        return object_in(self.get("/metrics"))
 
     def list_orphans(self) -> list[JsonObject]:
         """Tasks that Mesos calls ours and no record knows."""
-        return _objects(self.get("/v3/orphans"), "orphans")
+        return objects_in(self.get("/v3/orphans"), "orphans")
 
     def adopt_orphan(self, task_id: str, app_id: str) -> list[JsonObject]:
         """Make such a task an instance of an app: the task as it is listed then."""
         path = f"/v3/orphans/{quote(task_id, safe='')}/adopt"
-        return _objects(self.send("POST", path, {"appId": app_id}), "tasks")
+        return objects_in(self.send("POST", path, {"appId": app_id}), "tasks")
 
     def kill_orphan(self, task_id: str, *, force: bool = False) -> None:
         """Have Mesos kill such a task. ``force``: even while everything is frozen."""
@@ -331,11 +332,11 @@ class Client:
 
     def list_volumes(self) -> list[JsonObject]:
         """Persistent volumes, also those that no instance uses."""
-        return _objects(self.get("/v3/volumes"), "volumes")
+        return objects_in(self.get("/v3/volumes"), "volumes")
 
     def get_volume(self, volume_id: str) -> JsonObject:
         """One of them."""
-        return _object(self.get(f"/v3/volumes/{quote(volume_id, safe='')}"))
+        return object_in(self.get(f"/v3/volumes/{quote(volume_id, safe='')}"))
 
     def remove_volume(self, volume_id: str, *, forget: bool = False) -> None:
         """Destroy one that no instance uses. ``forget``: only drop its record."""
@@ -366,40 +367,40 @@ class Client:
 
     def freezes(self) -> JsonObject:
         """What is frozen: {frozen, reason, since, safeMode, apps: [{id, reason, since}]}."""
-        return _object(self.get("/v3/freeze"))
+        return object_in(self.get("/v3/freeze"))
 
     def freeze(self, app_ids: Sequence[str] = (), reason: str = "") -> JsonObject:
         """Launch and kill nothing of these apps, or of any; what is frozen then."""
         body: JsonObject = {"reason": reason, **({"apps": list(app_ids)} if app_ids else {})}
-        return _object(self.send("PUT", "/v3/freeze", body))
+        return object_in(self.send("PUT", "/v3/freeze", body))
 
     def unfreeze(self, app_id: str | None = None) -> JsonObject:
         """End the freeze of an app, or that of everything; what is frozen then."""
         path = "/v3/freeze" if app_id is None else f"/v3/apps{_id_path(app_id)}/freeze"
-        return _object(self.send("DELETE", path))
+        return object_in(self.send("DELETE", path))
 
     def replacements(self) -> JsonObject:
         """Whether lost instances are replaced and how fast: {pace, waiting, since, lost,
         instances, replaced, reason}."""
-        return _object(self.get("/v3/replacements"))
+        return object_in(self.get("/v3/replacements"))
 
     def pace_replacements(self, pace: str, reason: str = "") -> JsonObject:
         """Replace lost instances not at all (``held``), at a bounded rate (``paced``) or at once
         (``released``); how it is then."""
-        return _object(self.send("PUT", "/v3/replacements", {"pace": pace, "reason": reason}))
+        return object_in(self.send("PUT", "/v3/replacements", {"pace": pace, "reason": reason}))
 
     def app_failures(self, app_id: str) -> list[JsonObject]:
         """An app's last failures, the newest first: [{taskId, state, reason, message, host,
         slaveId, timestamp, stagedAt, startedAt, sandbox}]."""
-        return _objects(self.get(f"/v3/apps{_id_path(app_id)}/failures"), "failures")
+        return objects_in(self.get(f"/v3/apps{_id_path(app_id)}/failures"), "failures")
 
     def list_alarms(self) -> list[JsonObject]:
         """What an operator should look at, as long as it lasts: [{key, message, since, last}]."""
-        return _objects(self.get("/v3/alarms"), "alarms")
+        return objects_in(self.get("/v3/alarms"), "alarms")
 
     def list_crashes(self) -> list[JsonObject]:
         """What the decisions crashed on: [{id, kind, subject, crashes, setAside, appId, ...}]."""
-        return _objects(self.get("/v3/crashes"), "crashes")
+        return objects_in(self.get("/v3/crashes"), "crashes")
 
     def forget_crash(self, crash_id: str) -> None:
         """Have it handled again. NotFoundError if there is no such crash."""
@@ -453,36 +454,6 @@ def _events(pieces: Generator[bytes, None, None]) -> Generator[StreamedEvent, No
             yield from events(pieces)
     except BadFrameError as error:
         raise BadAnswerError(str(error)) from error
-
-
-def _object(answer: object, name: str | None = None) -> JsonObject:
-    """The answer, or its member ``name``, as an object; BadAnswerError if it is none."""
-    found = _member(answer, name)
-    if not isinstance(found, dict):
-        raise BadAnswerError(f"the answer is no object{f' with {name!r}' if name else ''}")
-    return found
-
-
-def _objects(answer: object, name: str | None = None) -> list[JsonObject]:
-    """The answer, or its member ``name``, as a list of objects; BadAnswerError if it is none."""
-    found = _member(answer, name)
-    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
-        raise BadAnswerError(f"the answer is no list{f' of {name!r}' if name else ''}")
-    return found
-
-
-def _texts(answer: object, name: str | None = None) -> list[str]:
-    """The same for a list of texts."""
-    found = _member(answer, name)
-    if not isinstance(found, list) or not all(isinstance(entry, str) for entry in found):
-        raise BadAnswerError(f"the answer is no list of texts{f' {name!r}' if name else ''}")
-    return found
-
-
-def _member(answer: object, name: str | None) -> object:
-    if name is None:
-        return answer
-    return answer.get(name) if isinstance(answer, dict) else None
 
 
 def _flags(**flags: bool) -> dict[str, str]:
