@@ -45,6 +45,7 @@ OUTCOME_HEADER = "Stayer-Outcome"
 _MAX_ERROR_BYTES = 1024 * 1024
 _PIECE_BYTES = 256 * 1024
 _MAX_URLS = 16
+_KEPT = 4  # idle connections for each URL: a stream and calls of several threads
 _MAX_TEXT_CHARACTERS = 500
 _MAX_WARNINGS = 20
 _MAX_REDIRECTS = 3
@@ -119,7 +120,7 @@ class Transport:
         if credentials is not None:
             self._headers["Authorization"] = credentials.header()
         context = ssl.create_default_context(cafile=ca_file) if ca_file else None
-        self._pool = timed(urllib3.PoolManager(retries=False, ssl_context=context))
+        self._pool = timed(urllib3.PoolManager(retries=False, maxsize=_KEPT, ssl_context=context))
 
     @property
     def urls(self) -> tuple[str, ...]:

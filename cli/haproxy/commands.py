@@ -9,12 +9,13 @@ import msgspec
 from api.client import ClientError
 from cli.haproxy import shown
 from cli.haproxy.node_options import Bridge, with_bridge
+from cli.haproxy.watching import watch
 from cli.output import say, say_aside
 from haproxy_bridge.exits import MEANING, Exit
 from haproxy_bridge.render import render
 from haproxy_bridge.rendered import Problem
-from haproxy_bridge.run import state_file
-from haproxy_bridge.run.node import Node
+from haproxy_bridge.run import metrics, state_file
+from haproxy_bridge.run.node import Node, wall_ms
 from haproxy_bridge.run.options import DEFAULT_STATE
 from haproxy_bridge.run.outcome import Outcome
 from haproxy_bridge.services import build
@@ -64,9 +65,20 @@ def generate(bridge: Bridge) -> None:
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @_detailed
 @_json
+@click.option(
+    "--textfile",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="PATH",
+    help="Write metrics there, for the textfile collector of node_exporter.",
+)
 @with_bridge
 def once(
-    bridge: Bridge, force: bool, dry_run: bool, detailed_exitcode: bool, as_json: bool
+    bridge: Bridge,
+    force: bool,
+    dry_run: bool,
+    detailed_exitcode: bool,
+    as_json: bool,
+    textfile: Path | None,
 ) -> None:
     """Bring haproxy to what the scheduler at URL says, if that changed: fetch, judge, render,
     check, then change the running haproxy, or swap the file and reload.
@@ -79,6 +91,8 @@ def once(
         _print_json(outcome)
     else:
         shown.tell(outcome, known=() if dry_run else known)
+    if textfile is not None and not dry_run:
+        _write_metrics(textfile, bridge.node.state)
     sys.exit(_code(outcome, detailed=detailed_exitcode))
 
 
@@ -122,6 +136,15 @@ def _run(node: Node, *, force: bool, dry_run: bool) -> Outcome:
         return Outcome(exit=Exit.INTERNAL, why=f"{where}{error.strerror or error}")
 
 
+def _write_metrics(path: Path, state: str) -> None:
+    """Trouble with it is told, and is not the run's."""
+    try:
+        remembered, _ = state_file.load(Path(state))
+        metrics.write_textfile(path, remembered, wall_ms())
+    except OSError as error:
+        say_aside(f"{path}: {error.strerror or error}")
+
+
 def _known_problems(state: str) -> tuple[Problem, ...]:
     try:
         remembered, _ = state_file.load(Path(state))
@@ -142,3 +165,6 @@ def _code(outcome: Outcome, *, detailed: bool) -> int:
     if detailed and outcome.exit is Exit.OK and outcome.changed:
         return Exit.CHANGED
     return outcome.exit
+
+
+haproxy.add_command(watch)

@@ -174,18 +174,20 @@ class Turn:
     def _postponed(self, settled: Settled, why: str) -> Outcome:
         """A reload has to wait; what only changes members of what is loaded does not."""
         applied = self.state.applied
-        if applied is not None:
-            self._change_members(applied, settled.rendered)
-        return Outcome(exit=Exit.OK, postponed=True, why=why, problems=settled.problems)
+        plan = Plan() if applied is None else self._change_members(applied, settled.rendered)
+        told = self._told(settled, plan, b"", changed=bool(plan.commands), reloaded=False)
+        return replace(told, postponed=True, why=why, after=b"")
 
-    def _change_members(self, applied: Applied, wanted: Rendered) -> None:
+    def _change_members(self, applied: Applied, wanted: Rendered) -> Plan:
         new = {backend.name: backend for backend in wanted.backends}
         members = tuple(_nearest(old, new.get(old.name)) for old in applied.backends)
         meanwhile = replace(applied.rendered(), backends=members)
         only = self._changed_backends(meanwhile)
         plan = self._plan(meanwhile, only)
-        if not plan.reload and self._changed_at_run_time(plan, meanwhile, only):
-            self.state = replace(self.state, applied=replace(applied, backends=members))
+        if plan.reload or not self._changed_at_run_time(plan, meanwhile, only):
+            return Plan()
+        self.state = replace(self.state, applied=replace(applied, backends=members))
+        return plan
 
     def _load(self, rendered: Rendered) -> None:
         self._file.replace(rendered)
@@ -246,8 +248,11 @@ def _nearest(old: Backend, new: Backend | None) -> Backend:
 
 def remembered(state: State, outcome: Outcome, now_ms: int) -> State:
     """What the next turn is to know."""
+    state = replace(state, last_run_ms=now_ms)
+    if outcome.postponed and state.failure:
+        return state  # members changed, but what failed did not come right
     kept = outcome.exit not in {Exit.OK, Exit.PARTIAL}
-    state = replace(state, last_run_ms=now_ms, failure=outcome.why if kept else "")
+    state = replace(state, failure=outcome.why if kept else "")
     if kept:
         failed = outcome.exit is Exit.NOT_RELOADED
         return replace(state, failed_reloads=state.failed_reloads + failed)

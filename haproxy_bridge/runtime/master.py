@@ -24,13 +24,14 @@ class ReloadError(Exception):
 
 
 class Processes(Struct, frozen=True):
-    """``reloads`` and ``failed`` are the master's counts; ``workers`` those of the present
+    """``pid``, ``reloads`` and ``failed`` are the master's own; ``workers`` those of the present
     configuration, ``old_workers`` still serve their last connections."""
 
     reloads: int
     failed: int
     workers: tuple[int, ...]
     old_workers: tuple[int, ...] = ()
+    pid: int = 0
 
 
 def processes(master_socket: Path, *, timeout_seconds: float = 5.0) -> Processes:
@@ -41,6 +42,7 @@ def processes(master_socket: Path, *, timeout_seconds: float = 5.0) -> Processes
         raise SocketError(f"{master_socket}: this is not the master: {answer[:100]!r}")
     present, _, old = answer.partition("# old workers")
     return Processes(
+        pid=int(master[1]),
         reloads=int(master[2]),
         failed=int(master[3] or 0),
         workers=tuple(int(found[1]) for found in _WORKER.finditer(present)),

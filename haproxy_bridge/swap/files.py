@@ -72,23 +72,24 @@ def install(path: Path, rendered: Rendered, *, new_generation: bool) -> None:
     _forget_maps(path)
 
 
-def _generation(path: Path, number: int) -> Path:
+def generation(path: Path, number: int) -> Path:
+    """Where the ``number``-th configuration before the present one is kept."""
     return path.with_name(f"{path.name}.{number}")
 
 
 def _keep(path: Path) -> None:
     content = read(path)
-    if content is None or content == read(_generation(path, 1)):
+    if content is None or content == read(generation(path, 1)):
         return
     for number in range(GENERATIONS - 1, 0, -1):
         with suppress(FileNotFoundError):
-            _generation(path, number).replace(_generation(path, number + 1))
-    write_atomically(_generation(path, 1), content)
+            generation(path, number).replace(generation(path, number + 1))
+    write_atomically(generation(path, 1), content)
 
 
 def restore(path: Path) -> bool:
     """Put the generation before back; False if there is none. OSError."""
-    content = read(_generation(path, 1))
+    content = read(generation(path, 1))
     if content is None:
         return False
     write_atomically(path, content)
@@ -96,7 +97,7 @@ def restore(path: Path) -> bool:
 
 
 def _forget_maps(path: Path) -> None:
-    kept = [path, *(_generation(path, number) for number in range(1, GENERATIONS + 1))]
+    kept = [path, *(generation(path, number) for number in range(1, GENERATIONS + 1))]
     named: set[str] = set()
     for each in kept:
         named.update(_OURS.findall((read(each) or b"").decode("utf-8", "replace")))

@@ -1,0 +1,114 @@
+"""The daemon's own small HTTP server: metrics, status, and the pages that marathon-lb has.
+
+It is for the machine's own use and says what is served here, without passwords; nothing can be
+changed through it but the time of the next look.
+"""
+
+import re
+import threading
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import AF_INET6, socket
+from typing import Any
+
+_LIMIT_SECONDS = 5.0
+_MAX_CONNECTIONS = 16
+_SECRETS = (
+    (re.compile(r"(?m)^(\s*user\s+\S+\s+(?:insecure-)?password\s+).*$"), r"\1***"),
+    (re.compile(r"(?m)^(\s*stats\s+auth\s+[^\s:]+:).*$"), r"\1***"),
+    (re.compile(r"(?m)^(\s*dynamic-cookie-key\s+).*$"), r"\1***"),
+)
+
+Page = Callable[[], tuple[str, bytes]]
+"""A page's content type and bytes."""
+
+
+class Server(ThreadingHTTPServer):
+    """Answers GETs of a few pages; one that asks slowly or often is turned away."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(self, host: str, port: int, pages: Mapping[str, Page]) -> None:
+        if ":" in host:
+            self.address_family = AF_INET6
+        self.pages = pages
+        self._free = threading.BoundedSemaphore(_MAX_CONNECTIONS)
+        super().__init__((host, port), _Handler)
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self.server_address[1])
+
+    def start(self) -> None:
+        """Answer from now on, in a thread."""
+        threading.Thread(target=self.serve_forever, name="admin", daemon=True).start()
+
+    def stop(self) -> None:
+        """Answer no more."""
+        self.shutdown()
+        self.server_close()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """In a thread of its own, if there is one left."""
+        if not self._free.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """What that thread does."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away is nobody's trouble."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Server
+    connection: socket
+    timeout = _LIMIT_SECONDS
+    server_version = "stayer-haproxy"
+    sys_version = ""
+
+    def do_GET(self) -> None:
+        page = self.server.pages.get(self.path.partition("?")[0])
+        if page is None:
+            self.send_error(HTTPStatus.NOT_FOUND)
+            return
+        kind, content = page()
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing: it is asked every few seconds."""
+
+
+def without_secrets(config: bytes) -> bytes:
+    """A configuration as it may be shown."""
+    shown = config.decode("utf-8", "replace")
+    for secret, instead in _SECRETS:
+        shown = secret.sub(instead, shown)
+    return shown.encode()
+
+
+def map_of(files: Mapping[str, bytes], kind: str) -> bytes:
+    """The map of that kind among those of a configuration; empty if it has none."""
+    found = [content for name, content in files.items() if name.startswith(f"stayer-{kind}-")]
+    return b"".join(found)
+
+
+def vhost_map(files: Mapping[str, bytes]) -> bytes:
+    """Hosts and their backends as marathon-lb tells them, one a line; with a path where there is
+    one."""
+    lines = (map_of(files, "exact") + map_of(files, "nocase")).decode().splitlines()
+    pairs = (line.split(" ", 1) for line in lines)
+    return "".join(f"{place.removesuffix('/')} {name}\n" for place, name in pairs).encode()

@@ -1,0 +1,247 @@
+"""The daemon put together: the loop, and the threads around it (events, files, haproxy, registry,
+metrics), from the first turn to an end that leaves the file as haproxy runs.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from random import SystemRandom
+from time import monotonic
+
+import msgspec
+from msgspec import Struct
+
+from api.client import Client
+from haproxy_bridge.run import admin, first_config, metrics
+from haproxy_bridge.run.bell import Bell, Note
+from haproxy_bridge.run.listener import SILENCE_SECONDS, Listener
+from haproxy_bridge.run.metrics import Latency, Live
+from haproxy_bridge.run.node import wall_ms
+from haproxy_bridge.run.options import NodeOptions
+from haproxy_bridge.run.outcome import Outcome
+from haproxy_bridge.run.pace import Pace, PaceOptions
+from haproxy_bridge.run.registry import Registry, Report, draining
+from haproxy_bridge.run.resident import SETTLED, Resident
+from haproxy_bridge.run.supervisor import HaproxyOptions, Supervisor
+from haproxy_bridge.run.watch import Watch
+from haproxy_bridge.run.writer import Writer
+from haproxy_bridge.runtime import socket
+from haproxy_bridge.runtime.socket import SocketError
+from haproxy_bridge.source import Kind, Reader
+from haproxy_bridge.swap import load
+
+_FIRST_UP_SECONDS = 10.0
+_JSON = "application/json"
+_TEXT = "text/plain; charset=utf-8"
+
+
+class DaemonOptions(Struct, frozen=True, kw_only=True):
+    """``haproxy``: it is the daemon's own, to be started and stopped. ``metrics_bind``: host and
+    port, None for no pages. ``edge``: the name under which it registers with Stayer, "" for not at
+    all. ``events``: listen to them, else only look now and then. ``force``: believe the first
+    answer whatever it takes away."""
+
+    pace: PaceOptions = PaceOptions()
+    haproxy: HaproxyOptions | None = None
+    metrics_bind: tuple[str, int] | None = None
+    edge: str = ""
+    events: bool = True
+    force: bool = False
+    silence_seconds: float = SILENCE_SECONDS
+
+
+class Daemon:
+    """``told`` is given what came of each turn; ``said`` a line for people now and then."""
+
+    def __init__(
+        self,
+        client: Client,
+        reader: Reader,
+        node: NodeOptions,
+        options: DaemonOptions,
+        told: Callable[[Outcome], None],
+        said: Callable[[str], None],
+    ) -> None:
+        self.bell = Bell()
+        self.pages: admin.Server | None = None
+        self._node = node
+        self._options = options
+        self._told = told
+        self._said = said
+        self._runs: Counter[str] = Counter()
+        self._latency = Latency()
+        self._supervisor = self._own_haproxy()
+        load_it = load.load if self._supervisor is None else self._supervisor.load
+        self._resident = Resident(reader, node, load_it=load_it)
+        self._writer = Writer(lambda memory: self._resident.write(memory=memory))
+        self._listener = Listener(
+            client,
+            lambda: self._resident.kind,
+            lambda: self.bell.ring(Note.EVENT),
+            silence_seconds=options.silence_seconds,
+            max_pause_seconds=options.pace.max_pause_seconds,
+        )
+        self._registry = Registry(
+            client, options.edge, "daemon", self._staleness, Path(node.render.socket)
+        )
+        self._registered = self._listens = False
+
+    def _own_haproxy(self) -> Supervisor | None:
+        haproxy = self._options.haproxy
+        if haproxy is None:
+            return None
+        return Supervisor(haproxy, lambda: self.bell.ring(Note.ALL), self._said)
+
+    def run(self) -> None:
+        """Until the bell says stop. LockedError, CheckError, OSError if it can not begin."""
+        chance = SystemRandom().random
+        pace = Pace(self._options.pace, monotonic(), chance)
+        loop = Watch(self._resident, pace, self.bell, self._after, force_first=self._options.force)
+        with ExitStack() as stack:
+            note = stack.enter_context(self._resident.opened())
+            if note:
+                self._said(note)
+            stack.enter_context(self._serving_pages())
+            if self._supervisor is not None:
+                self._start_haproxy(self._supervisor)
+                stack.callback(self._supervisor.stop)
+            self._writer.start()
+            stack.callback(self._writer.stop)
+            stack.callback(self._listener.stop)
+            stack.callback(self._registry.stop)
+            loop.run()
+
+    def _start_haproxy(self, supervisor: Supervisor) -> None:
+        Path(self._node.render.socket).parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        which = first_config.prepared(self._node)
+        if which:
+            self._said(which)
+        supervisor.start()
+        supervisor.wait_up(_FIRST_UP_SECONDS)
+
+    @contextmanager
+    def _serving_pages(self) -> Iterator[None]:
+        if self._options.metrics_bind is None:
+            yield
+            return
+        host, port = self._options.metrics_bind
+        self.pages = admin.Server(host, port, self._pages())
+        self.pages.start()
+        try:
+            yield
+        finally:
+            self.pages.stop()
+
+    def _after(self, outcome: Outcome, live_seconds: float | None) -> None:
+        self._runs[outcome.exit.name] += 1
+        if live_seconds is not None:
+            self._latency.observe(live_seconds)
+        if outcome.changed or outcome.exit not in SETTLED:
+            self._writer.owe()
+        if self._options.events and not self._listens:
+            self._listens = True
+            self._listener.start()
+        if outcome.exit in SETTLED and not outcome.postponed:
+            self._register()
+        self._told(outcome)
+
+    def _register(self) -> None:
+        answer, rendered = self._resident.answer, self._resident.rendered
+        stayer = self._resident.kind is Kind.STAYER
+        if not self._options.edge or not stayer or answer is None or rendered is None:
+            return
+        self._registry.tell(
+            Report(
+                version=hashlib.sha256(rendered.config).hexdigest()[:16],
+                quarantined=tuple(metrics.left_out(self._resident.state)),
+                epoch=answer.epoch,
+                draining=draining(answer, rendered),
+            )
+        )
+        if not self._registered:
+            self._registered = True
+            self._registry.start()
+
+    def _staleness(self) -> float:
+        return metrics.staleness_seconds(self._resident.state, wall_ms())
+
+    # What it tells of itself
+
+    def _pages(self) -> dict[str, admin.Page]:
+        def again() -> tuple[str, bytes]:
+            self.bell.ring(Note.ALL)
+            return _TEXT, b"everything is looked at anew\n"
+
+        def files() -> dict[str, bytes]:
+            rendered = self._resident.rendered
+            return {} if rendered is None else rendered.files
+
+        return {
+            "/metrics": lambda: (metrics.TYPE, self._metrics().encode()),
+            "/status": lambda: (_JSON, msgspec.json.encode(self._status())),
+            "/_haproxy_getconfig": lambda: (_TEXT, self._shown_config()),
+            "/_haproxy_getvhostmap": lambda: (_TEXT, admin.vhost_map(files())),
+            "/_haproxy_getappmap": lambda: (_TEXT, admin.map_of(files(), "appid")),
+            "/_mlb_signal/hup": again,
+            "/_mlb_signal/usr1": again,
+        }
+
+    def _shown_config(self) -> bytes:
+        rendered = self._resident.rendered
+        if rendered is not None:
+            return admin.without_secrets(rendered.config)
+        path = Path(self._node.config)
+        return admin.without_secrets(path.read_bytes()) if path.exists() else b""
+
+    def _metrics(self) -> str:
+        own = self._supervisor
+        live = Live(
+            runs=dict(self._runs),
+            latency=self._latency,
+            stream=self._listener.connected,
+            haproxy_up=self._answers(),
+            restarts=None if own is None else own.restarts,
+        )
+        return metrics.text(self._resident.state, live, wall_ms())
+
+    def _answers(self) -> bool:
+        try:
+            return bool(socket.ask(Path(self._node.render.socket), "show info", timeout_seconds=1))
+        except SocketError:
+            return False
+
+    def _status(self) -> dict[str, object]:
+        state, last = self._resident.state, self._resident.last
+        own, answer = self._supervisor, self._resident.answer
+        return {
+            "exit": last.exit.name.lower(),
+            "why": state.failure,
+            "held": None if state.memory.held is None else state.memory.held.why,
+            "reloadPostponed": last.postponed,
+            "staleness": self._staleness(),
+            "lastRun": state.last_run_ms,
+            "lastSuccess": state.last_success_ms,
+            "lastChange": state.last_change_ms,
+            "lastReload": state.last_reload_ms,
+            "changes": state.changes,
+            "reloads": state.reloads,
+            "failedReloads": state.failed_reloads,
+            "services": last.services,
+            "servers": last.servers,
+            "problems": msgspec.to_builtins(state.problems),
+            "source": {
+                "kind": self._resident.kind.value,
+                "url": "" if answer is None else answer.source,
+                "stateId": "" if answer is None else answer.state_id,
+                "epoch": 0 if answer is None else answer.epoch,
+            },
+            "events": {"connected": self._listener.connected, "why": self._listener.why},
+            "haproxy": {
+                "up": self._answers(),
+                "own": own is not None,
+                "pid": None if own is None else own.pid,
+                "restarts": None if own is None else own.restarts,
+            },
+        }

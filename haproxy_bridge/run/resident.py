@@ -1,0 +1,111 @@
+"""The bridge of a node as the daemon has it: the same turns as a single run takes, but what is
+known stays in memory, and the file and what is remembered follow a moment later.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from api.client import ClientError
+from haproxy_bridge.exits import Exit
+from haproxy_bridge.rendered import Rendered
+from haproxy_bridge.run import state_file
+from haproxy_bridge.run.config_file import ConfigFile
+from haproxy_bridge.run.node import renderer, wall_ms
+from haproxy_bridge.run.options import NodeOptions
+from haproxy_bridge.run.outcome import Outcome
+from haproxy_bridge.run.state_file import State
+from haproxy_bridge.run.turn import How, Load, Turn, remembered
+from haproxy_bridge.snapshot import Snapshot
+from haproxy_bridge.source import Kind, Reader, Unchanged
+from haproxy_bridge.swap import load, lock
+
+SETTLED = frozenset({Exit.OK, Exit.PARTIAL})
+
+
+class Resident:
+    """``turn`` is for one thread; ``write`` may be called by another."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        options: NodeOptions,
+        now_ms: Callable[[], int] = wall_ms,
+        load_it: Load = load.load,
+    ) -> None:
+        self.state = State()
+        self.answer: Snapshot | None = None
+        self.rendered: Rendered | None = None
+        self.last = Outcome(exit=Exit.OK)
+        self._reader = reader
+        self._options = options
+        self._now_ms = now_ms
+        self._load_it = load_it
+        self._path = Path(options.state)
+        self._file = ConfigFile(Path(options.config), late=True)
+        self._render = renderer(options)
+        self._saved: State | None = None
+        self._saving = threading.Lock()
+
+    @property
+    def kind(self) -> Kind:
+        """What answers."""
+        return self._reader.kind
+
+    @contextmanager
+    def opened(self) -> Iterator[str]:
+        """What is remembered is loaded, and nobody else takes turns for as long as the block
+        lasts. A note if it begins anew. LockedError, OSError."""
+        self._path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        with lock.held(self._path.with_suffix(".lock"), self._options.lock_seconds):
+            self.state, note = state_file.load(self._path)
+            yield note
+
+    def turn(self, how: How) -> Outcome:
+        """One turn. What goes wrong is in the outcome."""
+        now_ms = self._now_ms()
+        try:
+            outcome = self._taken(how, now_ms)
+        except ClientError as error:
+            outcome = Outcome(exit=Exit.UNREACHABLE, why=str(error))
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            outcome = Outcome(exit=Exit.INTERNAL, why=f"{where}{error.strerror or error}")
+        self.state = remembered(self.state, outcome, now_ms)
+        self.last = replace(outcome, before=b"", after=b"")
+        return outcome
+
+    def _taken(self, how: How, now_ms: int) -> Outcome:
+        read = self._reader.read("" if self.answer is None else self.answer.tag)
+        if isinstance(read, Unchanged):
+            assert self.answer is not None, "asked without a tag"
+            settled = self.last.exit in SETTLED and not self.last.postponed
+            if settled and not how.everything:
+                return _still(self.last)
+        else:
+            self.answer = read
+        turn = Turn(self._options, self.state, self._file, self._render, now_ms, how, self._load_it)
+        outcome = turn.take(self.answer)
+        self.state = turn.state
+        self.rendered = turn.rendered or self.rendered
+        return outcome
+
+    def write(self, *, memory: bool = True) -> None:
+        """Write the file if it is behind, and with ``memory`` what is remembered. OSError, and
+        then it is still owed."""
+        with self._saving:
+            self._file.write()
+            state = self.state
+            if memory and state is not self._saved:
+                state_file.save(self._path, state)
+                self._saved = state
+
+
+def _still(last: Outcome) -> Outcome:
+    """The same as after the last turn, and nothing was done."""
+    return Outcome(
+        exit=last.exit, problems=last.problems, services=last.services, servers=last.servers
+    )

@@ -1,0 +1,391 @@
+"""The daemon on a real haproxy: what an event leads to, and what is kept when the scheduler, its
+stream or haproxy itself goes away. The scheduler is scripted; the tasks are real.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from haproxy_bridge.exits import Exit
+from haproxy_bridge.run.bell import Note
+from haproxy_bridge.run.daemon import Daemon, DaemonOptions
+from haproxy_bridge.run.outcome import Outcome
+from haproxy_bridge.run.pace import PaceOptions
+from haproxy_bridge.run.supervisor import HaproxyOptions
+from haproxy_bridge.runtime import master
+from haproxy_bridge.runtime.socket import SocketError
+from haproxy_bridge.source import Reader, SourceOptions
+from tests.edge.fixtures import Edge
+from tests.edge.streams import EventStream
+from tests.polling import eventually
+from tests.unit.cli.scripted_http import Answer, hang_up
+
+SELDOM = PaceOptions(poll_seconds=3600, min_reload_seconds=0)
+OFTEN = PaceOptions(poll_seconds=0.2, min_reload_seconds=0, max_pause_seconds=0.2)
+
+
+def answer(edge: Edge, host: str) -> tuple[int, str, dict[str, str]]:
+    try:
+        return edge.haproxy.ask(host)
+    except OSError as error:
+        raise AssertionError(str(error)) from error
+
+
+class Watching:
+    """A daemon in a thread, and all that it told."""
+
+    def __init__(self, edge: Edge, options: DaemonOptions) -> None:
+        self.edge = edge
+        self.stream = EventStream()
+        edge.marathon.script["GET /v2/events"] = self.stream
+        edge.marathon.script["GET /v3/events"] = self.stream
+        self.outcomes: list[Outcome] = []
+        self.said: list[str] = []
+        reader = Reader(edge.client, SourceOptions())
+        self.daemon = Daemon(
+            edge.client, reader, edge.options, options, self.outcomes.append, self.said.append
+        )
+        self._thread = threading.Thread(target=self.daemon.run, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self.daemon.bell.ring(Note.STOP)
+        self._thread.join(60)
+        self.stream.cut()
+        assert not self._thread.is_alive()
+
+    def page(self, path: str) -> str:
+        assert self.daemon.pages is not None
+        url = f"http://127.0.0.1:{self.daemon.pages.port}{path}"
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            return str(answer.read().decode())
+
+    def metric(self, name: str) -> float:
+        lines = self.page("/metrics").splitlines()
+        (found,) = [line for line in lines if line.startswith(f"stayer_bridge_{name} ")]
+        return float(found.rpartition(" ")[2])
+
+    def serves(self, *names: str, host: str = "a.example") -> None:
+        """Wait until exactly these answer."""
+        wanted = set(names)
+
+        def look() -> bool:
+            answers = [answer(self.edge, host) for _ in range(2 * len(wanted) + 2)]
+            assert {body for status, body, _ in answers if status == 200} == wanted, self.outcomes
+            return True
+
+        eventually(look, f"{host} is not served by {names}")
+
+    def listens(self) -> None:
+        eventually(lambda: self.stream.connected, "nobody listens to events")
+        turns = len(self.outcomes)
+        self.stream.tell()
+        eventually(lambda: len(self.outcomes) > turns, "an event leads to no turn")
+
+
+@pytest.fixture
+def watching() -> Iterator[Callable[..., Watching]]:
+    """Starts a daemon: watching(edge, pace=...)."""
+    with ExitStack() as stack:
+
+        def start(edge: Edge, **options: Any) -> Watching:
+            options = {"pace": SELDOM, "metrics_bind": ("127.0.0.1", 0), **options}
+            made = Watching(edge, DaemonOptions(**options))
+            made.start()
+            stack.callback(made.stop)
+            return made
+
+        yield start
+
+
+def reloads(edge: Edge) -> int:
+    return master.processes(edge.haproxy.master_socket).reloads
+
+
+Start = Callable[..., Watching]
+
+
+def test_an_event_leads_to_other_members_without_a_reload(edge: Edge, watching: Start) -> None:
+    one, two, three = (edge.task(name) for name in ("one", "two", "three"))
+    edge.say(edge.app("a", [one], VHOST="a.example"))
+    daemon = watching(edge)
+    daemon.serves("one")
+    daemon.listens()
+    before = reloads(edge)
+    edge.say(edge.app("a", [one, two, three], VHOST="a.example"))
+    daemon.stream.tell()
+    daemon.serves("one", "two", "three")
+    edge.say(edge.app("a", [two], VHOST="a.example"))
+    daemon.stream.tell()
+    daemon.serves("two")
+    assert reloads(edge) == before
+    assert daemon.metric("event_to_live_seconds_count") >= 2
+    assert daemon.metric("event_stream_up") == 1
+    port = f":{two.port} ".encode()
+    eventually(lambda: port in edge.haproxy.config.read_bytes(), "the file does not follow")
+
+
+def test_events_that_change_nothing_are_no_reason_to_look(edge: Edge, watching: Start) -> None:
+    edge.say(edge.app("a", [edge.task("one")], VHOST="a.example"))
+    daemon = watching(edge)
+    daemon.listens()
+    asked = len(edge.marathon.requests)
+    for _ in range(20):
+        daemon.stream.tell("alarm_raised")
+    daemon.listens()
+    assert len(edge.marathon.requests) - asked <= 2
+
+
+def test_without_its_stream_it_looks_now_and_then(edge: Edge, watching: Start) -> None:
+    one, two = edge.task("one"), edge.task("two")
+    edge.say(edge.app("a", [one], VHOST="a.example"))
+    daemon = watching(edge, pace=OFTEN)
+    daemon.serves("one")
+    daemon.listens()
+    edge.marathon.script["GET /v2/events"] = hang_up
+    daemon.stream.cut()
+    edge.say(edge.app("a", [two], VHOST="a.example"))
+    daemon.serves("two")
+    eventually(lambda: daemon.metric("event_stream_up") == 0, "a cut stream counts as one")
+    edge.marathon.script["GET /v2/events"] = daemon.stream
+    daemon.listens()
+
+
+def test_a_stream_that_falls_silent_is_given_up(edge: Edge, watching: Start) -> None:
+    one, two = edge.task("one"), edge.task("two")
+    edge.say(edge.app("a", [one], VHOST="a.example"))
+    daemon = watching(edge, silence_seconds=0.5)
+    daemon.serves("one")
+    eventually(lambda: daemon.stream.opened >= 3, "a silent stream is listened to")
+    edge.say(edge.app("a", [two], VHOST="a.example"))  # and nothing is told
+    daemon.serves("two")
+
+
+def test_a_scheduler_that_is_ill_keeps_everything_and_is_told(edge: Edge, watching: Start) -> None:
+    one, two = edge.task("one"), edge.task("two")
+    edge.say(edge.app("a", [one], VHOST="a.example"))
+    daemon = watching(edge, pace=OFTEN)
+    daemon.serves("one")
+    for answer in (Answer({"message": "no leader"}, 503), Answer(b"<html>"), Answer({"apps": []})):
+        seen = len(daemon.outcomes)
+        edge.marathon.script["GET /v2/apps"] = answer
+        eventually(
+            lambda at=seen: len(daemon.outcomes) > at + 2,  # type: ignore[misc]  # bound now
+            "no further turns",
+        )
+        assert daemon.outcomes[-1].exit in {Exit.UNREACHABLE, Exit.HELD}
+        assert edge.haproxy.ask("a.example")[1] == "one"
+    eventually(lambda: daemon.metric("staleness_seconds") >= 0.3, "staleness does not grow")
+    assert json.loads(daemon.page("/status"))["exit"] == "held"
+    assert daemon.metric("held") == 1
+    edge.say(edge.app("a", [two], VHOST="a.example"))
+    daemon.serves("two")
+    eventually(lambda: daemon.metric("failing") == 0, "it still counts as failing")
+
+
+def test_reloads_keep_their_distance_and_members_do_not_wait(edge: Edge, watching: Start) -> None:
+    one, two = edge.task("one"), edge.task("two")
+    edge.say(edge.app("a", [one], 0, VHOST="a.example"))
+    daemon = watching(edge, pace=replace(SELDOM, min_reload_seconds=3600))
+    daemon.serves("one")
+    daemon.listens()
+    before = reloads(edge)
+    edge.say(
+        edge.app("a", [one, two], 0, VHOST="a.example"),
+        edge.app("b", [two], 1, VHOST="b.example"),
+    )
+    daemon.stream.tell()
+    daemon.serves("one", "two")
+    assert reloads(edge) == before
+    assert edge.haproxy.ask("b.example")[0] == 503
+    assert json.loads(daemon.page("/status"))["reloadPostponed"] is True
+
+
+def test_a_postponed_reload_comes(edge: Edge, watching: Start) -> None:
+    one = edge.task("one")
+    edge.say(edge.app("a", [one], 0, VHOST="a.example"))
+    daemon = watching(edge, pace=replace(SELDOM, min_reload_seconds=1))
+    daemon.serves("one")
+    daemon.listens()
+    apps = [edge.app("a", [one], 0, VHOST="a.example")]
+    for number in range(1, 9):
+        apps.append(edge.app(f"b{number}", [one], number, VHOST=f"b{number}.example"))
+        edge.say(*apps)
+        daemon.stream.tell()
+        turns = len(daemon.outcomes)
+        eventually(lambda at=turns: len(daemon.outcomes) > at, "no turn")  # type: ignore[misc]  # bound now
+    daemon.serves("one", host="b8.example")
+    assert sum(outcome.postponed for outcome in daemon.outcomes) > 0
+
+
+def test_the_file_is_what_runs_when_it_ends(edge: Edge, watching: Start) -> None:
+    one, two = edge.task("one"), edge.task("two")
+    edge.say(edge.app("a", [one], VHOST="a.example"))
+    daemon = watching(edge)
+    daemon.serves("one")
+    daemon.listens()
+    edge.say(edge.app("a", [two], VHOST="a.example"))
+    daemon.stream.tell()
+    eventually(lambda: daemon.outcomes[-1].added or daemon.outcomes[-2].added, "no change")
+    daemon.stop()
+    edge.haproxy.stop()
+    edge.haproxy.start()
+    assert edge.haproxy.ask("a.example")[1] == "two"
+    edge.now_ms = 10**13
+    assert not edge.run().changed
+
+
+def test_its_pages(edge: Edge, watching: Start) -> None:
+    one = edge.task("one")
+    edge.say(edge.app("a", [one], 0, VHOST="a.example", AUTH="realm:joe:$5$x$secret", MODE="http"))
+    daemon = watching(edge, pace=replace(SELDOM, min_reload_seconds=0))
+    eventually(lambda: daemon.outcomes, "no turn")
+    name = f"a_{edge.first_port}"
+    assert daemon.page("/_haproxy_getvhostmap") == f"a.example {name}\n"
+    assert daemon.page("/_haproxy_getappmap") == f"/a {name}\n"
+    shown = daemon.page("/_haproxy_getconfig")
+    assert f"backend {name}" in shown
+    assert "secret" not in shown
+    turns = len(daemon.outcomes)
+    daemon.page("/_mlb_signal/hup")
+    eventually(lambda: len(daemon.outcomes) > turns, "the signal leads to no turn")
+    assert daemon.metric("haproxy_up") == 1
+    assert daemon.metric("reloads_total") == 1
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        daemon.page("/other")
+
+
+def own_haproxy(edge: Edge) -> DaemonOptions:
+    edge.haproxy.stop()
+    return DaemonOptions(
+        pace=SELDOM,
+        metrics_bind=("127.0.0.1", 0),
+        haproxy=HaproxyOptions(
+            program="haproxy",
+            config=str(edge.haproxy.config),
+            master_socket=str(edge.haproxy.master_socket),
+            stop_seconds=10,
+        ),
+    )
+
+
+@contextmanager
+def with_own(edge: Edge) -> Iterator[Watching]:
+    made = Watching(edge, own_haproxy(edge))
+    made.start()
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
+def pid(edge: Edge) -> int | None:
+    try:
+        return master.processes(edge.haproxy.master_socket).pid
+    except SocketError:
+        return None
+
+
+def test_its_own_haproxy_is_started_again_and_stopped_at_the_end(edge: Edge) -> None:
+    one, two = edge.task("one"), edge.task("two")
+    edge.say(edge.app("a", [one], VHOST="a.example"))
+    with with_own(edge) as daemon:
+        daemon.serves("one")
+        first = eventually(lambda: pid(edge), "its master does not answer")
+        assert first
+        os.kill(first, signal.SIGKILL)
+        eventually(lambda: pid(edge) not in {None, first}, "haproxy is not started again")
+        daemon.serves("one")
+        daemon.listens()
+        edge.say(edge.app("a", [two], VHOST="a.example"))
+        daemon.stream.tell()
+        daemon.serves("two")
+        assert daemon.metric("haproxy_restarts_total") >= 1
+        assert any("ended with -9" in line for line in daemon.said)
+    assert pid(edge) is None
+    assert b"backend a_" in edge.haproxy.config.read_bytes()
+
+
+def test_it_starts_with_what_was_last_good(edge: Edge) -> None:
+    edge.say(edge.app("a", [edge.task("one")], VHOST="a.example"))
+    edge.run()
+    edge.say(edge.app("a", [edge.task("two")], VHOST="a.example", BALANCE="leastconn"))
+    edge.run()
+    edge.haproxy.config.write_text("nonsense\n")
+    edge.marathon.script["GET /v2/apps"] = Answer({"message": "no leader"}, 503)
+    with with_own(edge) as daemon:
+        daemon.serves("one")  # the generation before the file that went bad
+        assert "the one after it is not good" in daemon.said[0]
+
+
+def test_it_starts_with_health_alone_where_nothing_is_good(edge: Edge) -> None:
+    edge.haproxy.config.unlink()
+    edge.marathon.script["GET /v2/apps"] = Answer({"message": "no leader"}, 503)
+    with with_own(edge) as daemon:
+        eventually(lambda: daemon.outcomes, "no turn")
+        assert daemon.outcomes[-1].exit is Exit.UNREACHABLE
+        path = "/_haproxy_health_check"
+        assert edge.haproxy.ask(path=path, port=edge.haproxy.stats)[0] == 200
+        assert edge.haproxy.ask("a.example")[0] == 503
+
+
+def test_the_command_runs_until_it_is_told_to_stop(edge: Edge, tmp_path: Path) -> None:
+    edge.say(edge.app("a", [edge.task("one")], VHOST="a.example"))
+    edge.haproxy.stop()
+    haproxy = edge.haproxy
+    flags = {
+        "--config": haproxy.config,
+        "--state": tmp_path / "state.json",
+        "--master-socket": haproxy.master_socket,
+        "--socket": haproxy.admin_socket,
+        "--http-bind": f"127.0.0.1:{haproxy.http}",
+        "--https-bind": "",
+        "--stats-bind": f"127.0.0.1:{haproxy.stats}",
+        "--appid-bind": "",
+        "--metrics-bind": "127.0.0.1:0",
+        "--log": "",
+        "--poll-interval": "0.5",
+    }
+    words = [str(word) for pair in flags.items() for word in pair]
+    command = [
+        sys.executable,
+        "-c",
+        "from cli.main import main; main()",
+        "haproxy",
+        "watch",
+        "--run",
+        *words,
+    ]
+    with subprocess.Popen(
+        [*command, edge.marathon.url], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        try:
+
+            def served() -> bool:
+                assert process.poll() is None
+                return answer(edge, "a.example")[1] == "one"
+
+            eventually(served, "it does not serve")
+            second = subprocess.run(
+                [*command, edge.marathon.url], capture_output=True, timeout=60, check=False
+            )
+            assert second.returncode == Exit.LOCKED
+        finally:
+            process.terminate()
+            said, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert "1 services, 1 servers" in said
+    assert pid(edge) is None
