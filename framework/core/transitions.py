@@ -60,7 +60,6 @@ _NOT_THE_APPS_DOING = frozenset(
         "REASON_AGENT_UNKNOWN",
         "REASON_AGENT_DRAINING",
         "REASON_FRAMEWORK_REMOVED",
-        "REASON_GC_ERROR",
         "REASON_INVALID_OFFERS",
         "REASON_MASTER_DISCONNECTED",
         "REASON_RECONCILIATION",
@@ -73,7 +72,14 @@ _NOT_THE_APPS_DOING = frozenset(
     }
 )
 _LOSSES = frozenset({Condition.DROPPED, Condition.GONE, Condition.UNKNOWN})
-_LAUNCH_ERRORS = ("REASON_TASK_INVALID", "REASON_TASK_UNAUTHORIZED", "REASON_CONTAINER_LAUNCH_")
+# An agent names GC_ERROR also when it can not give what the task asks for, such as limits: a task
+# that every agent drops at once must not be launched ten times a second.
+_LAUNCH_ERRORS = (
+    "REASON_TASK_INVALID",
+    "REASON_TASK_UNAUTHORIZED",
+    "REASON_CONTAINER_LAUNCH_",
+    "REASON_GC_ERROR",
+)
 
 
 def condition_of(status: TaskStatus) -> Condition:

@@ -207,7 +207,7 @@ class CallConnection:
         self._events = events
 
     def _tell(self, outcomes: Outcomes) -> None:
-        if outcomes.results:
+        if outcomes.results or outcomes.events:
             self._report(outcomes)
 
     def _close_connection(self) -> None:
