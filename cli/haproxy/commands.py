@@ -7,8 +7,9 @@ import click
 import msgspec
 
 from api.client import ClientError
-from cli.haproxy import shown
+from cli.haproxy import reminding, shown
 from cli.haproxy.node_options import Bridge, with_bridge
+from cli.haproxy.usage import EdgeGroup
 from cli.haproxy.watching import watch
 from cli.output import say, say_aside
 from haproxy_bridge.exits import MEANING, Exit
@@ -34,9 +35,12 @@ _detailed = click.option(
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 
 
-@click.group(epilog=_EXITS)
+@click.group(cls=EdgeGroup, epilog=_EXITS)
 def haproxy() -> None:
-    """The haproxy bridge of an edge node: running apps as a tested, hot-swapped configuration."""
+    """The haproxy bridge of an edge node: running apps as a tested, hot-swapped configuration.
+
+    @FILE among the arguments stands for the words in that file.
+    """
 
 
 @haproxy.command(epilog=_EXITS)
@@ -83,14 +87,17 @@ def once(
     """Bring haproxy to what the scheduler at URL says, if that changed: fetch, judge, render,
     check, then change the running haproxy, or swap the file and reload.
 
-    For cron: it says nothing when nothing changed, and never makes things worse.
+    For cron: it says nothing when nothing changed, and never makes things worse. What fails again
+    and again is told when it begins, every ten minutes, and when it is over.
     """
     known = _known_problems(bridge.node.state)
     outcome = _run(Node(bridge.reader, bridge.node), force=force, dry_run=dry_run)
     if as_json:
         _print_json(outcome)
-    else:
+    elif dry_run or sys.stderr.isatty():
         shown.tell(outcome, known=() if dry_run else known)
+    else:
+        reminding.tell(outcome, known, Path(bridge.node.state))
     if textfile is not None and not dry_run:
         _write_metrics(textfile, bridge.node.state)
     sys.exit(_code(outcome, detailed=detailed_exitcode))
