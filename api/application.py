@@ -23,6 +23,7 @@ from api.resources.apps import Apps
 from api.resources.cluster import Cluster
 from api.resources.deployments import Deployments
 from api.resources.documentation import Documentation
+from api.resources.edges import Edges
 from api.resources.events import Events
 from api.resources.failures import Failures
 from api.resources.freezes import Freezes, warn_of_freezes
@@ -58,6 +59,7 @@ _RESOURCES = (
     Alarms,
     Replacements,
     Services,
+    Edges,
     Failures,
     Pods,
     Plugins,

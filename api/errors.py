@@ -117,6 +117,8 @@ _MISSING = {
     Why.VOLUME_UNKNOWN: "Volume '{}' does not exist",
     Why.DRAIN_UNKNOWN: "Agent '{}' is not drained",
     Why.CRASH_UNKNOWN: "Crash '{}' does not exist",
+    Why.EDGE_UNKNOWN: "Edge '{}' does not exist",
+    Why.SHARES_UNKNOWN: "The traffic of '{}' is not divided by shares",
     Why.NOT_WAITING: "Application {} not found in tasks queue.",
 }
 _CONFLICTS = {
@@ -139,6 +141,8 @@ def refusal(refused: Refused, settings: Mapping[str, object]) -> ApiError:
         return _locked(refused.deployment_ids)
     if why is Why.INVALID:
         return _not_valid(refused)
+    if why is Why.TOO_MANY_EDGES:
+        return ForbiddenError(f"There are too many already to take '{refused.subject}' as well.")
     if why is Why.TOO_MANY_DEPLOYMENTS:
         limit = settings.get("max_running_deployments", 100)
         return ForbiddenError(_TOO_MANY_DEPLOYMENTS.format(limit=limit))

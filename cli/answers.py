@@ -287,6 +287,17 @@ class Replacements(Struct, frozen=True):
     reason: str = ""
 
 
+class Edge(Struct, frozen=True, rename="camel"):
+    """As in ``/v3/edges``."""
+
+    name: str
+    kind: str
+    lease_seconds: int
+    seen: str = ""
+    staleness: float = 0
+    quarantined: tuple[str, ...] = ()
+
+
 class VolumeOperation(Struct, frozen=True):
     """What Mesos was asked to do with a volume."""
 

@@ -14,6 +14,7 @@ _COMMANDS = {
         "cli.deployments:deployment",
         "Deployments: list, show, watch, pause, promote, resume, revert, cancel.",
     ),
+    "edge": Deferred("cli.edges:edge", "Load balancers that follow: list, forget."),
     "events": Deferred("cli.events:events", "Tell what happens, as it happens."),
     "flags": Deferred(
         "cli.flags:flags", "Print every setting of the scheduler as a Markdown table."

@@ -12,6 +12,7 @@ from api.render.alarms import alarm_object
 from api.render.app import health_check
 from api.render.health import definition_of
 from api.render.instance import shown_condition
+from framework.domain.clock import iso
 from framework.domain.instance import Condition, Instance
 from framework.domain.notices import (
     AlarmCleared,
@@ -22,6 +23,7 @@ from framework.domain.notices import (
     HealthChanged,
     HealthCheckFailed,
     InstanceChanged,
+    InstanceDraining,
     Notice,
     Remarked,
     SchedulerDisconnected,
@@ -35,7 +37,8 @@ from framework.domain.state import State
 REMARK = "scheduler_remark"
 ALARM_RAISED = "alarm_raised"
 ALARM_CLEARED = "alarm_cleared"
-OURS = frozenset({REMARK, ALARM_RAISED, ALARM_CLEARED})
+DRAINING = "instance_draining"
+OURS = frozenset({REMARK, ALARM_RAISED, ALARM_CLEARED, DRAINING})
 
 
 def happenings(notice: Notice, view: State) -> Iterator[Happening]:
@@ -44,9 +47,8 @@ def happenings(notice: Notice, view: State) -> Iterator[Happening]:
     match notice:
         case InstanceChanged():
             yield _instance_changed(notice)
-        case StatusUpdated():
-            app = (notice.instance.app_id,)
-            yield Happening("status_update_event", app, lambda: _status(notice))
+        case StatusUpdated() | InstanceDraining():
+            yield from _task_told(notice)
         case HealthChanged():
             yield from _health_changed(notice.instance)
         case HealthCheckFailed():
@@ -88,17 +90,53 @@ def _instance_changed(notice: InstanceChanged) -> Happening:
     )
 
 
-def _status(notice: StatusUpdated) -> Fields:
+def _task_told(notice: StatusUpdated | InstanceDraining) -> Iterator[Happening]:
     instance = notice.instance
+    app = (instance.app_id,)
+    if isinstance(notice, StatusUpdated):
+        yield Happening("status_update_event", app, lambda: _status(notice))
+        return
+    message = f"it is killed when it is drained: {instance.kill_reason}"
+    yield Happening(
+        "status_update_event",
+        app,
+        lambda: _status_fields(
+            instance, notice.host, instance.agent_id, instance.task_id, "TASK_KILLING", message
+        ),
+    )
+    yield Happening(
+        DRAINING,
+        app,
+        lambda: {
+            "instanceId": instance.id,
+            "taskId": instance.task_id,
+            "appId": instance.app_id,
+            "host": notice.host,
+            "until": iso(instance.draining_until_ms),
+        },
+    )
+
+
+def _status(notice: StatusUpdated) -> Fields:
+    instance, status = notice.instance, notice.status
     condition = shown_condition(instance)
     killing = condition is Condition.KILLING and instance.condition is not Condition.KILLING
+    state = "TASK_KILLING" if killing else status.state.value
+    return _status_fields(
+        instance, notice.host, status.agent_id, status.task_id, state, status.message
+    )
+
+
+def _status_fields(
+    instance: Instance, host: str, agent_id: str, task_id: str, state: str, message: str
+) -> Fields:
     return {
-        "slaveId": notice.status.agent_id,
-        "taskId": notice.status.task_id,
-        "taskStatus": "TASK_KILLING" if killing else notice.status.state.value,
-        "message": notice.status.message,
+        "slaveId": agent_id,
+        "taskId": task_id,
+        "taskStatus": state,
+        "message": message,
         "appId": instance.app_id,
-        "host": notice.host,
+        "host": host,
         "ipAddresses": [
             {"ipAddress": text, "protocol": "IPv6" if ":" in text else "IPv4"}
             for text in instance.addresses

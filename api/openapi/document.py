@@ -54,6 +54,8 @@ PUT create and never change.
 With `fields` an answer lacks the members that were not named, required ones too.
 """
 _VARIABLES = {
+    "name": "An edge's own name for itself, such as its host name.",
+    "group": "The name that several apps serve, as in their label HAPROXY_DEPLOYMENT_GROUP.",
     "app_id": "Id of an app, without the first slash; it may contain others.",
     "group_id": "Path of a group, without the first slash; it may contain others.",
     "pod_id": "Id of a pod.",

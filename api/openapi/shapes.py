@@ -368,6 +368,30 @@ SHAPES: dict[str, JsonSchema] = {
             "checks?": array({"type": "object"}),
         },
     ),
+    "ShownEdge": _shape(
+        "A load balancer that follows the scheduler.",
+        {
+            "name": TEXT,
+            "kind": {"type": "string", "enum": ["daemon", "cron"]},
+            "leaseSeconds": COUNT,
+            "since": TIME,
+            "seen?": TIME,
+            "version?": TEXT,
+            "staleness?": NUMBER,
+            "quarantined?": array(TEXT),
+            "epoch?": COUNT,
+        },
+    ),
+    "EdgeList": list_of("ShownEdge", "edges"),
+    "ShownShares": _shape(
+        "How the traffic of a name is divided, in parts by app id.",
+        {
+            "group": TEXT,
+            "shares": {"type": "object", "additionalProperties": NUMBER},
+            "since": TIME,
+        },
+    ),
+    "SharesList": list_of("ShownShares", "shares"),
     "ServiceList": _shape(
         "All apps, of which state and leader, and whether its tasks were compared with Mesos.",
         {

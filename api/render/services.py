@@ -24,8 +24,11 @@ _KINDS = {
 _LISTED = frozenset({Condition.RUNNING, Condition.KILLING, Condition.UNREACHABLE})
 
 
-def service(app: App, view: State, *, deploying: bool) -> dict[str, Any]:
-    """One app with those of its tasks that run or are out of reach."""
+def service(
+    app: App, view: State, share: float | None = None, *, deploying: bool = False
+) -> dict[str, Any]:
+    """One app with those of its tasks that run or are out of reach, and its share of the traffic
+    of a name that it serves with others."""
     instances = list(view.instances_of.get(app.id, {}).values())
     tasks = [_task(one, app, view) for one in instances if one.condition in _LISTED]
     fields: dict[str, Any] = {
@@ -40,6 +43,8 @@ def service(app: App, view: State, *, deploying: bool) -> dict[str, Any]:
         fields["hasChecks"] = True
     if deploying:
         fields["deploying"] = True
+    if share is not None:
+        fields["share"] = share
     return fields
 
 

@@ -36,19 +36,35 @@ class Services:
         remember(Seen.now(self._context.scheduler, frozenset({Kind.HEALTH})))
         view = self._context.view
         deploying = _deploying(view)
-        apps = sorted(list(view.apps.values()), key=lambda app: app.id)
+        shares = _shares(view)
+        apps = sorted(view.apps.values(), key=lambda app: app.id)
         framework = view.framework
         body: dict[str, Any] = {
             "stateId": "" if framework is None else framework.state_id,
             "epoch": 0 if framework is None else framework.epoch,
             "synced": view.connection.synced,
-            "services": [self._service(view, app, deploying) for app in apps],
+            "services": [self._service(view, app, deploying, shares) for app in apps],
         }
         return json_answer(body)
 
-    def _service(self, view: State, app: App, deploying: dict[str, list[str]]) -> Any:
-        by = deploying.get(app.id, [])
-        return self._pieces.of(view, app, _FORM, by, lambda: service(app, view, deploying=bool(by)))
+    def _service(
+        self,
+        view: State,
+        app: App,
+        deploying: dict[str, list[str]],
+        shares: dict[str, float],
+    ) -> Any:
+        by, share = deploying.get(app.id, []), shares.get(app.id)
+        form = _FORM if share is None else _FORM | {share}
+        return self._pieces.of(
+            view, app, form, by, lambda: service(app, view, share, deploying=bool(by))
+        )
+
+
+def _shares(view: State) -> dict[str, float]:
+    """By app id; an app that several names divide by has that of the last one."""
+    records = sorted(view.shares.values(), key=lambda one: one.since_ms)
+    return {app_id: share for one in records for app_id, share in one.shares.items()}
 
 
 def _deploying(view: State) -> dict[str, list[str]]:

@@ -19,6 +19,7 @@ from api.schemas.app import (
     PACE,
     TASK_IDS,
 )
+from api.schemas.edges import EDGE, EDGE_ACK, SHARES
 from api.schemas.structure import read
 
 __all__ = [
@@ -27,12 +28,15 @@ __all__ = [
     "APP",
     "APP_FREEZE",
     "APP_UPDATE",
+    "EDGE",
+    "EDGE_ACK",
     "FREEZE",
     "GROUP_ROLE",
     "GROUP_UPDATE",
     "LOGGER_CHANGE",
     "MAX_INSTANCES",
     "PACE",
+    "SHARES",
     "TASK_IDS",
     "read",
 ]

@@ -12,6 +12,7 @@ from framework.core import (
     crashes,
     deployments,
     draining,
+    edges,
     editions,
     freezes,
     operations,
@@ -27,12 +28,14 @@ from framework.core.turn import Turn
 from framework.domain.actions import RemoveFramework
 from framework.domain.app import App
 from framework.domain.events import (
+    AcknowledgeDrained,
     AdoptOrphan,
     CancelDeployment,
     ChangeApps,
     Command,
     DrainAgent,
     ForgetCrash,
+    ForgetEdge,
     FreezeApps,
     KillOrphan,
     KillTasks,
@@ -41,7 +44,9 @@ from framework.domain.events import (
     PaceReplacements,
     PauseDeployment,
     PutApp,
+    PutShares,
     RemoveVolume,
+    RenewEdge,
     ResetDelay,
     RestartApp,
     ResumeApp,
@@ -91,6 +96,14 @@ def carry_out(turn: Turn, command: Command) -> Reply:  # noqa: C901 - one line a
             return freezes.freeze(turn, command)
         case LiftFreeze():
             return freezes.lift(turn, command)
+        case RenewEdge():
+            return edges.renew(turn, command)
+        case ForgetEdge():
+            return edges.forget(turn, command)
+        case AcknowledgeDrained():
+            return edges.acknowledged(turn, command)
+        case PutShares():
+            return edges.share(turn, command)
         case PaceReplacements():
             return replacements.pace(turn, command)
         case DrainAgent():
@@ -296,7 +309,7 @@ def _kill_tasks(turn: Turn, command: KillTasks) -> Reply:
             decommission(turn, instance, _on_request(turn, instance, "wiped"))
             operations.give_back_of(turn, instance.id, "wiped on request")
         else:
-            kill(turn, instance, _on_request(turn, instance, "killed"))
+            kill(turn, instance, _on_request(turn, instance, "killed"), planned=True)
     return Done(instances=tuple(instances))
 
 

@@ -23,6 +23,7 @@ class Due(StrEnum):
     PROGRESS = "progress"  # (deployment id)
     PROVED = "proved"  # (instance id)
     MOVE = "move"  # (instance id)
+    EDGE = "edge"  # (its name)
     DRAIN = "drain"  # (agent id or hostname)
     RESCINDED = "rescinded"  # (agent id)
     WAIT = "wait"  # (key of a demand)

@@ -6,6 +6,7 @@ task did not start in time, or a task returned that a record or tombstone proves
 
 from collections.abc import Iterable
 
+from framework.core import retiring
 from framework.core.deadlines import Due
 from framework.core.freezing import frozen
 from framework.core.turn import Turn
@@ -22,12 +23,15 @@ FORCED = ", in spite of a freeze"
 LOST = frozenset({Condition.UNREACHABLE, Condition.UNREACHABLE_INACTIVE})
 
 
-def kill(turn: Turn, instance: Instance, why: str) -> None:
-    """End the instance's task; the instance itself stays wanted and is relaunched."""
+def kill(turn: Turn, instance: Instance, why: str, *, planned: bool = False) -> None:
+    """End the instance's task; the instance itself stays wanted and is relaunched. ``planned``:
+    nothing is wrong with it, so it drains first."""
     if instance.condition in WAITING or (instance.kill_reason and not why.endswith(FORCED)):
         return
-    turn.put_instance(replace(instance, kill_reason=why))
-    send_kill(turn, instance.task_id, instance.agent_id)
+    drained_ms = retiring.until_ms(turn, instance) if planned else turn.now_ms
+    leaving = replace(instance, kill_reason=why, draining_until_ms=drained_ms if planned else 0)
+    turn.put_instance(leaving)
+    _drain_or_kill(turn, leaving)
 
 
 def decommission(turn: Turn, instance: Instance, why: str) -> None:
@@ -39,25 +43,26 @@ def decommission(turn: Turn, instance: Instance, why: str) -> None:
         turn.remove_instance(instance, lost=why)
     elif instance.goal is not Goal.DECOMMISSIONED or why.endswith(FORCED):
         asked = bool(instance.kill_reason) and not why.endswith(FORCED)
-        drained_ms = turn.now_ms + _DRAIN_MS
+        drained_ms = retiring.until_ms(turn, instance)
         leaving = replace(
             instance, goal=Goal.DECOMMISSIONED, kill_reason=why, draining_until_ms=drained_ms
         )
         turn.put_instance(leaving)
-        if asked:
-            return
-        if drained_ms > turn.now_ms:
-            turn.world.deadlines.set(drained_ms, Due.KILL_RETRY, instance.task_id)
-        else:
-            send_kill(turn, instance.task_id, instance.agent_id)
+        if not asked:
+            _drain_or_kill(turn, leaving)
 
 
-# Nobody waits for a drain yet: every planned kill passes through it, of zero length.
-_DRAIN_MS = 0
+def _drain_or_kill(turn: Turn, instance: Instance) -> None:
+    if instance.draining_until_ms > turn.now_ms:
+        retiring.begin(turn, instance)
+        turn.world.deadlines.set(instance.draining_until_ms, Due.KILL_RETRY, instance.task_id)
+    else:
+        send_kill(turn, instance.task_id, instance.agent_id)
 
 
 def send_kill(turn: Turn, task_id: str, agent_id: str) -> None:
     """Ask Mesos, and look again after the retry interval."""
+    turn.world.draining.pop(task_id, None)
     turn.actions.append(Kill(task_id, agent_id))
     before = turn.world.kills_sent.get(task_id)
     attempts = 1 if before is None else before.attempts + 1
@@ -86,10 +91,18 @@ def resend(turn: Turn, instances: Iterable[Instance]) -> None:
             if held(turn, instance):
                 continue
             if instance.draining_until_ms > turn.now_ms:
+                retiring.follow(turn, instance)
                 due_ms = instance.draining_until_ms
                 turn.world.deadlines.set(due_ms, Due.KILL_RETRY, instance.task_id)
             else:
                 send_kill(turn, instance.task_id, instance.agent_id)
+
+
+def owed(turn: Turn, instance: Instance) -> None:
+    """Send a kill whose drain is over before its time, unless it has to wait for Mesos or for the
+    end of a freeze: those send what is owed."""
+    if turn.world.subscribed and not held(turn, instance) and instance.condition not in LOST:
+        send_kill(turn, instance.task_id, instance.agent_id)
 
 
 def held(turn: Turn, instance: Instance) -> bool:

@@ -47,6 +47,9 @@ class Policy:
         300_000, "a task that stays staging or starting is killed and relaunched after this (ms)"
     )
     kill_retry_timeout: int = _option(30_000, "an unanswered kill is sent again after this (ms)")
+    drain_timeout: int = _option(
+        10_000, "a planned kill waits this long for the edges to take its task out of use (ms)"
+    )
     reconciliation_interval: int = _option(
         600_000, "all tasks are reconciled with Mesos this often (ms)"
     )

@@ -182,7 +182,12 @@ def _ended(turn: Turn, instance: Instance, condition: Condition, status: TaskSta
     app = turn.world.effective(instance.app_id)
     ended = _with_health(turn, _with_condition(turn, instance, condition), status)
     ended = replace(
-        ended, reason=status.reason, message=status.message[:10_000], kill_reason="", mark=None
+        ended,
+        reason=status.reason,
+        message=status.message[:10_000],
+        kill_reason="",
+        draining_until_ms=0,
+        mark=None,
     )
     if condition in storms.FORGOTTEN and not is_failure(condition, status.reason):
         storms.lost(turn, instance)

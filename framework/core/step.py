@@ -13,6 +13,7 @@ from framework.core import (
     crashes,
     deployments,
     draining,
+    edges,
     health_storms,
     identity,
     kills,
@@ -142,6 +143,7 @@ def _reconcile_all(turn: Turn, _key: str) -> None:
 _WHEN_DUE: dict[Due, Callable[[Turn, str], None]] = {
     Due.DECLINE: asking.decline_due,
     Due.DELAY_OVER: backoff.due,
+    Due.EDGE: edges.lapsed,
     Due.KILL_RETRY: kills.retry,
     Due.LAUNCH_CHECK: launches.check,
     Due.OPERATION_CHECK: operations.check,
@@ -182,6 +184,7 @@ def _started(turn: Turn) -> None:
         if gone and crashes.begin(turn, ("app", instance.app_id)):
             statuses.unreachable_for(turn, instance)
     backoff.watch_all(turn)
+    edges.expect_all(turn)
     draining.look_at_all(turn)
     kept = filter(None, state.reservations_of)  # those of no app are orphans
     turn.dirty.update(dict.fromkeys([*state.apps, *state.instances_of, *kept]))

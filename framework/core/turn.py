@@ -125,6 +125,7 @@ class Turn:
         self.put(Kind.INSTANCE, instance.id, None)
         self.world.instance_changed(instance, None)
         self.world.kills_sent.pop(instance.task_id, None)
+        self.world.draining.pop(instance.task_id, None)
         if lost:
             self.bury(instance.task_id, lost)
         self._agent_left(instance.agent_id)

@@ -11,6 +11,7 @@ from msgspec import Struct
 from framework.domain.actions import Action
 from framework.domain.app import App
 from framework.domain.draining import InverseOffer
+from framework.domain.edges import EdgeKind
 from framework.domain.groups import Group
 from framework.domain.health import ProbesReported
 from framework.domain.mesos import Offer, OperationStatus, TaskStatus
@@ -176,6 +177,38 @@ class ForgetCrash(Struct, frozen=True, gc=False):
     crash_id: str
 
 
+class RenewEdge(Struct, frozen=True, gc=False):
+    """A load balancer follows us, for another lease; see ``Edge`` and ``EdgeReport``."""
+
+    name: str
+    kind: EdgeKind
+    lease_seconds: int
+    version: str = ""
+    stale_seconds: float = 0
+    quarantined: tuple[str, ...] = ()
+    epoch: int = 0
+
+
+class ForgetEdge(Struct, frozen=True, gc=False):
+    """A load balancer follows us no more."""
+
+    name: str
+
+
+class AcknowledgeDrained(Struct, frozen=True, gc=False):
+    """A load balancer sends these tasks nothing more."""
+
+    name: str
+    task_ids: tuple[str, ...]
+
+
+class PutShares(Struct, frozen=True, gc=False):
+    """Divide the traffic of apps that serve one name; no shares: as if nobody ever did."""
+
+    group: str
+    shares: dict[str, float] = {}
+
+
 class Written(StrEnum):
     """What has editions (``core/editions.py``): a group stands for all that is in it, and what
     is listed as a whole for each of the list."""
@@ -223,6 +256,10 @@ Command = (
     | LiftFreeze
     | PaceReplacements
     | ForgetCrash
+    | RenewEdge
+    | ForgetEdge
+    | AcknowledgeDrained
+    | PutShares
     | DrainAgent
     | UndrainAgent
 )

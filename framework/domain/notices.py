@@ -27,6 +27,14 @@ class StatusUpdated(Struct, frozen=True, gc=False):
     host: str
 
 
+class InstanceDraining(Struct, frozen=True, gc=False):
+    """A task is to be killed once the edges have taken it out of use (``instance_draining``; on
+    /v2 a ``status_update_event`` with TASK_KILLING, so that old load balancers drop it too)."""
+
+    instance: Instance
+    host: str
+
+
 class DeploymentStarted(Struct, frozen=True, gc=False):
     deployment: Deployment
     plan: Plan
@@ -111,6 +119,7 @@ class AlarmCleared(Struct, frozen=True, gc=False):
 Notice = (
     InstanceChanged
     | StatusUpdated
+    | InstanceDraining
     | DeploymentStarted
     | DeploymentStepped
     | DeploymentEnded

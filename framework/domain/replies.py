@@ -30,6 +30,9 @@ class Why(StrEnum):
     VOLUME_IN_USE = "volume in use"
     DRAIN_UNKNOWN = "drain unknown"
     CRASH_UNKNOWN = "crash unknown"
+    EDGE_UNKNOWN = "edge unknown"
+    SHARES_UNKNOWN = "shares unknown"
+    TOO_MANY_EDGES = "too many edges"
     FROZEN = "frozen"
     SET_ASIDE = "set aside"
 

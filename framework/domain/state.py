@@ -13,6 +13,7 @@ from framework.domain.alarms import Alarm
 from framework.domain.app import App
 from framework.domain.crashes import Crash
 from framework.domain.draining import Drain, Maintenance
+from framework.domain.edges import Edge, EdgeReport, Shares
 from framework.domain.freezing import Freeze
 from framework.domain.groups import Group, TreeChange
 from framework.domain.health import InstanceHealth
@@ -59,6 +60,9 @@ Record = (
     | Freeze
     | Crash
     | Wait
+    | Edge
+    | EdgeReport
+    | Shares
     | Reservation
     | Drain
     | Maintenance
@@ -90,11 +94,14 @@ class Kind(StrEnum):
     ALARM = "alarm"  # id: its key
     RESERVATION = "reservation"  # id: instance id
     STORM = "storm"  # id: "storm"
+    EDGE = "edge"  # id: its name
+    SHARES = "shares"  # id: the name whose traffic is divided
     DRAIN = "drain"  # id: agent id or hostname, as it was named
     MAINTENANCE = "maintenance"  # id: agent id
     LAUNCH_STATS = "launch-stats"  # id: app id; never stored
     CONNECTION = "connection"  # id: "connection"; never stored
     HEALTH = "health"  # id: instance id; never stored
+    EDGE_REPORT = "edge-report"  # id: the edge's name; never stored
 
 
 RECORD_TYPES: dict[Kind, type] = {
@@ -120,14 +127,17 @@ RECORD_TYPES: dict[Kind, type] = {
     Kind.ALARM: Alarm,
     Kind.RESERVATION: Reservation,
     Kind.STORM: Storm,
+    Kind.EDGE: Edge,
+    Kind.SHARES: Shares,
     Kind.LAUNCH_STATS: LaunchStats,
     Kind.CONNECTION: Connection,
     Kind.HEALTH: InstanceHealth,
+    Kind.EDGE_REPORT: EdgeReport,
 }
 _OF_AN_APP = frozenset(
     {Kind.APP, Kind.APP_VERSION, Kind.INSTANCE, Kind.FAILURE, Kind.HEALTH, Kind.RESERVATION}
 )  # what is shown with an app
-VOLATILE = frozenset({Kind.LAUNCH_STATS, Kind.CONNECTION, Kind.HEALTH})
+VOLATILE = frozenset({Kind.LAUNCH_STATS, Kind.CONNECTION, Kind.HEALTH, Kind.EDGE_REPORT})
 
 
 class Change(NamedTuple):
@@ -356,6 +366,18 @@ class State:
     @property
     def waits(self) -> dict[str, Wait]:
         return self.tables[Kind.WAIT]  # type: ignore[return-value]  # see above
+
+    @property
+    def edges(self) -> dict[str, Edge]:
+        return self.tables[Kind.EDGE]  # type: ignore[return-value]  # see above
+
+    @property
+    def edge_reports(self) -> dict[str, EdgeReport]:
+        return self.tables[Kind.EDGE_REPORT]  # type: ignore[return-value]  # see above
+
+    @property
+    def shares(self) -> dict[str, Shares]:
+        return self.tables[Kind.SHARES]  # type: ignore[return-value]  # see above
 
     @property
     def reservations(self) -> dict[str, Reservation]:

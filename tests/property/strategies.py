@@ -35,6 +35,7 @@ from framework.domain.app import (
 from framework.domain.clock import iso
 from framework.domain.crashes import Crash
 from framework.domain.draining import Drain, Maintenance
+from framework.domain.edges import Edge, EdgeKind, Shares
 from framework.domain.freezing import EVERYTHING, Freeze
 from framework.domain.groups import Group, TreeChange
 from framework.domain.ids import instance_id, task_id
@@ -342,6 +343,16 @@ storms = st.builds(
 )
 
 
+edges = st.builds(Edge, names, st.sampled_from(EdgeKind), st.integers(1, 3_600), moments_ms)
+
+shares = st.builds(
+    Shares,
+    names,
+    st.dictionaries(app_ids, st.floats(0, 1e6), min_size=1, max_size=3),
+    moments_ms,
+)
+
+
 def _version_id(app: App) -> str:
     return version_key(app.id, app.version)
 
@@ -370,6 +381,8 @@ _KINDS: dict[Kind, tuple[st.SearchStrategy[Record], Callable[..., str]]] = {
     Kind.MAINTENANCE: (maintenance, lambda window: str(window.agent_id)),
     Kind.ALARM: (alarms, lambda alarm: str(alarm.key)),
     Kind.STORM: (storms, lambda _: "storm"),
+    Kind.EDGE: (edges, lambda edge: str(edge.name)),
+    Kind.SHARES: (shares, lambda one: str(one.group)),
 }
 assert set(_KINDS) == set(Kind) - VOLATILE
 

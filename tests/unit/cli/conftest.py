@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 from cli.alarms import alarm
 from cli.apps import app
 from cli.deployments import deployment
+from cli.edges import edge
 from cli.events import events
 from cli.frameworks import framework
 from cli.freezes import crash, freeze, unfreeze
@@ -37,6 +38,7 @@ def stayer(api: ScriptedServer) -> Stayer:
             app,
             crash,
             deployment,
+            edge,
             events,
             framework,
             freeze,

@@ -97,7 +97,7 @@ def test_an_earlier_definition_and_the_end_of_a_delay(api: ScriptedServer) -> No
 def test_agents(api: ScriptedServer) -> None:
     agent = {"id": "S1", "hostname": "h1", "attributes": {"rack": "r1", "disk": "ssd"}, "zone": "z"}
     api.script["GET /v3/agents"] = Answer([agent])
-    assert lines(run(api, "agent", "list"))[1] == ["S1", "h1", "-", "z", "disk=ssd", "rack=r1"]
+    assert lines(run(api, "agent", "list"))[1] == ["S1", "h1", "-", "z", "disk=ssd", "rack=r1", "-"]
 
 
 def test_orphans(api: ScriptedServer) -> None:
