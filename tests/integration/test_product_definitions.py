@@ -14,6 +14,7 @@ import pytest
 from localmesos.apache.engine import ApacheEngine
 from tests.integration.product import (
     Stayer,
+    agents_of,
     definition_of,
     is_running,
     operator,
@@ -63,7 +64,8 @@ def written(folder: Path, name: str = "told") -> str:
     """What a task wrote, as soon as it is all there."""
 
     def look() -> str:
-        text = (folder / name).read_text()
+        file = folder / name
+        text = file.read_text() if file.exists() else ""
         assert text.endswith("end\n"), text
         return text
 
@@ -182,6 +184,41 @@ def test_arguments_user_role_and_grace(stayer: Stayer, apache: ApacheEngine) -> 
     stayer.client.scale_app("/dev/told", 0)
     eventually(lambda: not is_running(pid), "the end of what does not heed SIGTERM")
     assert (folder / "asked").exists()
+
+
+def test_an_executor_of_ones_own_gets_the_command_and_its_resources(
+    stayer: Stayer, apache: ApacheEngine, tmp_path: Path
+) -> None:
+    program, told = tmp_path / "my executor", tmp_path / "told"
+    script = f'echo "$1:$2:$MESOS_EXECUTOR_ID:$COLOUR" > {told}; echo end >> {told}; {SLEEP}'
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    own = definition_of(
+        "/own",
+        cmd="--flag 'two words'",
+        env={"COLOUR": "red"},
+        executor=str(program),
+        executorResources={"cpus": 0.1, "mem": 32, "disk": 10},
+    )
+    stayer.client.create_app(own)
+    # It never says that it is there, so its task stays in staging for as long as this looks.
+    (task,) = eventually(lambda: stayer.app("/own")["tasks"], "the task")
+    assert written(tmp_path) == f"--flag:two words:{task['id']}:red\nend\n"
+    executors = [
+        executor
+        for url in agents_of(apache.url).values()
+        for executor in executors_of(url, stayer.framework_id)
+    ]
+    (executor,) = executors
+    assert executor["type"] == "CUSTOM"
+    taken = {one["name"]: one["scalar"]["value"] for one in executor["resources"]}
+    assert taken == {"cpus": 0.1, "mem": 32.0, "disk": 10.0}
+
+
+def executors_of(agent_url: str, framework_id: str) -> list[dict[str, Any]]:
+    """What an agent knows of a framework's executors."""
+    found = operator(agent_url, {"type": "GET_EXECUTORS"})["get_executors"].get("executors", [])
+    infos = [dict(one["executor_info"]) for one in found]
+    return [info for info in infos if info["framework_id"]["value"] == framework_id]
 
 
 def test_what_agents_can_not_do_is_tried_ever_more_slowly(stayer: Stayer) -> None:
