@@ -6,19 +6,20 @@ Each raises NotFoundError or another RefusedError where there is no such page.
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
-from api.client import BadAnswerError, Client, JsonObject
+from api.client import Client, JsonObject
+from api.client_answers import object_in, objects_in
 
 
 def list_edges(client: Client) -> list[JsonObject]:
     """Load balancers that follow: [{name, kind, leaseSeconds, since, seen, version, staleness,
     quarantined, epoch}]."""
-    return _objects(client.get("/v3/edges"), "edges")
+    return objects_in(client.get("/v3/edges"), "edges")
 
 
 def renew_edge(client: Client, name: str, edge: JsonObject) -> JsonObject:
     """Register a load balancer or renew its lease: {kind, leaseSeconds, version, staleness,
     quarantined, epoch}."""
-    return _object(client.send("PUT", _edge(name), edge))
+    return object_in(client.send("PUT", _edge(name), edge))
 
 
 def forget_edge(client: Client, name: str) -> None:
@@ -33,12 +34,12 @@ def acknowledge_drained(client: Client, name: str, task_ids: Sequence[str]) -> N
 
 def shares(client: Client, group: str) -> JsonObject:
     """How the traffic of a name is divided: {group, shares: {app id: part}, since}."""
-    return _object(client.get(_shares(group)))
+    return object_in(client.get(_shares(group)))
 
 
 def put_shares(client: Client, group: str, parts: Mapping[str, float]) -> JsonObject:
     """Divide the traffic of a name by these parts: as ``shares`` answers then."""
-    return _object(client.send("PUT", _shares(group), {"shares": dict(parts)}))
+    return object_in(client.send("PUT", _shares(group), {"shares": dict(parts)}))
 
 
 def delete_shares(client: Client, group: str) -> None:
@@ -52,16 +53,3 @@ def _edge(name: str) -> str:
 
 def _shares(group: str) -> str:
     return f"/v3/shares/{quote(group, safe='')}"
-
-
-def _object(answer: object) -> JsonObject:
-    if not isinstance(answer, dict):
-        raise BadAnswerError("the answer is no object")
-    return answer
-
-
-def _objects(answer: object, name: str) -> list[JsonObject]:
-    found = _object(answer).get(name)
-    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-        raise BadAnswerError(f"the answer is no list of {name!r}")
-    return found
