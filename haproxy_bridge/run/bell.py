@@ -6,6 +6,7 @@ the main thread may hold.
 
 import queue
 import time
+from collections.abc import Callable
 from enum import Enum
 
 
@@ -20,7 +21,8 @@ class Note(Enum):
 class Bell:
     """Rung by anybody, heard by one. A note that waits to be heard is not taken twice."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._notes: queue.SimpleQueue[tuple[Note, float]] = queue.SimpleQueue()
         self._waiting: set[Note] = set()
 
@@ -28,7 +30,7 @@ class Bell:
         """Have it heard."""
         if note not in self._waiting:
             self._waiting.add(note)
-            self._notes.put((note, time.monotonic()))
+            self._notes.put((note, self._clock()))
 
     def heard(self, timeout_seconds: float) -> list[tuple[Note, float]]:
         """The notes, and when each was rung; empty if none came in time."""

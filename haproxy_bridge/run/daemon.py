@@ -98,7 +98,8 @@ class Daemon:
         """Until the bell says stop. LockedError, CheckError, OSError if it can not begin."""
         chance = SystemRandom().random
         pace = Pace(self._options.pace, monotonic(), chance)
-        loop = Watch(self._resident, pace, self.bell, self._after, force_first=self._options.force)
+        take, force = self._resident.turn, self._options.force
+        loop = Watch(take, pace, self.bell, self._after, force_first=force)
         with ExitStack() as stack:
             note = stack.enter_context(self._resident.opened())
             if note:

@@ -12,21 +12,21 @@ from haproxy_bridge.exits import Exit
 from haproxy_bridge.run.bell import Bell, Note
 from haproxy_bridge.run.outcome import Outcome
 from haproxy_bridge.run.pace import Due, Ended, Pace
-from haproxy_bridge.run.resident import Resident
 from haproxy_bridge.run.turn import How
 
 _MAX_WAIT_SECONDS = 3600.0
 _FAILED = frozenset({Exit.UNREACHABLE, Exit.INTERNAL})
+Take = Callable[[How], Outcome]
 After = Callable[[Outcome, float | None], None]
 
 
 class Watch:
-    """``after`` is called after each turn, with the seconds from the first event that led to it
-    until haproxy served it (None if no event did, or nothing changed)."""
+    """``take`` takes a turn. ``after`` is called after each one, with the seconds from the first
+    event that led to it until haproxy served it (None if no event did, or nothing changed)."""
 
     def __init__(
         self,
-        resident: Resident,
+        take: Take,
         pace: Pace,
         bell: Bell,
         after: After,
@@ -34,7 +34,7 @@ class Watch:
         force_first: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._resident = resident
+        self._take = take
         self._pace = pace
         self._bell = bell
         self._after = after
@@ -83,7 +83,7 @@ class Watch:
 
     def _taken(self, how: How) -> Outcome:
         try:
-            return self._resident.turn(how)
+            return self._take(how)
         except Exception as error:  # noqa: BLE001 - whatever it is, haproxy serves on, and so do we
             frames = traceback.extract_tb(error.__traceback__)[-3:]
             where = ", ".join(f"{frame.name}:{frame.lineno}" for frame in frames)

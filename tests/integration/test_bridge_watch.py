@@ -5,6 +5,7 @@ stream or haproxy itself goes away. The scheduler is scripted; the tasks are rea
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -101,7 +102,7 @@ def watching() -> Iterator[Callable[..., Watching]]:
     """Starts a daemon: watching(edge, pace=...)."""
     with ExitStack() as stack:
 
-        def start(edge: Edge, **options: Any) -> Watching:
+        def start(edge: Edge, /, **options: Any) -> Watching:
             options = {"pace": SELDOM, "metrics_bind": ("127.0.0.1", 0), **options}
             made = Watching(edge, DaemonOptions(**options))
             made.start()
@@ -266,6 +267,76 @@ def test_its_pages(edge: Edge, watching: Start) -> None:
     assert daemon.metric("reloads_total") == 1
     with pytest.raises(urllib.error.HTTPError, match="404"):
         daemon.page("/other")
+
+
+def services_page(edge: Edge, tasks: dict[str, bool]) -> Answer:
+    """Stayer's answer for one app: its tasks, and whether each drains."""
+    shown = [
+        {
+            "id": name,
+            "host": "127.0.0.1",
+            "endpoints": [{"host": "127.0.0.1", "port": edge.tasks[name].port}],
+            "health": "up",
+            "draining": drains,
+        }
+        for name, drains in tasks.items()
+    ]
+    service = {
+        "id": "/a",
+        "wanted": len(tasks),
+        "labels": {"HAPROXY_0_VHOST": "a.example"},
+        "ports": [{"servicePort": edge.first_port}],
+        "tasks": shown,
+    }
+    return Answer({"stateId": "s", "epoch": 3, "synced": True, "services": [service]})
+
+
+def test_a_draining_task_gets_nothing_new_and_is_told_of_when_idle(
+    edge: Edge, watching: Start
+) -> None:
+    one = edge.task("one")
+    edge.task("two")
+    script = edge.marathon.script
+    script["GET /v3/services"] = services_page(edge, {"one": False})
+    script["PUT /v3/edges/e"] = script["POST /v3/edges/e/ack"] = Answer({})
+    daemon = watching(edge, edge="e")
+    daemon.serves("one")
+    daemon.listens()
+    before = reloads(edge)
+    with socket.create_connection(("127.0.0.1", edge.haproxy.http)) as client:
+        client.sendall(b"GET /slow HTTP/1.1\r\nHost: a.example\r\n\r\n")
+        eventually(lambda: one.waiting, "the request does not come")
+        script["GET /v3/services"] = services_page(edge, {"one": True, "two": False})
+        daemon.stream.tell()
+        daemon.serves("two")
+        leases = [r for r in edge.marathon.requests if r.path == "/v3/edges/e"]
+        assert leases[0].body["kind"] == "daemon"
+        assert leases[0].body["epoch"] == 3
+        assert "POST /v3/edges/e/ack" not in edge.marathon.asked()
+        one.release.set()
+        client.settimeout(30)
+        assert client.recv(4096).startswith(b"HTTP/1.1 200")
+    eventually(lambda: "POST /v3/edges/e/ack" in edge.marathon.asked(), "nobody is told")
+    (told,) = [r for r in edge.marathon.requests if r.path == "/v3/edges/e/ack"]
+    assert told.body == {"tasks": ["one"]}
+    assert reloads(edge) == before
+    script["GET /v3/services"] = services_page(edge, {"two": False})
+    daemon.stream.tell()
+    eventually(lambda: daemon.metric("servers") == 1, "it is still there")
+    assert daemon.stream.after[0] is None
+
+
+def test_a_cut_stream_is_read_on_from_its_last_event(edge: Edge, watching: Start) -> None:
+    edge.task("one")
+    edge.marathon.script["GET /v3/services"] = services_page(edge, {"one": False})
+    daemon = watching(edge)
+    daemon.listens()
+    last = daemon.stream.tell()
+    turns = len(daemon.outcomes)
+    eventually(lambda: len(daemon.outcomes) > turns, "no turn")
+    daemon.stream.cut()
+    eventually(lambda: daemon.stream.opened == 2, "it does not listen again")
+    assert daemon.stream.after == [None, last]
 
 
 def own_haproxy(edge: Edge) -> DaemonOptions:

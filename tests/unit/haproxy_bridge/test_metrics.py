@@ -1,0 +1,117 @@
+"""The daemon's metrics as Prometheus reads them, and its pages without passwords."""
+
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from haproxy_bridge.rendered import Backend, Problem, Server, Trouble
+from haproxy_bridge.run import admin, metrics
+from haproxy_bridge.run.metrics import Latency, Live
+from haproxy_bridge.run.state_file import Applied, State
+
+STATE = State(
+    last_success_ms=1_000_000,
+    last_run_ms=1_004_000,
+    changes=5,
+    reloads=3,
+    failed_reloads=1,
+    failure="nobody answers",
+    problems=(
+        Problem(Trouble.REFUSED, "/a", "bad"),
+        Problem(Trouble.CONFLICT, "/a", "taken"),
+        Problem(Trouble.IGNORED, "/b", "unknown"),
+    ),
+    applied=Applied(
+        "", (Backend("x", (Server("s", "h", 1), Server("t", "h", 2, draining=True))),), {}
+    ),
+)
+
+
+def read(text: str) -> dict[str, float]:
+    return {
+        f"{one.name}{''.join(one.labels.values())}": one.value
+        for family in text_string_to_metric_families(text)
+        for one in family.samples
+    }
+
+
+def test_what_is_remembered() -> None:
+    found = read(metrics.text(STATE, None, 1_060_000))
+    expected = {
+        "last_success_timestamp_seconds": 1000,
+        "last_run_timestamp_seconds": 1004,
+        "staleness_seconds": 60,
+        "failing": 1,
+        "held": 0,
+        "quarantined_apps": 1,
+        "services": 1,
+        "servers": 2,
+        "draining_servers": 1,
+        "changes_total": 5,
+        "reloads_total": 3,
+        "failed_reloads_total": 1,
+        "problemsrefused": 1,
+        "problemsignored": 1,
+        "problemsforbidden": 0,
+    }
+    assert {name: found[f"stayer_bridge_{name}"] for name in expected} == expected
+    assert "stayer_bridge_haproxy_up" not in found
+
+
+def test_what_a_daemon_knows() -> None:
+    latency = Latency()
+    for seconds in (0.004, 0.02, 0.021, 60.0):
+        latency.observe(seconds)
+    live = Live(runs={"OK": 4}, latency=latency, stream=True, haproxy_up=False, restarts=2)
+    found = read(metrics.text(STATE, live, 0))
+    expected = {
+        "event_to_live_seconds_bucket0.005": 1,
+        "event_to_live_seconds_bucket0.02": 2,
+        "event_to_live_seconds_bucket0.03": 3,
+        "event_to_live_seconds_bucket10": 3,
+        "event_to_live_seconds_bucket+Inf": 4,
+        "event_to_live_seconds_count": 4,
+        "runs_totalok": 4,
+        "runs_totalheld": 0,
+        "event_stream_up": 1,
+        "haproxy_up": 0,
+        "haproxy_restarts_total": 2,
+        "staleness_seconds": 0,
+    }
+    assert {name: found[f"stayer_bridge_{name}"] for name in expected} == expected
+    assert round(found["stayer_bridge_event_to_live_seconds_sum"], 3) == 60.045
+
+
+def test_a_textfile_is_whole_and_readable(tmp_path: Path) -> None:
+    path = tmp_path / "bridge.prom"
+    metrics.write_textfile(path, STATE, 1_060_000)
+    assert read(path.read_text())["stayer_bridge_staleness_seconds"] == 60
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert [one.name for one in tmp_path.iterdir()] == ["bridge.prom"]
+
+
+def test_a_shown_configuration_has_no_secrets() -> None:
+    config = b"""userlist user_a
+  user joe password $5$x$secret
+  user ann insecure-password secret
+frontend stats
+  stats auth admin:secret
+backend a
+  dynamic-cookie-key secret
+  server s 10.0.0.1:80
+"""
+    shown = admin.without_secrets(config).decode()
+    assert "secret" not in shown
+    assert "user joe password ***" in shown
+    assert "stats auth admin:***" in shown
+    assert "server s 10.0.0.1:80" in shown
+
+
+def test_maps_as_marathon_lb_tells_them() -> None:
+    files = {
+        "stayer-exact-0.map": b"a.example/ a_1\nb.example/api b_2\n",
+        "stayer-appid-0.map": b"/a a_1\n",
+    }
+    assert admin.vhost_map(files) == b"a.example a_1\nb.example/api b_2\n"
+    assert admin.map_of(files, "appid") == b"/a a_1\n"
+    assert admin.map_of({}, "appid") == b""

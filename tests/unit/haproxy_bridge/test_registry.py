@@ -1,0 +1,144 @@
+"""What an edge tells the scheduler: its lease, and which draining tasks nobody uses any more."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from api.client import Client
+from haproxy_bridge.rendered import Backend, Rendered, Server
+from haproxy_bridge.run.registry import LOOK_SECONDS, Registry, Report, draining, idle
+from tests.unit.cli.scripted_http import Answer, ScriptedServer, scripted
+from tests.unit.haproxy_bridge.made import app, snapshot
+from tests.unit.haproxy_bridge.stats_socket import StatsSocket, stats_socket
+
+PUT, ACK = "PUT /v3/edges/e%201", "POST /v3/edges/e%201/ack"
+BUSY = Report(
+    version="v1", quarantined=("/x",), epoch=7, draining={"t1": (("a", "s1"), ("b", "s1"))}
+)
+
+
+@dataclass
+class Clock:
+    now: float = 100.0
+
+
+@dataclass
+class Edge:
+    registry: Registry
+    server: ScriptedServer
+    haproxy: StatsSocket
+    clock: Clock = field(default_factory=Clock)
+
+    def bodies(self, call: str) -> list[object]:
+        found = [one for one in self.server.requests if f"{one.method} {one.path}" == call]
+        return [one.body for one in found]
+
+
+@pytest.fixture
+def edge(tmp_path: Path) -> Iterator[Edge]:
+    clock, path = Clock(), tmp_path / "s"
+    with (
+        scripted({PUT: Answer({}), ACK: Answer({})}) as server,
+        stats_socket(path) as haproxy,
+        closing(Client([server.url], timeout_seconds=10)) as client,
+    ):
+        registry = Registry(
+            client, "e 1", "daemon", lambda: 1.5, path, lease_seconds=30, clock=lambda: clock.now
+        )
+        yield Edge(registry, server, haproxy, clock)
+
+
+def test_the_lease_is_renewed_in_time_and_when_something_changed(edge: Edge) -> None:
+    edge.registry.tell(replace(BUSY, draining={}))
+    assert edge.registry.step() == 10
+    body = {
+        "kind": "daemon",
+        "leaseSeconds": 30,
+        "version": "v1",
+        "staleness": 1.5,
+        "quarantined": ["/x"],
+        "epoch": 7,
+    }
+    assert edge.bodies(PUT) == [body]
+    edge.clock.now += 9.9
+    edge.registry.step()
+    assert len(edge.bodies(PUT)) == 1
+    edge.clock.now += 0.1
+    edge.registry.step()
+    assert len(edge.bodies(PUT)) == 2
+    edge.registry.tell(replace(BUSY, version="v2", draining={}))
+    edge.registry.step()
+    assert len(edge.bodies(PUT)) == 3
+
+
+def test_a_draining_task_is_told_of_once_its_last_session_ended(edge: Edge) -> None:
+    edge.haproxy.sessions = {("a", "s1"): 0, ("b", "s1"): 2}
+    edge.registry.tell(BUSY)
+    assert edge.registry.step() == LOOK_SECONDS
+    assert edge.bodies(ACK) == []
+    edge.haproxy.sessions["b", "s1"] = 0
+    assert edge.registry.step() > LOOK_SECONDS
+    assert edge.bodies(ACK) == [{"tasks": ["t1"]}]
+    edge.registry.step()
+    assert len(edge.bodies(ACK)) == 1
+    edge.registry.tell(replace(BUSY, draining={}))
+    edge.registry.step()
+    edge.registry.tell(BUSY)  # it drains again: nobody's word of before counts
+    edge.registry.step()
+    assert len(edge.bodies(ACK)) == 2
+
+
+def test_one_out_of_rotation_is_told_of_without_asking_haproxy(edge: Edge) -> None:
+    edge.registry.tell(replace(BUSY, draining={"t9": ()}))
+    edge.registry.step()
+    assert edge.bodies(ACK) == [{"tasks": ["t9"]}]
+    assert edge.haproxy.asked == []
+
+
+def test_sessions_that_can_not_be_counted_are_sessions(edge: Edge, tmp_path: Path) -> None:
+    (tmp_path / "s").unlink()
+    edge.registry.tell(replace(BUSY, draining={**BUSY.draining, "t9": ()}))
+    edge.registry.step()
+    assert edge.bodies(ACK) == [{"tasks": ["t9"]}]
+
+
+@pytest.mark.parametrize("status", [404, 405])
+def test_a_scheduler_without_the_page_is_left_alone(edge: Edge, status: int) -> None:
+    edge.server.script[PUT] = Answer({"message": "no"}, status)
+    edge.registry.tell(BUSY)
+    pause = edge.registry.step()
+    assert pause >= 60
+    edge.clock.now += pause - 1
+    edge.registry.step()
+    assert len(edge.server.requests) == 1
+    edge.server.script[PUT] = Answer({})
+    edge.clock.now += 1
+    edge.registry.step()
+    assert edge.bodies(ACK) == [{"tasks": ["t1"]}]
+
+
+def test_an_ill_scheduler_is_told_later(edge: Edge) -> None:
+    edge.server.script[ACK] = Answer({"message": "no leader"}, 503)
+    edge.registry.tell(BUSY)
+    pause = edge.registry.step()
+    assert 1 <= pause <= 10
+    edge.server.script[ACK] = Answer({})
+    edge.clock.now += pause
+    edge.registry.step()
+    assert edge.bodies(ACK) == [{"tasks": ["t1"]}] * 2
+
+
+def test_where_a_draining_task_is() -> None:
+    one = app("/a", 10000, 3)
+    leaving = tuple(replace(task, draining=task.id != "a.2") for task in one.tasks)
+    answer = snapshot(replace(one, tasks=leaving))
+    servers = tuple(Server(f"s{n}", "10.0.0.1", n, task_id=f"a.{n}") for n in (1, 2))
+    rendered = Rendered(b"", backends=(Backend("x", servers), Backend("y", servers[:1])))
+    found = draining(answer, rendered)
+    assert found == {"a.1": (("x", "s1"), ("y", "s1")), "a.3": ()}
+    assert idle(found, {("x", "s1"): 0, ("y", "s1"): 1}) == ["a.3"]
+    assert sorted(idle(found, {})) == ["a.1", "a.3"]
