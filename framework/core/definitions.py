@@ -7,6 +7,7 @@ app exists, whether its path is a group, which service ports are free, which ver
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 
+from framework.core import external
 from framework.core.index import ancestors
 from framework.core.reservations import scalars_of
 from framework.core.turn import Turn
@@ -55,7 +56,9 @@ def check_puts(
             return _invalid(app_id, _CLASH)
     apps = turn.world.state.apps
     clashes = {one.id for one in groups if one.id in ids or (one.id in apps and one.id not in gone)}
-    return _invalid(min(clashes), _CLASH) if clashes else None
+    if clashes:
+        return _invalid(min(clashes), _CLASH)
+    return external.conflict(turn, [put.app for put in puts], gone)
 
 
 _RESIDENT = (

@@ -44,7 +44,8 @@ def split(launch: Launch) -> tuple[Launch, Launch]:
         return launch, replace(launch, resources=())
     own, executors = [], []
     for one in launch.resources:
-        part = min(one.millis, wanted.get(one.source.name, 0))
+        is_volume = one.volume is not None or bool(one.source.disk)
+        part = 0 if is_volume else min(one.millis, wanted.get(one.source.name, 0))
         if part:
             wanted[one.source.name] -= part
             executors.append(replace(one, millis=part))

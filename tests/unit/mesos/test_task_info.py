@@ -12,6 +12,7 @@ from framework.domain.app import (
     Container,
     Docker,
     DockerParameter,
+    ExecutorResources,
     Fetch,
     HealthCheck,
     HostVolume,
@@ -356,6 +357,22 @@ def test_resources_echo_allocation_and_reservations() -> None:
             **allocation,
         },
     ]
+
+
+def test_an_executors_share_comes_of_each_resource_and_never_of_a_volume() -> None:
+    app = an_app(executor="/run", executor_resources=ExecutorResources(500, 32_000, 10_000))
+    volume = scalar("disk", 64_000, disk='{"persistence":{"id":"d"}}', plain=False)
+    launch = a_launch(
+        app,
+        resources=(volume, scalar("cpus", 300), scalar("cpus", 700), scalar("disk", 15_000)),
+    )
+    info = task_info(launch)
+
+    def amounts(resources: list[dict[str, Any]]) -> list[tuple[str, float]]:
+        return [(one["name"], one["scalar"]["value"]) for one in resources]
+
+    assert amounts(info["resources"]) == [("disk", 64.0), ("cpus", 0.5), ("disk", 5.0)]
+    assert amounts(info["executor"]["resources"]) == [("cpus", 0.3), ("cpus", 0.2), ("disk", 10.0)]
 
 
 @pytest.mark.parametrize("millis", [1, 100, 300, 700, 1_100, 2_675, 123_456_789])
