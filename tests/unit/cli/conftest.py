@@ -6,6 +6,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from cli.agents import agent
 from cli.alarms import alarm
 from cli.apps import app
 from cli.deployments import deployment
@@ -34,6 +35,7 @@ def stayer(api: ScriptedServer) -> Stayer:
     """Runs a command line; it finds the scripted scheduler through its environment."""
     commands = click.Group(
         commands=[
+            agent,
             alarm,
             app,
             crash,
