@@ -134,7 +134,7 @@ def _global(options: RenderOptions) -> str:
         f"{log_defaults}"
         "  option dontlognull\n"
         "  option redispatch 1\n"
-        "  retries 3\n"
+        "  retries 5\n"
         f"  timeout connect {options.connect_seconds:g}s\n"
         f"  timeout client {options.idle_seconds:g}s\n"
         f"  timeout server {options.idle_seconds:g}s\n"

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 PROXYPASS_PATH = """\
   http-request replace-path ^{proxypathPattern}/?(.*) /\\1
 """
+# A server that refuses connections is out after three: one that has ended always has room, and
+# would be asked again and again, by requests that have six tries in all.
 DEFAULTS: dict[str, str] = {
     "FRONTEND_HEAD": """
 frontend {backend}
@@ -58,12 +60,12 @@ userlist user_{backend}
   timeout check {healthCheckTimeoutSeconds}s
 """,
     "BACKEND_SERVER_HTTP_HEALTHCHECK_OPTIONS": """\
-check inter {healthCheckIntervalSeconds}s fastinter 1s fall {healthCheckFalls} rise 1\
-{healthCheckPortOptions}
+check inter {healthCheckIntervalSeconds}s fastinter 1s downinter 2s fall {healthCheckFalls} rise 1\
+{healthCheckPortOptions} observe layer4 error-limit 3 on-error mark-down
 """,
     "BACKEND_SERVER_TCP_HEALTHCHECK_OPTIONS": """\
-check inter {healthCheckIntervalSeconds}s fastinter 1s fall {healthCheckFalls} rise 1\
-{healthCheckPortOptions}
+check inter {healthCheckIntervalSeconds}s fastinter 1s downinter 2s fall {healthCheckFalls} rise 1\
+{healthCheckPortOptions} observe layer4 error-limit 3 on-error mark-down
 """,
     "HTTP_BACKEND_PROXYPASS_GLUE": """\
   http-request set-header Host {hostname}

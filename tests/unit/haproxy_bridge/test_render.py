@@ -33,7 +33,7 @@ def test_a_tcp_service() -> None:
         "mode tcp",
         "default_backend a_10000",
     ]
-    check = "check inter 5s fastinter 1s fall 2 rise 1"
+    check = "check inter 5s fastinter 1s downinter 2s fall 2 rise 1 observe layer4 error-limit 3 on-error mark-down"
     assert stanza(made, "backend a_10000") == [
         "mode tcp",
         "balance roundrobin",
@@ -121,7 +121,9 @@ def test_a_check_of_http() -> None:
     sent = "http-check send meth GET uri /ok?a=b\\#c\\ d\\'e\\\"f\\\\ ver HTTP/1.1 hdr Host a_10000"
     assert sent in lines
     assert "timeout check 5s" in lines
-    assert lines[-1].endswith("check inter 10s fastinter 1s fall 4 rise 1")
+    assert lines[-1].endswith(
+        "check inter 10s fastinter 1s downinter 2s fall 4 rise 1 observe layer4 error-limit 3 on-error mark-down"
+    )
 
 
 def test_a_task_of_another_configuration_is_not_judged_by_the_new_check() -> None:
