@@ -362,6 +362,7 @@ SHAPES: dict[str, JsonSchema] = {
             "version": TEXT,
             "startedAtMs": COUNT,
             "health": {"type": "string", "enum": ["up", "down", "unknown"]},
+            "address?": TEXT,
             "ready?": FLAG,
             "draining?": FLAG,
             "reachable?": FLAG,

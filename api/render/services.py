@@ -84,6 +84,8 @@ def _task(instance: Instance, app: App, view: State) -> dict[str, Any]:
         "startedAtMs": instance.started_at_ms,
         "health": {True: "up", False: "down", None: "unknown"}[instance.healthy],
     }
+    if agent is not None and agent.address:
+        fields["address"] = agent.address
     if instance.ready is not None:
         fields["ready"] = instance.ready
     if shown_condition(instance) is Condition.KILLING:

@@ -4,7 +4,7 @@ Marathon does not say what a task's checks are, only what its app's are now. A t
 configuration is judged by the definition that it was launched with, which is asked for once.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import msgspec
@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from haproxy_bridge.snapshot import App, Check, Endpoint, Port, Snapshot, Task, Verdict
 from haproxy_bridge.source import checked
+from haproxy_bridge.source.resolving import Addresses, unresolved
 
 PATH = "/v2/apps"
 QUERY = {"embed": ["apps.tasks", "apps.deployments", "apps.readiness"]}
@@ -127,13 +128,21 @@ Definition = Callable[[str, str], bytes | None]
 
 
 def snapshot(
-    content: bytes, source: str, tag: str, definition: Definition, *, any_check: bool = False
+    content: bytes,
+    source: str,
+    tag: str,
+    definition: Definition,
+    addresses: Addresses = unresolved,
+    *,
+    any_check: bool = False,
 ) -> Snapshot:
     """The page as a snapshot. ``any_check``: one passed check makes a task healthy, as for
     marathon-lb; else all have to. msgspec.DecodeError (with the path) for another shape."""
     page = _PAGE.decode(content)
     older = _Older(definition)
-    apps = [_app(app, older, any_check=any_check) for app in page.apps]
+    hosts = {task.host: "" for app in page.apps for task in app.tasks or [] if task.host}
+    known = addresses(hosts)
+    apps = [_app(app, older, known, any_check=any_check) for app in page.apps]
     return Snapshot(tuple(sorted(apps, key=lambda app: app.id)), source, tag=tag)
 
 
@@ -159,7 +168,7 @@ class _Older:
         return present if found is None else found
 
 
-def _app(app: _App, older: _Older, *, any_check: bool) -> App:
+def _app(app: _App, older: _Older, known: Mapping[str, str], *, any_check: bool) -> App:
     mappings = _mappings(app)
     ready = {one.task_id: one.ready for one in app.readiness_check_results or []}
     tasks = []
@@ -167,7 +176,7 @@ def _app(app: _App, older: _Older, *, any_check: bool) -> App:
         if task.state in _SERVING | _AWAY and task.started_at != "":
             checks = older.checks(app, task.version)
             tasks.append(
-                _task(app, mappings, task, checks, ready.get(task.id), any_check=any_check)
+                _task(app, mappings, task, checks, ready.get(task.id), known, any_check=any_check)
             )
     return App(
         id=app.id,
@@ -232,15 +241,17 @@ def _task(
     task: _Task,
     checks: list[_HealthCheck],
     ready: bool | None,
+    known: Mapping[str, str],
     *,
     any_check: bool,
 ) -> Task:
     count = len(_ports(app, mappings))
+    host = known.get(task.host, task.host)
     if mappings is None:
         ports = (task.ports or [])[:count]
-        endpoints = tuple(checked.endpoint(task.host, port) for port in ports)
+        endpoints = tuple(checked.endpoint(host, port) for port in ports)
     else:
-        endpoints = _mapped(task, mappings)
+        endpoints = _mapped(task, host, mappings)
     return Task(
         id=task.id,
         app_id=app.id,
@@ -255,14 +266,14 @@ def _task(
     )
 
 
-def _mapped(task: _Task, mappings: list[_Mapping]) -> tuple[Endpoint | None, ...]:
+def _mapped(task: _Task, host: str, mappings: list[_Mapping]) -> tuple[Endpoint | None, ...]:
     """Host and host port where there is one, else the container's own address and port."""
     host_ports = iter(task.ports or [])
     address = next((one.ip_address for one in task.ip_addresses or []), "")
     found: list[Endpoint | None] = []
     for mapping in mappings:
         if mapping.host_port is not None:
-            found.append(checked.endpoint(task.host, next(host_ports, 0)))
+            found.append(checked.endpoint(host, next(host_ports, 0)))
         else:
             found.append(checked.endpoint(address, mapping.container_port))
     return tuple(found)

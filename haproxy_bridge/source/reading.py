@@ -9,6 +9,7 @@ from msgspec import Struct
 from api.client import BadAnswerError, Client, ClientError, Page, RefusedError
 from haproxy_bridge.snapshot import Snapshot
 from haproxy_bridge.source import marathon, stayer, text
+from haproxy_bridge.source.resolving import Addresses, Resolver
 
 _WRONG_SHAPE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, text.BadTextError)
 
@@ -40,6 +41,7 @@ class Reader:
         self._client = client
         self._options = options
         self._kind = options.kind
+        self._addresses: Addresses = Resolver().addresses
 
     @property
     def kind(self) -> Kind:
@@ -74,12 +76,13 @@ class Reader:
             if self._kind is Kind.TEXT:
                 return text.snapshot(page.content, page.url)
             if self._kind is Kind.STAYER:
-                return stayer.snapshot(page.content, page.url, page.tag)
+                return stayer.snapshot(page.content, page.url, page.tag, self._addresses)
             return marathon.snapshot(
                 page.content,
                 page.url,
                 page.tag,
                 self._definition,
+                self._addresses,
                 any_check=self._options.any_check,
             )
         except _WRONG_SHAPE as error:

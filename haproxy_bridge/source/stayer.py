@@ -1,5 +1,6 @@
 """Stayer's ``/v3/services``: the page is a Snapshot in JSON but for the checks made here."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated
 
@@ -9,6 +10,7 @@ from msgspec.structs import replace
 
 from haproxy_bridge.snapshot import App, Check, Endpoint, Port, Snapshot, Task, Verdict
 from haproxy_bridge.source import checked
+from haproxy_bridge.source.resolving import Addresses, unresolved
 
 PATH = "/v3/services"
 
@@ -45,6 +47,7 @@ class _Task(Struct, frozen=True, rename="camel"):
     draining: bool = False
     reachable: bool = True
     checks: tuple[_Check, ...] = ()
+    address: str = ""
 
 
 class _Port(Struct, frozen=True, rename="camel"):
@@ -76,11 +79,13 @@ class _Page(Struct, frozen=True, rename="camel"):
 _DECODER = msgspec.json.Decoder(_Page)
 
 
-def snapshot(content: bytes, source: str, tag: str) -> Snapshot:
+def snapshot(content: bytes, source: str, tag: str, addresses: Addresses = unresolved) -> Snapshot:
     """The page as a snapshot. msgspec.DecodeError (with the path) if it is of another shape."""
     page = _DECODER.decode(content)
+    known = addresses({task.host: task.address for one in page.services for task in one.tasks})
+    apps = (_app(service, known) for service in page.services)
     return Snapshot(
-        apps=tuple(sorted((_app(service) for service in page.services), key=lambda app: app.id)),
+        apps=tuple(sorted(apps, key=lambda app: app.id)),
         source=source,
         state_id=page.state_id,
         epoch=page.epoch,
@@ -89,7 +94,7 @@ def snapshot(content: bytes, source: str, tag: str) -> Snapshot:
     )
 
 
-def _app(service: _Service) -> App:
+def _app(service: _Service, known: Mapping[str, str]) -> App:
     return App(
         id=service.id,
         labels=service.labels,
@@ -97,7 +102,7 @@ def _app(service: _Service) -> App:
             Port(checked.service_port(port.service_port), port.name, port.protocol, port.labels)
             for port in service.ports
         ),
-        tasks=tuple(_task(service, task) for task in service.tasks),
+        tasks=tuple(_task(service, task, known) for task in service.tasks),
         wanted=service.wanted,
         has_checks=service.has_checks,
         deploying=service.deploying,
@@ -106,8 +111,8 @@ def _app(service: _Service) -> App:
     )
 
 
-def _task(service: _Service, task: _Task) -> Task:
-    endpoints = tuple(map(_endpoint, task.endpoints[: len(service.ports)]))
+def _task(service: _Service, task: _Task, known: Mapping[str, str]) -> Task:
+    endpoints = tuple(_endpoint(one, known) for one in task.endpoints[: len(service.ports)])
     made = Task(
         id=task.id,
         app_id=service.id,
@@ -135,5 +140,7 @@ def _check(check: _Check) -> Check:
     )
 
 
-def _endpoint(where: _Endpoint | None) -> Endpoint | None:
-    return None if where is None else checked.endpoint(where.host, where.port)
+def _endpoint(where: _Endpoint | None, known: Mapping[str, str]) -> Endpoint | None:
+    if where is None:
+        return None
+    return checked.endpoint(known.get(where.host, where.host), where.port)
