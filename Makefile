@@ -99,7 +99,7 @@ $(VENV)/.created:
 
 $(VENV)/.installed: pyproject.toml | $(VENV)/.created
 	@echo "Installing Stayer and what it needs into .venv"
-	@$(PIP) install --editable . && touch $@
+	@$(PIP) install --editable '.[local]' && touch $@
 
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/.created
 	@echo "Installing the tools of developers into .venv"

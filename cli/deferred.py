@@ -11,6 +11,16 @@ from typing import NamedTuple
 import click
 from click.shell_completion import CompletionItem
 
+EXTRAS = {
+    **dict.fromkeys(
+        ("cheroot", "flask", "kazoo", "marshmallow", "prometheus_client", "re2", "werkzeug"),
+        "scheduler",
+    ),
+    **dict.fromkeys(("pypi_simple", "requests"), "local"),
+}
+"""Of packages that not every installation has, the extra of ours that brings them."""
+_LOCAL = frozenset({"local", "mesos"})
+
 
 class Deferred(NamedTuple):
     """Where a command is found (``module:attribute``), and its line in the list of all."""
@@ -29,7 +39,10 @@ class DeferredCommands(MutableMapping[str, click.Command]):
     def __getitem__(self, name: str) -> click.Command:
         if name not in self._loaded:
             module, _, attribute = self.entries[name].where.partition(":")
-            self._loaded[name] = getattr(import_module(module), attribute)
+            try:
+                self._loaded[name] = getattr(import_module(module), attribute)
+            except ModuleNotFoundError as error:
+                self._loaded[name] = _not_installed(name, error)
         return self._loaded[name]
 
     def __setitem__(self, name: str, command: click.Command) -> None:
@@ -46,6 +59,24 @@ class DeferredCommands(MutableMapping[str, click.Command]):
 
     def __contains__(self, name: object) -> bool:
         return name in self.entries
+
+
+def _not_installed(name: str, error: ModuleNotFoundError) -> click.Command:
+    """A command that says what to install. ModuleNotFoundError if that would not help."""
+    extra = EXTRAS.get((error.name or "").partition(".")[0])
+    if extra is None:
+        raise error
+    if name in _LOCAL:
+        extra = "local"
+
+    def say() -> None:
+        raise click.ClickException(
+            f"`{name}` needs more of Stayer than is installed here ({error.name}):\n"
+            f"  pip install 'stayer[{extra}]'"
+        )
+
+    anything = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+    return click.Command(name, callback=say, context_settings=anything, add_help_option=False)
 
 
 class DeferringGroup(click.Group):

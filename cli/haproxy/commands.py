@@ -8,6 +8,7 @@ import msgspec
 
 from api.client import ClientError
 from cli.haproxy import reminding, shown
+from cli.haproxy.installing import install, uninstall
 from cli.haproxy.node_options import Bridge, with_bridge
 from cli.haproxy.usage import EdgeGroup
 from cli.haproxy.watching import watch
@@ -175,3 +176,5 @@ def _code(outcome: Outcome, *, detailed: bool) -> int:
 
 
 haproxy.add_command(watch)
+haproxy.add_command(install)
+haproxy.add_command(uninstall)

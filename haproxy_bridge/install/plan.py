@@ -1,0 +1,143 @@
+"""What is to be done to a node, as far as it is not done yet."""
+
+import difflib
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from msgspec import Struct
+
+from haproxy_bridge.swap import files
+
+MARK = "# Written by `"
+"""How each file of ours begins, but for a first line that its reader needs."""
+_LIMIT_SECONDS = 600.0
+
+
+class File(Struct, frozen=True):
+    """A file as it is to be."""
+
+    path: str
+    content: str
+    mode: int = 0o644
+
+
+class Command(Struct, frozen=True):
+    """A command to run, and what for. ``needed`` False: it changes nothing if nothing else was
+    changed, so it only runs then."""
+
+    words: tuple[str, ...]
+    why: str
+    needed: bool = False
+
+
+class Plan(Struct, frozen=True):
+    """``first`` runs before the files are there and ``then`` after; ``removed`` are files of ours
+    that are not to be any more; ``notes`` what an operator should know."""
+
+    first: tuple[Command, ...] = ()
+    files: tuple[File, ...] = ()
+    removed: tuple[str, ...] = ()
+    then: tuple[Command, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing is to be done."""
+        return not (self.first or self.files or self.removed or self.then)
+
+
+class InstallError(Exception):
+    """A step failed; those before it are done, and the same can be asked for again."""
+
+
+def pending(plan: Plan, root: Path) -> Plan:
+    """What of the plan is not done under ``root`` yet. In a folder that is not the machine itself
+    no command runs. OSError."""
+    wanted = tuple(file for file in plan.files if _differs(file, root))
+    gone = tuple(path for path in plan.removed if _is_ours(under(root, path)))
+    if not _is_machine(root):
+        return Plan(files=wanted, removed=gone, notes=plan.notes)
+    changed = bool(wanted or gone)
+    return Plan(
+        first=tuple(command for command in plan.first if command.needed),
+        files=wanted,
+        removed=gone,
+        then=tuple(command for command in plan.then if command.needed or changed),
+        notes=plan.notes,
+    )
+
+
+def under(root: Path, path: str) -> Path:
+    """Where a path of the node lies when the node is in a folder."""
+    return root / path.lstrip("/")
+
+
+def _is_machine(root: Path) -> bool:
+    return root == Path("/")
+
+
+def _differs(file: File, root: Path) -> bool:
+    path = under(root, file.path)
+    present = files.read(path)
+    if present is None:
+        return True
+    return present != file.content.encode() or path.stat().st_mode & 0o777 != file.mode
+
+
+def _is_ours(path: Path) -> bool:
+    present = files.read(path)
+    return present is not None and any(
+        line.startswith(MARK.encode()) for line in present.splitlines()[:2]
+    )
+
+
+def described(plan: Plan, root: Path) -> Iterator[str]:
+    """The plan for people, with what changes of files that are there. OSError."""
+    for command in plan.first:
+        yield f"run: {' '.join(command.words)}  ({command.why})"
+    for file in plan.files:
+        path = under(root, file.path)
+        before = files.read(path)
+        yield f"write: {path} (mode {file.mode:o}{', new' if before is None else ''})"
+        yield from _lines(file, before or b"")
+    for name in plan.removed:
+        yield f"remove: {under(root, name)}"
+    for command in plan.then:
+        yield f"run: {' '.join(command.words)}  ({command.why})"
+    for note in plan.notes:
+        yield f"note: {note}"
+
+
+def _lines(file: File, before: bytes) -> Iterator[str]:
+    old = before.decode("utf-8", "replace").splitlines()
+    found = difflib.unified_diff(old, file.content.splitlines(), lineterm="", n=1)
+    yield from (f"    {line}" for line in found if not line.startswith(("---", "+++")))
+
+
+def carry_out(plan: Plan, root: Path) -> None:
+    """Do what is to be done. InstallError, OSError."""
+    for command in plan.first:
+        _run(command)
+    for file in plan.files:
+        path = under(root, file.path)
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        files.write_atomically(path, file.content.encode(), file.mode)
+    for name in plan.removed:
+        under(root, name).unlink(missing_ok=True)
+    for command in plan.then:
+        _run(command)
+
+
+def _run(command: Command) -> None:
+    try:
+        done = subprocess.run(  # noqa: S603 - commands of ours, shown before
+            command.words,
+            stdin=subprocess.DEVNULL,
+            timeout=_LIMIT_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise InstallError(f"{' '.join(command.words)}: {error}") from error
+    if done.returncode != 0:
+        raise InstallError(f"{' '.join(command.words)} ended with {done.returncode}")
