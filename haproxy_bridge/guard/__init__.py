@@ -5,7 +5,7 @@ most servers away, ``judge`` brings both together. Pure: the memory of the last 
 value and goes out as one.
 """
 
-from haproxy_bridge.guard.judge import Judged, judge
+from haproxy_bridge.guard.judge import Judge, Judged, judge
 from haproxy_bridge.guard.memory import GuardOptions, Held, Memory, Panic
 
-__all__ = ["GuardOptions", "Held", "Judged", "Memory", "Panic", "judge"]
+__all__ = ["GuardOptions", "Held", "Judge", "Judged", "Memory", "Panic", "judge"]

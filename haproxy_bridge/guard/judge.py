@@ -22,17 +22,28 @@ def judge(
 ) -> Judged:
     """``force`` believes the answer whatever it takes away. Times are milliseconds of the wall
     clock; a clock that goes back begins a hold anew."""
-    stale = losses.stale(new, memory)
-    if stale and not force:
-        return Judged(None, memory, stale)
-    whole = rotation.merged(new, memory)
-    verdicts = rotation.verdicts_of(whole, memory)
-    serving = rotation.in_rotation(whole, verdicts, memory, options, now_ms)
-    believed = Memory(serving, verdicts)
-    why = "" if force else losses.suspicious(serving, memory, options)
-    if not why:
-        return Judged(serving, believed)
-    held = losses.held_again(why, new, memory, now_ms)
-    if losses.is_over(held, options, now_ms):
-        return Judged(serving, believed)
-    return Judged(None, Memory(memory.rotation, memory.verdicts, held), why)
+    return Judge(options).judge(new, memory, now_ms, force=force)
+
+
+class Judge:
+    """Judges again and again, at the cost of what changed."""
+
+    def __init__(self, options: GuardOptions) -> None:
+        self._options = options
+        self._rotation = rotation.Rotation(options)
+
+    def judge(self, new: Snapshot, memory: Memory, now_ms: int, *, force: bool = False) -> Judged:
+        """As the function of this name."""
+        stale = losses.stale(new, memory)
+        if stale and not force:
+            return Judged(None, memory, stale)
+        whole = rotation.merged(new, memory)
+        serving, verdicts = self._rotation.decide(whole, memory, now_ms)
+        believed = Memory(serving, verdicts)
+        why = "" if force else losses.suspicious(serving, memory, self._options)
+        if not why:
+            return Judged(serving, believed)
+        held = losses.held_again(why, new, memory, now_ms)
+        if losses.is_over(held, self._options, now_ms):
+            return Judged(serving, believed)
+        return Judged(None, Memory(memory.rotation, memory.verdicts, held), why)

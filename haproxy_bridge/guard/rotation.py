@@ -1,5 +1,6 @@
 """Which tasks of an app serve: those that run, are healthy as far as is known, and ready."""
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from haproxy_bridge.guard.memory import GuardOptions, Memory, Panic
@@ -30,27 +31,67 @@ def _with_missing(app: App, before: App) -> App:
     return replace(app, tasks=app.tasks + missing) if missing else app
 
 
-def verdicts_of(new: Snapshot, memory: Memory) -> dict[str, Verdict]:
-    """The health of each task, where it is unknown the last one that was known."""
-    return {
-        task.id: memory.verdicts.get(task.id, task.health)
-        if task.health is Verdict.UNKNOWN
-        else task.health
-        for app in new.apps
-        for task in app.tasks
-    }
+class _Known(Struct, frozen=True):
+    """What came of an app, and what that followed from; ``unknown``: of its tasks that nobody knows
+    the health of, the verdicts that were taken."""
+
+    app: App
+    last: App | None
+    verdicts: dict[str, Verdict]
+    unknown: dict[str, Verdict]
+    serving: App
 
 
-def in_rotation(
-    new: Snapshot, verdicts: dict[str, Verdict], memory: Memory, options: GuardOptions, now_ms: int
-) -> Snapshot:
-    """The snapshot with only those tasks that serve, and those that drain."""
-    last = {} if memory.rotation is None else {app.id: app for app in memory.rotation.apps}
-    apps = tuple(
-        replace(app, tasks=_serving(app, last.get(app.id), verdicts, options, now_ms))
-        for app in new.apps
-    )
-    return replace(new, apps=apps)
+class Rotation:
+    """Decides again and again, and thinks only about apps that are not as they were the last time;
+    what comes of it is that of a first decision."""
+
+    def __init__(self, options: GuardOptions) -> None:
+        self._options = options
+        self._known: dict[str, _Known] = {}
+
+    def decide(
+        self, new: Snapshot, memory: Memory, now_ms: int
+    ) -> tuple[Snapshot, dict[str, Verdict]]:
+        """The snapshot with only those tasks that serve, and those that drain; and the health of
+        each task, where it is unknown the last one that was known."""
+        last = {} if memory.rotation is None else {app.id: app for app in memory.rotation.apps}
+        known: dict[str, _Known] = {}
+        verdicts: dict[str, Verdict] = {}
+        for app in new.apps:
+            found = self._of(app, last.get(app.id), memory, now_ms)
+            known[app.id] = found
+            verdicts.update(found.verdicts)
+        self._known = known
+        return replace(new, apps=tuple([one.serving for one in known.values()])), verdicts
+
+    def _of(self, app: App, last: App | None, memory: Memory, now_ms: int) -> _Known:
+        before = self._known.get(app.id)
+        if before is not None and self._holds(before, app, last, memory):
+            return before
+        verdicts = {
+            task.id: memory.verdicts.get(task.id, task.health)
+            if task.health is Verdict.UNKNOWN
+            else task.health
+            for task in app.tasks
+        }
+        unknown = {
+            task.id: verdicts[task.id] for task in app.tasks if task.health is Verdict.UNKNOWN
+        }
+        serving = replace(app, tasks=_serving(app, last, verdicts, self._options, now_ms))
+        return _Known(app, last, verdicts, unknown, last if last == serving else serving)
+
+    def _holds(self, known: _Known, app: App, last: App | None, memory: Memory) -> bool:
+        """Whether the same would come of it; with a least time of running, time alone matters."""
+        same = known.app is app and known.last is last
+        return (
+            same
+            and not self._options.min_uptime_seconds
+            and all(
+                memory.verdicts.get(task_id, Verdict.UNKNOWN) is verdict
+                for task_id, verdict in known.unknown.items()
+            )
+        )
 
 
 def _serving(

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from api.client import ClientError
 from haproxy_bridge.exits import Exit
+from haproxy_bridge.guard import Judge
 from haproxy_bridge.render import Renderer
 from haproxy_bridge.run import state_file
 from haproxy_bridge.run.config_file import ConfigFile
@@ -60,7 +61,8 @@ class Node:
         state, note = state_file.load(self._state)
         file = ConfigFile(Path(self._options.config))
         now_ms = self._now_ms()
-        turn = Turn(self._options, state, file, renderer(self._options), now_ms, how)
+        judge, render = Judge(self._options.guard), renderer(self._options)
+        turn = Turn(self._options, state, file, judge, render, now_ms, how)
         outcome = self._outcome(turn)
         if note:
             outcome = replace(outcome, notes=(note, *outcome.notes))

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from api.client import ClientError
 from haproxy_bridge.exits import Exit
+from haproxy_bridge.guard import Judge
 from haproxy_bridge.rendered import Rendered
 from haproxy_bridge.run import state_file
 from haproxy_bridge.run.config_file import ConfigFile
@@ -46,6 +47,7 @@ class Resident:
         self._load_it = load_it
         self._path = Path(options.state)
         self._file = ConfigFile(Path(options.config), late=True)
+        self._judge = Judge(options.guard)
         self._render = renderer(options)
         self._saved: State | None = None
         self._saving = threading.Lock()
@@ -87,7 +89,16 @@ class Resident:
                 return _still(self.last)
         else:
             self.answer = read
-        turn = Turn(self._options, self.state, self._file, self._render, now_ms, how, self._load_it)
+        turn = Turn(
+            self._options,
+            self.state,
+            self._file,
+            self._judge,
+            self._render,
+            now_ms,
+            how,
+            self._load_it,
+        )
         outcome = turn.take(self.answer)
         self.state = turn.state
         self.rendered = turn.rendered or self.rendered

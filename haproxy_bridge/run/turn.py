@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from haproxy_bridge.exits import Exit
-from haproxy_bridge.guard import Judged, judge
+from haproxy_bridge.guard import Judge, Judged
 from haproxy_bridge.rendered import Backend, Rendered
 from haproxy_bridge.run import quarantine
 from haproxy_bridge.run.config_file import ConfigFile
@@ -53,6 +53,7 @@ class Turn:
         options: NodeOptions,
         state: State,
         file: ConfigFile,
+        judge: Judge,
         render: Render,
         now_ms: int,
         how: How,
@@ -62,6 +63,7 @@ class Turn:
         self.rendered: Rendered | None = None
         self._options = options
         self._file = file
+        self._judge = judge
         self._render = render
         self._now_ms = now_ms
         self._how = how
@@ -72,9 +74,7 @@ class Turn:
     def take(self, answer: Snapshot) -> Outcome:
         """Bring file and haproxy to the answer, or say why not. OSError for a fault of this
         machine."""
-        judged = judge(
-            answer, self.state.memory, self._options.guard, self._now_ms, force=self._how.force
-        )
+        judged = self._judge.judge(answer, self.state.memory, self._now_ms, force=self._how.force)
         if judged.snapshot is None:
             self.state = replace(self.state, memory=judged.memory)
             return Outcome(exit=Exit.HELD, why=judged.why)

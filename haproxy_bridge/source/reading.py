@@ -42,6 +42,7 @@ class Reader:
         self._options = options
         self._kind = options.kind
         self._addresses: Addresses = Resolver().addresses
+        self._pages = stayer.Pages(self._addresses)
 
     @property
     def kind(self) -> Kind:
@@ -76,7 +77,7 @@ class Reader:
             if self._kind is Kind.TEXT:
                 return text.snapshot(page.content, page.url)
             if self._kind is Kind.STAYER:
-                return stayer.snapshot(page.content, page.url, page.tag, self._addresses)
+                return self._pages.snapshot(page.content, page.url, page.tag)
             return marathon.snapshot(
                 page.content,
                 page.url,

@@ -73,25 +73,66 @@ class _Page(Struct, frozen=True, rename="camel"):
     state_id: str
     epoch: int
     synced: bool
-    services: tuple[_Service, ...]
+    services: tuple[msgspec.Raw, ...]
 
 
 _DECODER = msgspec.json.Decoder(_Page)
+_SERVICE = msgspec.json.Decoder(_Service)
 
 
 def snapshot(content: bytes, source: str, tag: str, addresses: Addresses = unresolved) -> Snapshot:
     """The page as a snapshot. msgspec.DecodeError (with the path) if it is of another shape."""
-    page = _DECODER.decode(content)
-    known = addresses({task.host: task.address for one in page.services for task in one.tasks})
-    apps = (_app(service, known) for service in page.services)
-    return Snapshot(
-        apps=tuple(sorted(apps, key=lambda app: app.id)),
-        source=source,
-        state_id=page.state_id,
-        epoch=page.epoch,
-        synced=page.synced,
-        tag=tag,
-    )
+    return Pages(addresses).snapshot(content, source, tag)
+
+
+class _Read(Struct, frozen=True):
+    """A service that was read: its agents with what Mesos knows of them, the addresses that were
+    found for these, and what came of it."""
+
+    service: _Service
+    hosts: dict[str, str]
+    known: dict[str, str] = {}
+    app: App | None = None
+
+
+class Pages:
+    """Reads page after page, and of each only what the one before did not have: an app that reads
+    the same is the same record."""
+
+    def __init__(self, addresses: Addresses) -> None:
+        self._addresses = addresses
+        self._read: dict[bytes, _Read] = {}
+
+    def snapshot(self, content: bytes, source: str, tag: str) -> Snapshot:
+        """As the function of this name."""
+        page = _DECODER.decode(content)
+        found = {bytes(raw): self._found(bytes(raw)) for raw in page.services}
+        hosts = {host: other for one in found.values() for host, other in one.hosts.items()}
+        known = self._addresses(hosts)
+        self._read = {text: _with_app(one, known) for text, one in found.items()}
+        apps = [one.app for one in self._read.values() if one.app is not None]
+        return Snapshot(
+            apps=tuple(sorted(apps, key=lambda app: app.id)),
+            source=source,
+            state_id=page.state_id,
+            epoch=page.epoch,
+            synced=page.synced,
+            tag=tag,
+        )
+
+    def _found(self, text: bytes) -> _Read:
+        before = self._read.get(text)
+        if before is not None:
+            return before
+        service = _SERVICE.decode(text)
+        return _Read(service, {task.host: task.address for task in service.tasks})
+
+
+def _with_app(one: _Read, known: Mapping[str, str]) -> _Read:
+    own = {host: known.get(host, host) for host in one.hosts}
+    if one.app is not None and one.known == own:
+        return one
+    return _Read(one.service, one.hosts, own, _app(one.service, own))
 
 
 def _app(service: _Service, known: Mapping[str, str]) -> App:
