@@ -9,7 +9,6 @@ acknowledgements, and writes as many records, with nothing decided.
 """
 
 import json
-import os
 import random
 import tempfile
 import time
@@ -231,10 +230,10 @@ def _status(number: int) -> bytes:
 
 
 def main() -> None:
-    """Measure beside the working directory's disk unless TMPDIR says otherwise."""
+    """Measure on the disk of the temporary directory (TMPDIR)."""
     wanted = options(__doc__)
     for scheme in ("memory:", "sqlite:"):
-        with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", ".")) as name:
+        with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             store_url = scheme if scheme == "memory:" else f"{scheme}{folder / 'store.db'}"
             for result in measure(folder, store_url, wanted):

@@ -8,7 +8,6 @@ deployed. The peer: the same listener takes as many bodies and answers each with
 """
 
 import json
-import os
 import tempfile
 import threading
 import time
@@ -145,10 +144,10 @@ def _store_url(folder: Path, store: str) -> Iterator[str]:
 
 
 def main() -> None:
-    """Measure beside the working directory's disk unless TMPDIR says otherwise."""
+    """Measure on the disk of the temporary directory (TMPDIR)."""
     wanted = options(__doc__)
     for store in ("memory", "ZooKeeper"):
-        with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", ".")) as name:
+        with tempfile.TemporaryDirectory() as name:
             for result in measure(Path(name), store, wanted):
                 report(result, wanted.json)
 

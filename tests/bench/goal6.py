@@ -9,7 +9,6 @@ The peer of each: the same listener, sending as many constant bytes.
 
 import gzip
 import json
-import os
 import tempfile
 import threading
 import time
@@ -203,9 +202,9 @@ def _settle(client: Client) -> None:
 
 
 def main() -> None:
-    """Measure beside the working directory's disk unless TMPDIR says otherwise."""
+    """Measure on the disk of the temporary directory (TMPDIR)."""
     wanted = options(__doc__)
-    with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", ".")) as name:
+    with tempfile.TemporaryDirectory() as name:
         for result in measure(Path(name), wanted):
             report(result, wanted.json)
 

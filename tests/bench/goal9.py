@@ -8,7 +8,6 @@ that sends as many constant frames of the same size to as many.
 """
 
 import json
-import os
 import re
 import selectors
 import socket
@@ -165,9 +164,9 @@ def _constant(constant: Started, count: int, frames: int, size: int) -> float:
 
 
 def main() -> None:
-    """Measure with what little is written in TMPDIR, else here."""
+    """Measure; what little is written is in the temporary directory."""
     wanted = options(__doc__)
-    with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", ".")) as name:
+    with tempfile.TemporaryDirectory() as name:
         for result in measure(Path(name), wanted):
             report(result, wanted.json)
 

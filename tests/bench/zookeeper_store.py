@@ -6,7 +6,6 @@ nothing, and does not wait for one before the next as an append must; so single 
 second peer that does. The peer of a load is a bare read of the same znodes.
 """
 
-import os
 import random
 import tempfile
 from collections import deque
@@ -215,9 +214,9 @@ def start(server: ZooKeeperServer, path: str) -> Session:
 
 
 def main() -> None:
-    """Measure beside the working directory's disk unless TMPDIR says otherwise."""
+    """Measure on the disk of the temporary directory (TMPDIR)."""
     wanted = options(__doc__)
-    with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", ".")) as folder:
+    with tempfile.TemporaryDirectory() as folder:
         settings = {"forceSync": "yes", "preAllocSize": "65536"}
         with ZooKeeperServer(Path(folder), heap_mib=1024, settings=settings) as server:
             for result in measure(server, wanted):

@@ -141,7 +141,7 @@ def test_signals_reach_the_executor_and_its_end_is_recorded(launcher: Path, tmp_
         eventually(lambda: pid_file.exists() and pid_file.read_text(), "it runs")
         process.terminate()
         process.wait(PATIENCE_SECONDS)
-        assert not is_alive(int(pid_file.read_text()))
+        eventually(lambda: not is_alive(int(pid_file.read_text())), "the executor ends")
     assert (tmp_path / "runtime" / "status").read_text() == "15"
 
 
