@@ -10,6 +10,7 @@ from api.client import ClientError
 from cli.haproxy import reminding, shown
 from cli.haproxy.installing import install, uninstall
 from cli.haproxy.node_options import Bridge, with_bridge
+from cli.haproxy.shifting import shift
 from cli.haproxy.usage import EdgeGroup
 from cli.haproxy.watching import watch
 from cli.output import say, say_aside
@@ -178,3 +179,4 @@ def _code(outcome: Outcome, *, detailed: bool) -> int:
 haproxy.add_command(watch)
 haproxy.add_command(install)
 haproxy.add_command(uninstall)
+haproxy.add_command(shift)
