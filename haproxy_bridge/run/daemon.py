@@ -2,6 +2,7 @@
 metrics), from the first turn to an end that leaves the file as haproxy runs.
 """
 
+import gc
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -86,7 +87,7 @@ class Daemon:
         self._registry = Registry(
             client, options.edge, "daemon", self._staleness, Path(node.render.socket)
         )
-        self._registered = self._listens = False
+        self._registered = self._listens = self._settled = False
 
     def _own_haproxy(self) -> Supervisor | None:
         haproxy = self._options.haproxy
@@ -120,7 +121,7 @@ class Daemon:
         if which:
             self._said(which)
         supervisor.start()
-        supervisor.wait_up(_FIRST_UP_SECONDS)
+        supervisor.wait_first(_FIRST_UP_SECONDS)
 
     @contextmanager
     def _serving_pages(self) -> Iterator[None]:
@@ -144,6 +145,10 @@ class Daemon:
         if self._options.events and not self._listens:
             self._listens = True
             self._listener.start()
+        if outcome.exit in SETTLED and not self._settled:
+            self._settled = True
+            gc.collect()
+            gc.freeze()  # what is known now stays; looking through it again and again takes long
         if outcome.exit in SETTLED and not outcome.postponed:
             self._register()
         self._told(outcome)

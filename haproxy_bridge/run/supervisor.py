@@ -59,6 +59,7 @@ class Supervisor:
         self._up = threading.Event()
         self._stopping = threading.Event()
         self._again = threading.Event()
+        self._tried = threading.Event()
         self._died = 0
         self._pid: int | None = None
         self._child: subprocess.Popen[bytes] | None = None
@@ -78,9 +79,10 @@ class Supervisor:
         """Take over one that runs, or start one, and keep it running."""
         self._thread.start()
 
-    def wait_up(self, timeout_seconds: float) -> bool:
-        """Whether it came up in time."""
-        return self._up.wait(timeout_seconds)
+    def wait_first(self, timeout_seconds: float) -> bool:
+        """Wait until it came up, or could not, the first time; whether it is up."""
+        self._tried.wait(timeout_seconds)
+        return self.up
 
     def load(self, options: LoadOptions) -> None:
         """Have it load its configuration: a reload, or a start if it does not run. ReloadError."""
@@ -125,6 +127,7 @@ class Supervisor:
             if self._stopping.is_set():
                 return
             self._died += 1
+            self._tried.set()
             self._said(why)
             steady = time.monotonic() - began > STEADY_SECONDS
             pause = FIRST_PAUSE_SECONDS if steady else min(MAX_PAUSE_SECONDS, pause * 2)
@@ -157,6 +160,7 @@ class Supervisor:
     def _serve(self, pid: int) -> None:
         self._pid = pid
         self._up.set()
+        self._tried.set()
         self._changed()
 
     def _started(self) -> subprocess.Popen[bytes]:

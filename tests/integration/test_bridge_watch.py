@@ -402,6 +402,22 @@ def test_it_starts_with_what_was_last_good(edge: Edge) -> None:
         assert "the one after it is not good" in daemon.said[0]
 
 
+def test_one_that_can_not_start_does_so_with_what_comes_next(edge: Edge) -> None:
+    one = edge.task("one")
+    a = edge.app("a", [one], 0, VHOST="a.example")
+    edge.say(a, edge.app("b", [one], 1, BIND_ADDR="127.0.0.1"))
+    edge.run()
+    edge.haproxy.stop()
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", edge.first_port + 1))
+        taken.listen()
+        edge.say(a)
+        with with_own(edge) as daemon:
+            daemon.serves("one")
+            assert any("haproxy ended with 1" in line for line in daemon.said)
+
+
 def test_it_starts_with_health_alone_where_nothing_is_good(edge: Edge) -> None:
     edge.haproxy.config.unlink()
     edge.marathon.script["GET /v2/apps"] = Answer({"message": "no leader"}, 503)

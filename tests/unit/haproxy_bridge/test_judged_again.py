@@ -1,0 +1,91 @@
+"""Judging and reading again and again comes to the same as doing it once, and costs only what
+changed.
+"""
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from haproxy_bridge.guard import GuardOptions, Judge, Memory, Panic, judge
+from haproxy_bridge.snapshot import App, Snapshot, Verdict
+from haproxy_bridge.source import stayer
+from tests.unit.haproxy_bridge.made import app, snapshot
+
+HEALTHS = st.lists(st.sampled_from(list(Verdict)), max_size=4)
+APP = st.tuples(HEALTHS, st.booleans(), st.booleans())
+SNAPSHOTS = st.lists(st.lists(APP, max_size=3), min_size=1, max_size=6)
+OPTIONS = st.builds(
+    GuardOptions,
+    panic=st.sampled_from(list(Panic)),
+    healthy_share=st.sampled_from([0.0, 0.6]),
+    min_uptime_seconds=st.sampled_from([0.0, 2.0]),
+    max_drop=st.sampled_from([0.5, 1.0]),
+)
+
+
+def apps_of(drawn: list[tuple[list[Verdict], bool, bool]]) -> Snapshot:
+    return snapshot(*(made(number, *one) for number, one in enumerate(drawn)))
+
+
+def made(number: int, healths: list[Verdict], has_checks: bool, drains: bool) -> App:
+    whole = app(f"/a{number}", 10_000 + number, len(healths))
+    tasks = [replace(task, health=one) for task, one in zip(whole.tasks, healths, strict=True)]
+    if drains and tasks:
+        tasks[0] = replace(tasks[0], draining=True)
+    return replace(whole, tasks=tuple(tasks), has_checks=has_checks)
+
+
+@given(SNAPSHOTS, OPTIONS)
+def test_the_same_comes_of_it(
+    drawn: list[list[tuple[list[Verdict], bool, bool]]], options: GuardOptions
+) -> None:
+    again, one, other = Judge(options), Memory(), Memory()
+    answers = [apps_of(each) for each in drawn]
+    for number, answer in enumerate([answers[0], *answers, answers[-1], answers[-1]]):
+        found = again.judge(answer, one, number * 1000)
+        expected = judge(answer, other, options, number * 1000)
+        assert found == expected
+        one, other = found.memory, expected.memory
+
+
+def test_an_app_that_did_not_change_is_the_same_record() -> None:
+    again, answer, memory = Judge(GuardOptions()), snapshot(app("/a"), app("/b")), Memory()
+    for _ in range(2):
+        memory = again.judge(answer, memory, 0).memory
+    before = memory.rotation
+    (a, b) = answer.apps
+    memory = again.judge(replace(answer, apps=(a, replace(b, wanted=9))), memory, 0).memory
+    assert before is not None
+    assert memory.rotation is not None
+    assert memory.rotation.apps[0] is before.apps[0]
+    assert memory.rotation.apps[1].wanted == 9
+
+
+def page(*ports: int) -> bytes:
+    services = [
+        {
+            "id": f"/a{number}",
+            "wanted": 1,
+            "ports": [{"servicePort": 10_000 + number}],
+            "tasks": [
+                {"id": f"t{number}", "host": "h", "endpoints": [{"host": "h", "port": port}]}
+            ],
+        }
+        for number, port in enumerate(ports)
+    ]
+    return msgspec.json.encode({"stateId": "s", "epoch": 1, "synced": True, "services": services})
+
+
+def test_a_service_that_reads_the_same_is_the_same_record() -> None:
+    known = {"h": "10.0.0.1"}
+    pages = stayer.Pages(lambda hosts: {host: known[host] for host in hosts})
+    first = pages.snapshot(page(1, 2), "u", "")
+    second = pages.snapshot(page(1, 3), "u", "")
+    assert second.apps[0] is first.apps[0]
+    assert second.apps[1] != first.apps[1]
+    known["h"] = "10.0.0.2"  # the name leads elsewhere now
+    third = pages.snapshot(page(1, 3), "u", "")
+    endpoint = third.apps[0].tasks[0].endpoints[0]
+    assert endpoint is not None
+    assert endpoint.host == "10.0.0.2"
