@@ -12,9 +12,10 @@ from haproxy_bridge.snapshot import App, Snapshot, Verdict
 from haproxy_bridge.source import stayer
 from tests.unit.haproxy_bridge.made import app, snapshot
 
-HEALTHS = st.lists(st.sampled_from(list(Verdict)), max_size=4)
+HEALTHS = st.lists(st.sampled_from(list(Verdict)), min_size=1, max_size=2)
 APP = st.tuples(HEALTHS, st.booleans(), st.booleans())
-SNAPSHOTS = st.lists(st.lists(APP, max_size=3), min_size=1, max_size=6)
+ANSWERS = st.lists(st.lists(APP, min_size=1, max_size=2), min_size=1, max_size=3)
+ORDERS = st.lists(st.integers(0, 2), min_size=4, max_size=9)
 OPTIONS = st.builds(
     GuardOptions,
     panic=st.sampled_from(list(Panic)),
@@ -36,17 +37,41 @@ def made(number: int, healths: list[Verdict], has_checks: bool, drains: bool) ->
     return replace(whole, tasks=tuple(tasks), has_checks=has_checks)
 
 
-@given(SNAPSHOTS, OPTIONS)
+@given(ANSWERS, ORDERS, OPTIONS)
 def test_the_same_comes_of_it(
-    drawn: list[list[tuple[list[Verdict], bool, bool]]], options: GuardOptions
+    drawn: list[list[tuple[list[Verdict], bool, bool]]], order: list[int], options: GuardOptions
 ) -> None:
     again, one, other = Judge(options), Memory(), Memory()
     answers = [apps_of(each) for each in drawn]
-    for number, answer in enumerate([answers[0], *answers, answers[-1], answers[-1]]):
+    for number, which in enumerate(order):
+        answer = answers[which % len(answers)]
         found = again.judge(answer, one, number * 1000)
         expected = judge(answer, other, options, number * 1000)
         assert found == expected
         one, other = found.memory, expected.memory
+
+
+def test_time_alone_lets_a_task_serve() -> None:
+    again, memory = Judge(GuardOptions(min_uptime_seconds=3)), Memory()
+    answer = apps_of([([Verdict.UNKNOWN], False, False)])
+    served = []
+    for seconds in range(5):
+        memory = again.judge(answer, memory, seconds * 1000).memory
+        assert memory.rotation is not None
+        served.append(len(memory.rotation.apps[0].tasks))
+    assert served == [0, 0, 0, 1, 1]
+
+
+def test_what_served_before_counts() -> None:
+    """None is healthy: those serve that did. An answer that comes back meets another past."""
+    again, memory = Judge(GuardOptions()), Memory()
+    ill, well = apps_of([([Verdict.DOWN], True, False)]), apps_of([([Verdict.UP], True, False)])
+    served = []
+    for answer in (ill, ill, well, ill):
+        memory = again.judge(answer, memory, 0).memory
+        assert memory.rotation is not None
+        served.append(len(memory.rotation.apps[0].tasks))
+    assert served == [0, 0, 1, 1]
 
 
 def test_an_app_that_did_not_change_is_the_same_record() -> None:
