@@ -26,7 +26,7 @@ def suspicious(new: Snapshot, memory: Memory, options: GuardOptions) -> str:
     last = memory.rotation
     if last is None:
         return ""
-    before, after = _servers(last), _servers(new)
+    before, after = sum(map(_serving, last.apps)), sum(len(app.tasks) for app in new.apps)
     if last.state_id and new.state_id and last.state_id != new.state_id and before:
         return f"the scheduler's state is another one ({new.state_id}), with {after} servers"
     if before == 0 or after >= before:
@@ -37,8 +37,9 @@ def suspicious(new: Snapshot, memory: Memory, options: GuardOptions) -> str:
     return ""
 
 
-def _servers(snapshot: Snapshot) -> int:
-    return sum(len(app.tasks) for app in snapshot.apps)
+def _serving(app: App) -> int:
+    """Its servers but for those that drain: that they go was said."""
+    return sum(not task.draining for task in app.tasks)
 
 
 def _lost_without_reason(new: Snapshot, last: Snapshot) -> dict[str, int]:
@@ -55,9 +56,9 @@ def _lost_without_reason(new: Snapshot, last: Snapshot) -> dict[str, int]:
 
 def _lost(before: App, after: App | None, *, removal_known: bool) -> int:
     if after is None:
-        return 0 if removal_known else len(before.tasks)
-    gone = len(before.tasks) - len(after.tasks)
-    asked = max(0, len(before.tasks) - after.wanted) if after.wanted < before.wanted else 0
+        return 0 if removal_known else _serving(before)
+    gone = _serving(before) - len(after.tasks)
+    asked = max(0, _serving(before) - after.wanted) if after.wanted < before.wanted else 0
     return gone - asked
 
 

@@ -84,6 +84,16 @@ def test_what_was_scaled_down_or_removed_is_a_reason() -> None:
     assert after(marathon(*full.apps), marathon()).snapshot is None
 
 
+def test_what_drained_is_not_missed() -> None:
+    tasks = [task(f"/a.{n}") for n in range(5)]
+    leaving = [replace(one, draining=True) for one in tasks[1:]]
+    full, drains = app("/a", *tasks), app("/a", tasks[0], *leaving, wanted=1)
+    gone = app("/a", tasks[0], wanted=1)
+    assert names(after(marathon(full), marathon(drains), marathon(gone))) == ["/a.0"]
+    all_leave = app("/a", *(replace(one, draining=True) for one in tasks), wanted=5)
+    assert names(after(marathon(full), marathon(all_leave), marathon(app("/a", wanted=5)))) == []
+
+
 def test_a_removal_is_not_believed_of_a_leader_that_is_not_synced() -> None:
     full = snapshot(plain("/a", 2), plain("/b", 1))
     half = snapshot(plain("/a", 1, wanted=2), epoch=2, synced=False)
