@@ -18,7 +18,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install run test test-fast test-integration test-long torture check bench clean \
+.PHONY: help install run test test-fast test-integration test-long torture check bench bridge clean \
 	lint format types import-rules house-rules system-packages
 
 help: ## list what can be done
@@ -83,6 +83,10 @@ bench: $(VENV)/.installed-dev ## measure: ARGS="NAME ..." runs tests/bench/NAME.
 		echo "Measuring $$name"; \
 		$(BIN)/python -m "tests.bench.$$name" "$$@"; \
 	fi
+
+bridge: $(VENV)/.installed ## build dist/stayer-bridge_VERSION_all.deb, the haproxy bridge for edge nodes
+	@echo "Building the package for edge nodes"
+	@$(BIN)/python scripts/build_bridge.py $(ARGS)
 
 clean: ## remove .venv and everything that was built or cached in this tree
 	@echo "Removing .venv, builds and caches"

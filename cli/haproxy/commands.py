@@ -38,6 +38,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for ma
 
 
 @click.group(cls=EdgeGroup, epilog=_EXITS)
+@click.version_option(package_name="stayer")
 def haproxy() -> None:
     """The haproxy bridge of an edge node: running apps as a tested, hot-swapped configuration.
 
