@@ -225,6 +225,8 @@ def settled(turn: Turn, app_id: str) -> bool:
     if index.size(*_OLD_WANTED, *LEAVING):
         return False
     if index.size(*MARKED):  # what is beside them may be on its way, or have no place
+        if sizing.size(app, sizing.have(turn, index)).marked:
+            return False  # what is to leave now may have served
         return index.size(Slot.READY, Slot.MARKED_READY) >= app.instances
     return (
         index.size(Slot.READY) == app.instances

@@ -41,7 +41,9 @@ def decommission(turn: Turn, instance: Instance, why: str) -> None:
         turn.remove_instance(instance)
     elif instance.condition in LOST:
         turn.remove_instance(instance, lost=why)
-    elif instance.goal is not Goal.DECOMMISSIONED or why.endswith(FORCED):
+    elif not (instance.goal is Goal.DECOMMISSIONED and instance.kill_reason) or (
+        why.endswith(FORCED)
+    ):  # without a reason it is only Mesos that ends it
         asked = bool(instance.kill_reason) and not why.endswith(FORCED)
         drained_ms = retiring.until_ms(turn, instance)
         leaving = replace(

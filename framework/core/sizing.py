@@ -76,8 +76,8 @@ def size(app: App, have: Have, share: int | None = None) -> Size:
     stay_old = wanted - new
     if not stay_old:  # then a marked old one leaves as any other old one does
         have = _marked_as_old(have)
-    marked, old_marked = _replaced(have, new, stay_old)
     minimum, most = bounds(app)
+    marked, old_marked = _replaced(have, new, stay_old, minimum)
     beside_it = not app.persistent_volumes  # else it has to start again where its volumes are
     if beside_it and (have.marked or have.old_marked):
         most = max(most, wanted + 1)
@@ -122,12 +122,17 @@ def _marked_as_old(have: Have) -> Have:
     )
 
 
-def _replaced(have: Have, new: int, stay_old: int) -> tuple[int, int]:
-    """How many marked instances of each configuration others serve in the place of."""
+def _replaced(have: Have, new: int, stay_old: int, minimum: int) -> tuple[int, int]:
+    """How many marked instances of each configuration others serve in the place of. Among those
+    that stay old no more than an upgrade may stop: new ones may not serve yet."""
     in_place = have.ready + have.idle + (0 if stay_old else have.old_ready)
     keep = max(0, new - in_place)
+    marked = max(0, have.marked - keep)
     keep_old = max(0, stay_old - have.old_ready)
-    return max(0, have.marked - keep), max(0, have.old_marked - keep_old)
+    old_marked = max(0, have.old_marked - keep_old)
+    serving = have.ready + have.old_ready + _serve_on(have, marked, 0)
+    unready = have.old_marked - have.old_marked_ready
+    return marked, min(old_marked, unready + max(0, serving - minimum))
 
 
 def _serve_on(have: Have, marked: int, old_marked: int) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from framework.domain.actions import Launch
 from framework.domain.app import App
+from framework.domain.draining import Drain
 from framework.domain.instance import Goal, Instance
 from framework.domain.records import replace
 from framework.domain.state import State
@@ -18,9 +19,15 @@ from tests.simulation.stage import Violation
 
 
 def check(
-    state: State, before: Mapping[str, Instance], launches: Iterable[Launch], asked: set[str]
+    state: State,
+    before: Mapping[str, Instance],
+    drains: Iterable[Drain],
+    launches: Iterable[Launch],
+    asked: set[str],
 ) -> None:
-    """``asked``: instances that a command of this step names."""
+    """``before``, ``drains``: as they were; ``asked``: instances that a command of this step
+    names."""
+    drains = [*drains, *state.drains.values()]
     for app_id in dict.fromkeys(launch.app.id for launch in launches):
         app = effective(state, app_id)
         assert app is not None
@@ -29,7 +36,7 @@ def check(
     replaced: dict[str, list[Instance]] = {}
     for old in before.values():
         new = state.instances.get(old.id)
-        if marked(old) and _has_deadline(state, old):
+        if marked(old) and _has_deadline(state, drains, old):
             continue  # it may have been killed for that, and is of no more use then
         if (
             old.app_id in state.apps
@@ -58,10 +65,10 @@ def check(
             _served_in_place(state, app, instances)
 
 
-def _has_deadline(state: State, instance: Instance) -> bool:
+def _has_deadline(state: State, drains: Iterable[Drain], instance: Instance) -> bool:
     agent = state.agents.get(instance.agent_id)
     names = {instance.agent_id} | ({agent.hostname} if agent else set())
-    return any(one.deadline_ms and one.agent in names for one in state.drains.values())
+    return any(one.deadline_ms and one.agent in names for one in drains)
 
 
 def current_of(state: State, instance: Instance) -> bool:

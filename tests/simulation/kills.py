@@ -118,12 +118,12 @@ class JustifiedKills:
             return  # given up in this very step, and back
         if before.id in self._asked or self._overdue(before, now_ms):
             return
+        if self._to_be_empty(state, before, now_ms):
+            return
         if before.id in self._sick and self._sick_may_go(state, before, now_ms):
             return
         app = oracle.effective(state, before.app_id)
         if app is None or not current(app, before):
-            return
-        if self._to_be_empty(state, before, now_ms):
             return
         shrunk.add(app.id)
 

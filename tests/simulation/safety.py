@@ -23,6 +23,7 @@ from framework.domain.actions import (
     Revive,
     Suppress,
 )
+from framework.domain.draining import Drain
 from framework.domain.events import (
     Asked,
     Disconnected,
@@ -61,6 +62,7 @@ class Safety:
         self.steps = 0
         self._shadow = State()
         self._before: dict[str, Instance] = {}
+        self._drains: list[Drain] = []
         self._statuses: dict[str, TaskStatus] = {}
         self._called_ms: deque[int] = deque(maxlen=_CALLS_A_SECOND)
         self._sent: set[str] = set()
@@ -74,6 +76,7 @@ class Safety:
     def before(self, world: World, events: Sequence[Event], now_ms: int) -> None:
         """A step is about to be taken."""
         self._before = dict(world.state.instances)
+        self._drains = list(world.state.drains.values())
         self.kills.before(world.state, events, now_ms)
         self.held_back.before(world.state, events)
         self.in_turn.before(world.state, events)
@@ -115,7 +118,7 @@ class Safety:
             if isinstance(event, Asked)
             for instance_id in getattr(event.command, "instance_ids", ())
         }
-        capacity.check(world.state, self._before, launches, asked)
+        capacity.check(world.state, self._before, self._drains, launches, asked)
 
     def _not_busy(self, actions: Sequence[Action], now_ms: int) -> None:
         """Mesos answers a call with an event, which must not be a reason for the same call."""

@@ -14,6 +14,7 @@ from framework.domain.events import (
     FreezeApps,
     InverseOfferRescinded,
     InverseOffersReceived,
+    KillTasks,
     LiftFreeze,
     OffersReceived,
     UndrainAgent,
@@ -195,3 +196,11 @@ class TestDrainedByMesos:
         session.status(one, TaskState.KILLING, reason="")
         assert session.only().goal is Goal.RUNNING
         assert session.only().condition is Condition.KILLING
+
+
+def test_what_mesos_ends_is_killed_when_somebody_asks_for_that() -> None:
+    session = Session()
+    one, _ = session.running(TWO, agent(1), agent(2))
+    session.status(one, TaskState.KILLING, reason="REASON_AGENT_DRAINING")
+    assert killed(session.ask_step(KillTasks((one.id,), wipe=True))) == [one.task_id]
+    assert session.state.instances[one.id].kill_reason == "wiped on request"

@@ -277,6 +277,14 @@ class TestArithmetic:
         have = Have(1, 1, old=3, old_ready=3, old_marked=1, old_marked_ready=1)
         assert size(self.app, have, share=1) == Size(old_marked=1)
 
+    def test_what_stays_old_is_not_stopped_before_the_new_ones_serve(self) -> None:
+        starting = Have(1, 0, old=2, old_ready=2, old_marked=2, old_marked_ready=2)
+        assert size(self.app, starting, share=1) == Size()
+        one_does_not = Have(1, 0, old=2, old_ready=2, old_marked=2, old_marked_ready=1)
+        assert size(self.app, one_does_not, share=1) == Size(old_marked=1)
+        serves = Have(1, 1, old=2, old_ready=2, old_marked=2, old_marked_ready=2)
+        assert size(self.app, serves, share=1) == Size(old_marked=1)
+
 
 def test_the_time_is_the_operators() -> None:
     session = Session(Policy(unhealthy_kill_patience=1_000))
