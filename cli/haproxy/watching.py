@@ -1,6 +1,7 @@
 """`stayer haproxy watch`: the bridge as a daemon."""
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -30,6 +31,7 @@ _SIGNALS = {
     signal.SIGHUP: Note.ALL,
     signal.SIGUSR1: Note.ALL,
 }
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 _seconds = click.FloatRange(min=0)
 
 
@@ -109,6 +111,8 @@ def watch(
         master = str(Path(bridge.node.state).with_name("haproxy-master.sock"))
         load = replace(bridge.node.load, master_socket=master)
         bridge = bridge._replace(node=replace(bridge.node, load=load))
+    if edge_name and not _NAME.fullmatch(edge_name):
+        raise click.UsageError(f"--edge-name: letters, digits, dots, dashes and _: {edge_name}")
     where = _bind(metrics_bind)
     if where is not None:
         reserved = bridge.node.services.reserved_ports | {where[1]}

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
-from api.client import Client, ClientError, RefusedError
+from api.client import Client, ClientError, NotFoundError, RefusedError
 from haproxy_bridge.rendered import Rendered
 from haproxy_bridge.runtime import apply
 from haproxy_bridge.runtime.socket import SocketError
@@ -25,6 +25,8 @@ LOOK_SECONDS = 0.2
 """How often the sessions of draining tasks are counted."""
 _AGAIN_SECONDS = 600.0
 _MAX_ACKNOWLEDGED = 1_000
+_MAX_QUARANTINED = 1_000
+_MAX_STALENESS = 1e9
 
 Places = tuple[tuple[str, str], ...]
 
@@ -87,6 +89,7 @@ class Registry:
         self._renew_at = clock()
         self._not_before = clock()
         self._acknowledged: set[str] = set()
+        self._new_leader = False
         self._wake = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="registry", daemon=True)
@@ -104,6 +107,8 @@ class Registry:
         """What is true from now on."""
         if report.version != self._report.version:
             self._renew_at = self._clock()
+        if report.epoch != self._report.epoch:
+            self._new_leader = True
         self._report = report
         self._wake.set()
 
@@ -121,29 +126,39 @@ class Registry:
             if now >= self._renew_at:
                 self._renew_at = now + self._lease_seconds / 3
                 self._client.send("PUT", self._path, self._lease(report))
-            waiting = self._acknowledge(report)
         except RefusedError as error:
             unknown = error.status in {404, 405}
-            self._not_before = now + (_AGAIN_SECONDS if unknown else self._lease_seconds / 3)
-            return self._not_before - now
+            return self._pause(_AGAIN_SECONDS if unknown else self._lease_seconds / 3)
         except ClientError:
-            self._not_before = now + self._lease_seconds / 6
-            return self._not_before - now
+            return self._pause(self._lease_seconds / 6)
+        try:
+            waiting = self._acknowledge(report)
+        except ClientError as error:
+            if isinstance(error, NotFoundError):
+                self._renew_at = now  # the lease was over before it was renewed
+            return self._pause(1.0)
         soonest = max(0.0, self._renew_at - self._clock())
         return min(LOOK_SECONDS, soonest) if waiting else soonest
+
+    def _pause(self, seconds: float) -> float:
+        self._not_before = self._clock() + seconds
+        return seconds
 
     def _lease(self, report: Report) -> dict[str, object]:
         return {
             "kind": self._kind,
             "leaseSeconds": self._lease_seconds,
             "version": report.version,
-            "staleness": round(self._staleness(), 3),
-            "quarantined": list(report.quarantined),
+            "staleness": min(_MAX_STALENESS, round(self._staleness(), 3)),
+            "quarantined": list(report.quarantined[:_MAX_QUARANTINED]),
             "epoch": report.epoch,
         }
 
     def _acknowledge(self, report: Report) -> bool:
         """Tell of those that became idle; whether others still are not. ClientError."""
+        if self._new_leader:
+            self._new_leader = False
+            self._acknowledged.clear()  # one who leads now does not know what another was told
         self._acknowledged &= report.draining.keys()
         left = {
             task_id: places

@@ -132,6 +132,25 @@ def test_an_ill_scheduler_is_told_later(edge: Edge) -> None:
     assert edge.bodies(ACK) == [{"tasks": ["t1"]}] * 2
 
 
+def test_an_edge_that_was_forgotten_registers_again(edge: Edge) -> None:
+    edge.server.script[ACK] = [Answer({"message": "Edge 'e 1' does not exist"}, 404), Answer({})]
+    edge.registry.tell(BUSY)
+    pause = edge.registry.step()
+    assert pause <= 1
+    edge.clock.now += pause
+    edge.registry.step()
+    assert len(edge.bodies(PUT)) == 2
+    assert edge.bodies(ACK) == [{"tasks": ["t1"]}] * 2
+
+
+def test_a_new_leader_is_told_again(edge: Edge) -> None:
+    edge.registry.tell(BUSY)
+    edge.registry.step()
+    edge.registry.tell(replace(BUSY, epoch=8))
+    edge.registry.step()
+    assert len(edge.bodies(ACK)) == 2
+
+
 def test_where_a_draining_task_is() -> None:
     one = app("/a", 10000, 3)
     leaving = tuple(replace(task, draining=task.id != "a.2") for task in one.tasks)
