@@ -9,7 +9,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 
-class Server(Struct, frozen=True):
+class Server(Struct, frozen=True, gc=False):
     """A server line of a backend. ``options`` is the rest of the line as written (``check inter
     2s fall 3``); ``weight`` 0..256; ``draining``: no new sessions."""
 
@@ -23,7 +23,7 @@ class Server(Struct, frozen=True):
     app_id: str = ""
 
 
-class Backend(Struct, frozen=True):
+class Backend(Struct, frozen=True, gc=False):
     """A backend's members. ``dynamic``: its algorithm and options allow ``add server``. ``others``:
     names of servers that a template has of its own, which nobody touches."""
 
@@ -44,7 +44,7 @@ class Trouble(StrEnum):
     IGNORED = "ignored"  # a label that nothing reads; a warning
 
 
-class Problem(Struct, frozen=True):
+class Problem(Struct, frozen=True, gc=False):
     """One finding about an app, for people: ``label`` names the label, if one is to blame, and
     ``message`` says what is wrong and what would be right."""
 
@@ -59,7 +59,7 @@ class Problem(Struct, frozen=True):
         return self.trouble is not Trouble.IGNORED
 
 
-class Rendered(Struct, frozen=True):
+class Rendered(Struct, frozen=True, gc=False):
     """``config`` is the whole haproxy.cfg; ``files`` what it refers to beside it (maps, lists of
     certificates), by name within the folder of the configuration. ``structure`` is a digest of all
     that needs a reload: equal digests differ in ``backends`` and maps only. ``stanzas``: for each

@@ -19,7 +19,7 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Check(Struct, frozen=True):
+class Check(Struct, frozen=True, gc=False):
     """A health check of the definition that a task runs, as far as haproxy can repeat it.
     ``kind`` is http, https or tcp; ``port`` a number of its own instead of the ``port_index``."""
 
@@ -32,14 +32,14 @@ class Check(Struct, frozen=True):
     max_consecutive_failures: int = 3
 
 
-class Endpoint(Struct, frozen=True):
+class Endpoint(Struct, frozen=True, gc=False):
     """Where one port of a task is reached: an address or host name, and a number of 1..65535."""
 
     host: str
     port: int
 
 
-class Task(Struct, frozen=True):
+class Task(Struct, frozen=True, gc=False):
     """One task that runs, or is out of reach for now. ``endpoints`` has one item for each port of
     its app, in declared order; None where it has none. ``host`` is its agent. ``ready``: what its
     readiness check says, None without one. ``draining``: it is to be killed, and gets nothing
@@ -59,7 +59,7 @@ class Task(Struct, frozen=True):
     checks: tuple[Check, ...] = ()
 
 
-class Port(Struct, frozen=True):
+class Port(Struct, frozen=True, gc=False):
     """A declared port of an app. ``service_port`` 0: it has none, and is served nowhere.
     ``protocol``: tcp, udp or ``udp,tcp``."""
 
@@ -69,7 +69,7 @@ class Port(Struct, frozen=True):
     labels: dict[str, str] = {}
 
 
-class App(Struct, frozen=True):
+class App(Struct, frozen=True, gc=False):
     """An app and its tasks. ``labels`` also holds what its ``env`` has under ``HAPROXY_`` names,
     where no label says otherwise. ``wanted`` is its count; 0 while it is suspended.
     ``has_checks``: tasks count as up only once a check says so. ``deploying``: a deployment of it
@@ -87,7 +87,7 @@ class App(Struct, frozen=True):
     share: float | None = None
 
 
-class Snapshot(Struct, frozen=True):
+class Snapshot(Struct, frozen=True, gc=False):
     """All apps of one scheduler, sorted by id. ``state_id`` and ``epoch`` name the state and who
     leads on it ("" and 0 where the source does not say); ``synced``: the tasks were compared with
     Mesos since the leader began, so that one which is missing is really gone. ``source``: the URL

@@ -54,7 +54,7 @@ def names(service: Service) -> Values:
     }
 
 
-class Stanza(Struct, frozen=True):
+class Stanza(Struct, frozen=True, gc=False):
     """The text of a service: what comes before its servers, and them."""
 
     head: str

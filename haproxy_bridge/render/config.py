@@ -14,7 +14,7 @@ from haproxy_bridge.rendered import Backend, Rendered
 from haproxy_bridge.services.model import Service, Services
 
 
-class _Part(Struct, frozen=True):
+class _Part(Struct, frozen=True, gc=False):
     """What one service contributes: its text, how many lines those are, and a digest of all that
     can not be changed at run time."""
 

@@ -55,7 +55,8 @@ def route_maps(services: Iterable[Service]) -> dict[str, str]:
 
 def own_rules(services: Iterable[Service], pieces: Pieces, *, https: bool) -> Iterator[str]:
     """Rules before the maps: texts of the apps themselves, and routes with a weight."""
-    ranked = sorted(services, key=lambda one: (-(one.weight or 0), one.name))
+    some = [one for one in services if one.templates or one.weight is not None]
+    ranked = sorted(some, key=lambda one: (-(one.weight or 0), one.name))
     for service in ranked:
         own = [name for name in _HTTPS_TEMPLATES if https and name in service.templates]
         own = own or [name for name in _HTTP_TEMPLATES if name in service.templates]

@@ -24,7 +24,7 @@ class HostKind(StrEnum):
     REGEX = "regex"
 
 
-class Host(Struct, frozen=True):
+class Host(Struct, frozen=True, gc=False):
     """A virtual host; for SUFFIX the text begins with the dot."""
 
     kind: HostKind
@@ -36,14 +36,14 @@ class Host(Struct, frozen=True):
         return {HostKind.SUFFIX: "*", HostKind.REGEX: "~"}.get(self.kind, "") + self.text
 
 
-class Auth(Struct, frozen=True):
+class Auth(Struct, frozen=True, gc=False):
     """HTTP basic authentication: users with crypted passwords."""
 
     realm: str
     users: tuple[tuple[str, str], ...]
 
 
-class Member(Struct, frozen=True):
+class Member(Struct, frozen=True, gc=False):
     """A task behind a service. ``weight`` 0..256; 0 gets nothing new. ``check``: what haproxy is
     to repeat, None for a mere connect. ``check_port``: where, if not at the endpoint."""
 
@@ -57,7 +57,7 @@ class Member(Struct, frozen=True):
     check_port: int | None = None
 
 
-class Service(Struct, frozen=True, kw_only=True):
+class Service(Struct, frozen=True, gc=False, kw_only=True):
     """One exposed port. ``name`` is that of its backend. ``port`` 0: it listens on no port of its
     own. ``weight`` is the place of its routes among all (the higher, the earlier), None: by how
     specific they are. ``paths``: prefixes of the path, none for all. ``hostname`` is the label's
@@ -99,7 +99,7 @@ class Service(Struct, frozen=True, kw_only=True):
     templates: dict[str, str] = {}
 
 
-class Services(Struct, frozen=True):
+class Services(Struct, frozen=True, gc=False):
     """All services of a node by name, and what was found wrong."""
 
     services: tuple[Service, ...] = ()

@@ -21,7 +21,7 @@ class _Kind(StrEnum):
     TCP = "tcp"
 
 
-class _Check(Struct, frozen=True, rename="camel"):
+class _Check(Struct, frozen=True, gc=False, rename="camel"):
     kind: _Kind
     path: str = "/"
     port_index: int = 0
@@ -31,12 +31,12 @@ class _Check(Struct, frozen=True, rename="camel"):
     max_consecutive_failures: int = 3
 
 
-class _Endpoint(Struct, frozen=True, rename="camel"):
+class _Endpoint(Struct, frozen=True, gc=False, rename="camel"):
     host: str
     port: int
 
 
-class _Task(Struct, frozen=True, rename="camel"):
+class _Task(Struct, frozen=True, gc=False, rename="camel"):
     id: str
     host: str
     endpoints: tuple[_Endpoint | None, ...]
@@ -50,14 +50,14 @@ class _Task(Struct, frozen=True, rename="camel"):
     address: str = ""
 
 
-class _Port(Struct, frozen=True, rename="camel"):
+class _Port(Struct, frozen=True, gc=False, rename="camel"):
     service_port: int = 0
     name: str = ""
     protocol: str = "tcp"
     labels: dict[str, str] = {}
 
 
-class _Service(Struct, frozen=True, rename="camel"):
+class _Service(Struct, frozen=True, gc=False, rename="camel"):
     id: str
     wanted: int
     labels: dict[str, str] = {}
@@ -69,7 +69,7 @@ class _Service(Struct, frozen=True, rename="camel"):
     share: Annotated[float, msgspec.Meta(ge=0)] | None = None
 
 
-class _Page(Struct, frozen=True, rename="camel"):
+class _Page(Struct, frozen=True, gc=False, rename="camel"):
     state_id: str
     epoch: int
     synced: bool
@@ -85,7 +85,7 @@ def snapshot(content: bytes, source: str, tag: str, addresses: Addresses = unres
     return Pages(addresses).snapshot(content, source, tag)
 
 
-class _Read(Struct, frozen=True):
+class _Read(Struct, frozen=True, gc=False):
     """A service that was read: its agents with what Mesos knows of them, the addresses that were
     found for these, and what came of it."""
 

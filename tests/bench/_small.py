@@ -11,14 +11,15 @@ from tests.bench.report import Result
 _HERE = Path(__file__).parent
 _ROOT = _HERE.parents[1]
 _PLUMBING = {"report"}
+_SERVERS = ("ZooKeeperServer", "tests.edge.haproxy", "swap.check")
 _SECONDS = 110
 
 
-def names(*, zookeeper: bool) -> list[str]:
-    """The measurements that start ZooKeeper, or those that do not."""
+def names(*, servers: bool) -> list[str]:
+    """The measurements that start ZooKeeper or haproxy, or those that do not."""
     files = (path for path in _HERE.glob("[a-z]*.py") if path.stem not in _PLUMBING)
     return sorted(
-        path.stem for path in files if ("ZooKeeperServer" in path.read_text()) is zookeeper
+        path.stem for path in files if any(one in path.read_text() for one in _SERVERS) is servers
     )
 
 

@@ -132,10 +132,11 @@ class Load:
 
 
 @contextmanager
-def wrk(url: str, connections: int = CONNECTIONS) -> Iterator[Load]:
-    """GETs without pause for as long as the block lasts."""
+def wrk(url: str, connections: int = CONNECTIONS, host: str = "") -> Iterator[Load]:
+    """GETs without pause for as long as the block lasts; ``host``: as a virtual host."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{_LONGEST_SECONDS}s"]
-    command += ["--timeout", f"{_ANSWER_SECONDS:g}s", url]
+    command += ["--timeout", f"{_ANSWER_SECONDS:g}s"]
+    command += ["-H", f"Host: {host}", url] if host else [url]
     load = Load()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
