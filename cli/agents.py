@@ -56,7 +56,8 @@ def _row(found: Agent) -> Sequence[object]:
 
 def _left(drain: AgentDrain) -> str:
     many = {0: "empty", 1: "1 instance left"}.get(drain.instances, f"{drain.instances} left")
-    return f"drained, {many}"
+    stay = f", {drain.with_volumes} with volumes" if drain.with_volumes else ""
+    return f"drained, {many}{stay}"
 
 
 @agent.command()
@@ -93,7 +94,7 @@ def drain(
         time.sleep(_LOOK_SECONDS)
         answer = client.agent_drain(agent_name)
         now = read(answer, AgentDrain)
-        if not as_json and now.instances != left.instances:
+        if not as_json and _left(now) != _left(left):
             say(f"{agent_name}: {_left(now)}")
         left = now
     if as_json:

@@ -231,10 +231,11 @@ class Started(Struct, frozen=True, rename="camel"):
     deployment_id: str = ""
 
 
-class AgentDrain(Struct, frozen=True):
-    """A drain; ``instances`` are still there."""
+class AgentDrain(Struct, frozen=True, rename="camel"):
+    """A drain; ``instances`` are still there, so many of them bound by volumes."""
 
     instances: int = 0
+    with_volumes: int = 0
     since: str = ""
     reason: str = ""
     deadline: str = ""

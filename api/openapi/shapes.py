@@ -274,8 +274,16 @@ SHAPES: dict[str, JsonSchema] = {
         },
     ),
     "AgentDrain": _shape(
-        "An agent that is to be empty; so many instances are still there.",
-        {"agent": TEXT, "since": TIME, "instances": COUNT, "deadline?": TIME, "reason?": TEXT},
+        "An agent that is to be empty; so many instances are still there, and so many of these "
+        "have volumes there: they stay until the deadline, if there is one.",
+        {
+            "agent": TEXT,
+            "since": TIME,
+            "instances": COUNT,
+            "withVolumes?": COUNT,
+            "deadline?": TIME,
+            "reason?": TEXT,
+        },
     ),
     "AgentArray": array(reference("Agent")),
     "FreezeState": _shape(

@@ -42,16 +42,21 @@ def _emptied(view: State, agent: Agent) -> dict[str, Any]:
 
 
 def drain_object(view: State, name: str) -> dict[str, Any]:
-    """A drain and how far it is: ``instances`` are still there."""
+    """A drain and how far it is: ``instances`` are still there, so many of them ``withVolumes``,
+    which can start nowhere else."""
     drain = view.drains.get(name)
     if drain is None:
         return {}
     ids = {one.id for one in list(view.agents.values()) if name in (one.id, one.hostname)}
-    there = sum(
-        one.agent_id in ids and one.condition not in WAITING
+    there = [
+        one.id
         for one in list(view.instances.values())
-    )
-    fields: dict[str, Any] = {"agent": name, "since": iso(drain.since_ms), "instances": there}
+        if one.agent_id in ids and one.condition not in WAITING
+    ]
+    fields: dict[str, Any] = {"agent": name, "since": iso(drain.since_ms), "instances": len(there)}
+    bound = sum(one in view.reservations for one in there)
+    if bound:
+        fields["withVolumes"] = bound
     if drain.deadline_ms:
         fields["deadline"] = iso(drain.deadline_ms)
     if drain.reason:

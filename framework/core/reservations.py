@@ -5,6 +5,7 @@ are and nowhere else, and only instances beyond those get a new reservation. Her
 only; ``volumes`` and ``operations`` change the records.
 """
 
+from framework.core import moving
 from framework.core.turn import Turn
 from framework.core.world import old_key
 from framework.domain.app import App
@@ -90,13 +91,17 @@ def sentences(turn: Turn, app: App) -> tuple[str, ...]:
     if not app.persistent_volumes or app.id not in turn.world.demand:
         return ()
     found = idle(turn, app)
-    told = [
-        f"waits for its volume on agent {one.host or one.agent_id} (instance {one.instance_id})"
-        for one in found[:_SHOWN]
-    ]
+    told = [_sentence(turn, one) for one in found[:_SHOWN]]
     if len(found) > _SHOWN:
         told.append(f"and for the volumes of {len(found) - _SHOWN} other instances")
     return tuple(told)
+
+
+def _sentence(turn: Turn, one: Reservation) -> str:
+    agent = turn.world.state.agents.get(one.agent_id)
+    why = "" if agent is None else moving.leaving(turn, agent)
+    waits = f"waits for its volume on agent {one.host or one.agent_id} (instance {one.instance_id})"
+    return f"{waits}, and {why}" if why else waits
 
 
 _SHOWN = 5

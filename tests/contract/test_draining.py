@@ -7,6 +7,7 @@ from framework.domain.draining import Drain, Maintenance
 from framework.domain.events import DrainAgent, UndrainAgent
 from framework.domain.replies import Refused, Why
 from framework.domain.state import Kind
+from framework.domain.volumes import Reservation
 from tests.contract.cluster import NOW, NOW_MS
 from tests.unit.api.recorder import Recorder
 
@@ -54,3 +55,13 @@ def test_shown_with_the_agents(client: FlaskClient, scheduler: Recorder) -> None
     assert shown[agent.id]["drain"]["instances"] <= there
     assert shown[agent.id]["maintenance"] == {"from": NOW, "until": NOW}
     assert shown["elsewhere"]["drain"]["instances"] == 0
+
+
+def test_those_with_volumes_are_counted(client: FlaskClient, scheduler: Recorder) -> None:
+    there = next(one for one in scheduler.view.instances.values() if one.agent_id)
+    scheduler.view.put(Kind.DRAIN, there.agent_id, Drain(there.agent_id, NOW_MS))
+    path = f"/v3/agents/{there.agent_id}/drain"
+    assert "withVolumes" not in client.get(path).get_json()
+    kept = Reservation(there.id, there.app_id, there.agent_id, "", "r", "f")
+    scheduler.view.put(Kind.RESERVATION, there.id, kept)
+    assert client.get(path).get_json()["withVolumes"] == 1

@@ -20,8 +20,8 @@ AGENT = {
 WINDOW = {"from": "2026-11-02T10:00:00.000Z", "until": "2026-11-02T11:00:00.000Z"}
 
 
-def drained(instances: int) -> dict[str, object]:
-    return {"instances": instances, "since": SINCE, "reason": "new disks"}
+def drained(instances: int, **more: object) -> dict[str, object]:
+    return {"instances": instances, "since": SINCE, "reason": "new disks", **more}
 
 
 @pytest.fixture
@@ -77,15 +77,23 @@ def test_a_deadline_of_no_time_is_wrong_usage(api: ScriptedServer, stayer: Staye
 @pytest.mark.usefixtures("no_pause")
 def test_waiting_tells_what_changes(api: ScriptedServer, stayer: Stayer) -> None:
     api.script[f"PUT {DRAIN}"] = Answer(drained(3))
-    api.script[f"GET {DRAIN}"] = [Answer(drained(left)) for left in (3, 1, 1, 0)]
+    api.script[f"GET {DRAIN}"] = [
+        Answer(drained(3, withVolumes=1)),
+        Answer(drained(1, withVolumes=1)),
+        Answer(drained(1)),
+        Answer(drained(1)),
+        Answer(drained(0)),
+    ]
     done = stayer("agent", "drain", "10.1.0.7", "--wait")
     assert done.exit_code == 0
     assert done.stdout.splitlines() == [
         "10.1.0.7: drained, 3 left",
+        "10.1.0.7: drained, 3 left, 1 with volumes",
+        "10.1.0.7: drained, 1 instance left, 1 with volumes",
         "10.1.0.7: drained, 1 instance left",
         "10.1.0.7: drained, empty",
     ]
-    assert api.asked() == [f"PUT {DRAIN}", *[f"GET {DRAIN}"] * 4]
+    assert api.asked() == [f"PUT {DRAIN}", *[f"GET {DRAIN}"] * 5]
 
 
 @pytest.mark.usefixtures("no_pause")

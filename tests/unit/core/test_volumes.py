@@ -26,12 +26,14 @@ from framework.domain.events import (
     AgentFailed,
     CallNotSent,
     ChangeApps,
+    DrainAgent,
     FreezeApps,
     KillTasks,
     LiftFreeze,
     OperationStatusReceived,
     PutApp,
     RemoveVolume,
+    UndrainAgent,
 )
 from framework.domain.health import ProbeResult, ProbesReported, health_key
 from framework.domain.instance import Condition
@@ -225,6 +227,29 @@ def test_the_queue_tells_which_volume_it_waits_for(session: Volumes) -> None:
     instance_id = session.only("/db").id
     assert stats.explanation[0] == f"waits for its volume on agent host1 (instance {instance_id})"
     assert "NoCorrespondingReservationFound" in stats.refused_attempt
+
+
+def test_on_a_drained_agent_it_stays_until_the_deadline_and_then_waits_there(
+    session: Volumes,
+) -> None:
+    session.start()
+    session.ask_step(DrainAgent("host1", "new disks"))
+    assert "/db" not in session.world.demand, "nothing can stand in for it"
+    assert of_type(session.wait(24 * 3600), Kill) == []
+    session.ask_step(DrainAgent("host1", "new disks", deadline_seconds=60))
+    assert [one.task_id for one in of_type(session.wait(60), Kill)] == [session.only("/db").task_id]
+    before = session.kept
+    session.kill()
+    session.wait(60)
+    assert not launches(session.offer(session.plain(agent(2)), session.holding(before)))
+    (told, *_) = session.state.launch_stats["/db"].explanation
+    assert told == (
+        f"waits for its volume on agent host1 (instance {before.instance_id}), "
+        "and agent host1 is drained: new disks"
+    )
+    session.ask_step(UndrainAgent("host1"))
+    assert len(launches(session.offer(session.holding(before)))) == 1
+    assert session.kept.volumes == before.volumes
 
 
 def test_volumes_of_a_namesake_are_left_alone(session: Volumes) -> None:
