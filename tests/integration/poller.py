@@ -54,6 +54,7 @@ class Poller:
         ]
         self.samples: list[Sample] = []
         self.task_counts: list[int] = []
+        self.running_counts: list[int] = []  # of these, those that run
 
     def __enter__(self) -> "Poller":
         for thread in self._threads:
@@ -112,7 +113,9 @@ class Poller:
         self.samples.append(Sample(at_seconds, len(shown), answered))
 
     def _count(self) -> None:
-        self.task_counts.append(len(mesos_tasks(self._master_url, self._framework_id)))
+        tasks = mesos_tasks(self._master_url, self._framework_id)
+        self.task_counts.append(len(tasks))
+        self.running_counts.append(sum(task.state == "TASK_RUNNING" for task in tasks))
 
 
 def is_healthy(task: Json) -> bool:
