@@ -29,6 +29,7 @@ from haproxy_bridge.exits import Exit
 from haproxy_bridge.install import texts
 from haproxy_bridge.install.plan import Command, Plan, under
 from haproxy_bridge.render import RenderOptions
+from haproxy_bridge.rendered import Problem
 from haproxy_bridge.run import state_file
 from haproxy_bridge.run.node import Node
 from haproxy_bridge.run.options import DEFAULT_CONFIG, NodeOptions
@@ -118,12 +119,19 @@ def refresh(root: Path, places: tuple[str, ...]) -> None:
     An answer without any app changes nothing.
     """
     options = _node(root)
+    known = _known_problems(Path(options.state))
     with _client(places) as client:
         reader = Reader(client, SourceOptions(kind=Kind.TEXT))
         outcome = _refreshed(reader, options)
-    known = state_file.load(Path(options.state))[0].problems
     reminding.tell(outcome, known, Path(options.state))
     sys.exit(outcome.exit)
+
+
+def _known_problems(state: Path) -> tuple[Problem, ...]:
+    try:
+        return state_file.load(state)[0].problems
+    except OSError:
+        return ()
 
 
 def _refreshed(reader: Reader, options: NodeOptions) -> Outcome:

@@ -1,5 +1,6 @@
 """The bridge of 2014 by its names, sub-commands and paths, without its defects."""
 
+import re
 import subprocess
 import syslog
 from collections.abc import Iterator
@@ -90,12 +91,20 @@ def test_haproxy_takes_it(marathon: ScriptedServer, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_a_name_can_not_break_out(marathon: ScriptedServer) -> None:
-    marathon.script["GET /v2/tasks"] = text(b"a b\rglobal;#'\t10000\t10.0.0.1:1 x\t10.0.0.1:2\t\n")
-    told = bridge("apps", place(marathon))
-    lines = told.stdout.splitlines()
-    assert not any(line.startswith("global") for line in lines)
-    assert sum("server " in line for line in lines) <= 1
+@pytest.mark.parametrize("name", ["a b global", "a;#'\"\\", "${HOME}", "l\u00e4den"])
+def test_a_name_can_not_break_out(marathon: ScriptedServer, name: str) -> None:
+    marathon.script["GET /v2/tasks"] = text(f"{name}\t10000\t10.0.0.1:2\t10.0.0.1:1 x\t\n".encode())
+    told = bridge("apps", place(marathon)).stdout
+    assert re.search(r"^listen [A-Za-z0-9_.-]+-10000$", told, re.MULTILINE)
+    servers = [line for line in told.splitlines() if "server" in line]
+    assert len(servers) == 1
+    assert re.fullmatch(r"  server [A-Za-z0-9_.-]+-1 10\.0\.0\.1:2 check", servers[0])
+
+
+def test_a_line_that_is_none_is_no_answer(marathon: ScriptedServer) -> None:
+    marathon.script["GET /v2/tasks"] = text(b"web\rglobal\t10000\t10.0.0.1:1\t\n")
+    result = bridge("apps", place(marathon))
+    assert (result.exit_code, result.stdout) == (Exit.UNREACHABLE, "")
 
 
 def test_the_next_one_is_asked_if_the_first_is_down(marathon: ScriptedServer) -> None:
@@ -117,6 +126,9 @@ def test_refresh_installs_what_haproxy_takes(marathon: ScriptedServer, node: Pat
     assert result.exit_code in {Exit.OK, Exit.PARTIAL}, result.stderr
     assert "10.0.0.3:31001" in config.read_text()
     assert config.with_name("haproxy.cfg.1").read_text() == LIVE
+    assert "conflict" in result.stderr
+    again = bridge("refresh_system_haproxy", place(marathon), root=node)
+    assert again.stderr == ""
 
 
 @pytest.mark.parametrize(
