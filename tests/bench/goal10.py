@@ -7,9 +7,11 @@ the very same configuration, until a worker with it serves. Then what the load s
 haproxy was reloaded: never, but for the new front end at the end.
 """
 
+import socket
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
+from random import SystemRandom
 
 from api.client import Client
 from haproxy_bridge.exits import Exit
@@ -30,7 +32,7 @@ from tests.unit.cli.scripted_http import Answer, ScriptedServer, scripted
 APPS = 1_000
 CHANGES = 2_000
 RELOADS = 5
-_FIRST_PORT = 14_000  # below those that the tests lock for themselves
+_PORTS = range(10_000, 15_990, 10)  # below those that the tests lock for themselves
 _CHECKS = [{"kind": "tcp", "portIndex": 0, "intervalSeconds": 600}]
 
 
@@ -146,9 +148,19 @@ def _reloads(edge: Edge) -> int:
     return master.processes(edge.haproxy.master_socket).reloads
 
 
+def _four_free_ports() -> int:
+    """The first of them."""
+    for first in SystemRandom().sample(_PORTS, len(_PORTS)):
+        with ExitStack() as taken, suppress(OSError):
+            for port in range(first, first + 4):
+                taken.enter_context(socket.create_server(("127.0.0.1", port)))
+            return first
+    raise RuntimeError("no four free ports in a row")
+
+
 def _edge(stack: ExitStack, apps: int) -> Edge:
     ports = [stack.enter_context(answering("0.0.0.0", 1))[0] for _ in range(2)]
-    haproxy = stack.enter_context(running(_FIRST_PORT))
+    haproxy = stack.enter_context(running(_four_free_ports()))
     scheduler = stack.enter_context(scripted())
     client = stack.enter_context(closing(Client([scheduler.url], timeout_seconds=60)))
     node = NodeOptions(
