@@ -17,7 +17,9 @@ KEPT_SECONDS = 60.0
 UNKNOWN_SECONDS = 10.0
 """How long a name that was not found is not asked for again."""
 WAIT_SECONDS = 3.0
-"""How long all lookups of one answer may take together."""
+"""How long an answer waits for all names that are new in it."""
+REFRESH_SECONDS = 30.0
+"""How long looking up again what is known may take; nobody waits for that."""
 _THREADS = 16
 _MOST = 100_000
 
@@ -42,38 +44,40 @@ class Resolver:
         self._lookup = lookup or _address
         self._clock = clock
         self._known: dict[str, tuple[float, str]] = {}
+        self._refreshing = threading.Lock()
 
     def addresses(self, hosts: Mapping[str, str]) -> dict[str, str]:
-        """An address for each host; the fallback, or the host itself, where there is none."""
+        """An address for each host; the fallback, or the host itself, where there is none. Waits
+        for names that were never asked for; what was found before is looked up again beside."""
         now = self._clock()
-        missing = [
-            host for host in hosts if not _is_address(host) and not self._is_known(host, now)
-        ]
-        if missing:
-            self._find(missing, now)
+        names = [host for host in hosts if not _is_address(host)]
+        new = [host for host in names if host not in self._known]
+        if new:
+            self._learn(new, _together(self._lookup, new, WAIT_SECONDS))
+        old = [host for host in names if now >= self._known[host][0]]
+        if old and not self._refreshing.locked():
+            threading.Thread(target=self._refresh, args=(old,), name="refresh", daemon=True).start()
         return {host: self._of(host, fallback) for host, fallback in hosts.items()}
-
-    def _is_known(self, host: str, now: float) -> bool:
-        known = self._known.get(host)
-        return known is not None and now < known[0]
 
     def _of(self, host: str, fallback: str) -> str:
         known = self._known.get(host)
         found = known[1] if known is not None else ""
         return found or fallback or host
 
-    def _find(self, hosts: list[str], now: float) -> None:
-        """What is not found in time keeps the address it had, and is asked for again soon."""
-        found = _together(self._lookup, hosts)
+    def _refresh(self, hosts: list[str]) -> None:
+        with self._refreshing:
+            self._learn(hosts, _together(self._lookup, hosts, REFRESH_SECONDS))
+
+    def _learn(self, hosts: list[str], found: Mapping[str, str]) -> None:
+        """What was not found keeps the address it had, and is asked for again soon."""
+        now = self._clock()
         if len(self._known) > _MOST:
             self._known.clear()
         for host in hosts:
             address = found.get(host, "")
-            if address:
-                self._known[host] = (now + KEPT_SECONDS, address)
-            else:
-                before = self._known.get(host, (0.0, ""))[1]
-                self._known[host] = (now + UNKNOWN_SECONDS, before)
+            before = self._known.get(host, (0.0, ""))[1]
+            kept = KEPT_SECONDS if address else UNKNOWN_SECONDS
+            self._known[host] = (now + kept, address or before)
 
 
 def _is_address(host: str) -> bool:
@@ -90,7 +94,9 @@ def _address(host: str) -> str:
     return str(found[0][4][0])
 
 
-def _together(lookup: Callable[[str], str], hosts: list[str]) -> dict[str, str]:
+def _together(
+    lookup: Callable[[str], str], hosts: list[str], wait_seconds: float
+) -> dict[str, str]:
     """Those that were found in time. The threads of a resolver that hangs are left behind: they
     end with it, and keep nobody from ending."""
     asked: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -111,11 +117,13 @@ def _together(lookup: Callable[[str], str], hosts: list[str]) -> dict[str, str]:
 
     for _ in range(min(_THREADS, len(hosts))):
         threading.Thread(target=work, name="resolver", daemon=True).start()
-    return _collected(answers, len(hosts))
+    return _collected(answers, len(hosts), wait_seconds)
 
 
-def _collected(answers: "queue.SimpleQueue[tuple[str, str]]", count: int) -> dict[str, str]:
-    deadline = time.monotonic() + WAIT_SECONDS
+def _collected(
+    answers: "queue.SimpleQueue[tuple[str, str]]", count: int, wait_seconds: float
+) -> dict[str, str]:
+    deadline = time.monotonic() + wait_seconds
     found: dict[str, str] = {}
     for _ in range(count):
         try:
