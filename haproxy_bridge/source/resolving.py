@@ -22,6 +22,7 @@ REFRESH_SECONDS = 30.0
 """How long looking up again what is known may take; nobody waits for that."""
 _THREADS = 16
 _MOST = 100_000
+_NEVER = (float("inf"), "")
 
 Addresses = Callable[[Mapping[str, str]], Mapping[str, str]]
 """By host, what stands for it in a configuration; takes hosts with what to fall back to."""
@@ -54,7 +55,7 @@ class Resolver:
         new = [host for host in names if host not in self._known]
         if new:
             self._learn(new, _together(self._lookup, new, WAIT_SECONDS))
-        old = [host for host in names if now >= self._known[host][0]]
+        old = [host for host in names if now >= self._known.get(host, _NEVER)[0]]
         if old and not self._refreshing.locked():
             threading.Thread(target=self._refresh, args=(old,), name="refresh", daemon=True).start()
         return {host: self._of(host, fallback) for host, fallback in hosts.items()}
