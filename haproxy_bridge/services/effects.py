@@ -28,6 +28,16 @@ _OF_HTTP = frozenset(
 _OF_HOSTS = frozenset(
     {"PATH", "BACKEND_WEIGHT", "REDIRECT_TO_HTTPS", "TLS_PASSTHROUGH", "REDIRECT_WWW"}
 )
+UNREAD = frozenset(
+    {
+        "HTTP_FRONTEND_APPID_ACL",
+        "MAP_HTTP_FRONTEND_ACL",
+        "MAP_HTTP_FRONTEND_ACL_ONLY",
+        "MAP_HTTPS_FRONTEND_ACL",
+        "MAP_HTTP_FRONTEND_APPID_ACL",
+    }
+)
+"""Templates of marathon-lb that stand for pieces which this bridge does not have."""
 
 
 def looked_at(service: Service, said: PortLabels) -> tuple[Service, list[Problem]]:
@@ -55,5 +65,7 @@ def _without_effect(service: Service, said: PortLabels) -> Iterator[tuple[str, s
             yield name, "does nothing in mode tcp"
         elif name in _OF_HOSTS and not service.hosts:
             yield name, f"does nothing without HAPROXY_{service.index}_VHOST"
+    for name in sorted(UNREAD & said.templates.keys()):
+        yield name, "no such piece is written here: routes by host and by id are in maps"
     if service.tls_passthrough and service.paths:
         yield "PATH", "does nothing with TLS_PASSTHROUGH, as the path can not be seen"

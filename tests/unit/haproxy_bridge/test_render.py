@@ -10,6 +10,7 @@ from haproxy_bridge.services import Policy, ServiceOptions, build
 from haproxy_bridge.snapshot import App, Check
 from tests.unit.haproxy_bridge.made import app, checked, snapshot, task
 
+OBSERVED = "observe layer4 error-limit 3 on-error mark-down"
 OPTIONS = RenderOptions(log="", certificates=("/etc/ssl/all.pem",))
 RAW = ServiceOptions(policy=Policy(templates=True))
 
@@ -33,7 +34,7 @@ def test_a_tcp_service() -> None:
         "mode tcp",
         "default_backend a_10000",
     ]
-    check = "check inter 5s fastinter 1s downinter 2s fall 2 rise 1 observe layer4 error-limit 3 on-error mark-down"
+    check = f"check inter 5s fastinter 1s downinter 2s fall 2 rise 1 {OBSERVED}"
     assert stanza(made, "backend a_10000") == [
         "mode tcp",
         "balance roundrobin",
@@ -121,9 +122,7 @@ def test_a_check_of_http() -> None:
     sent = "http-check send meth GET uri /ok?a=b\\#c\\ d\\'e\\\"f\\\\ ver HTTP/1.1 hdr Host a_10000"
     assert sent in lines
     assert "timeout check 5s" in lines
-    assert lines[-1].endswith(
-        "check inter 10s fastinter 1s downinter 2s fall 4 rise 1 observe layer4 error-limit 3 on-error mark-down"
-    )
+    assert lines[-1].endswith(f"check inter 10s fastinter 1s downinter 2s fall 4 rise 1 {OBSERVED}")
 
 
 def test_a_task_of_another_configuration_is_not_judged_by_the_new_check() -> None:

@@ -1,0 +1,152 @@
+"""Each label of marathon-lb has its effect on the text, or is told to have none.
+
+The table is bridge.md's 3.1 and 3.2; what haproxy does with the text is tried in
+tests/integration/test_bridge_haproxy.py.
+"""
+
+import pytest
+from msgspec.structs import replace
+
+from haproxy_bridge.render import RenderOptions, render
+from haproxy_bridge.rendered import Rendered, Trouble
+from haproxy_bridge.services import Policy, ServiceOptions, build, templates
+from haproxy_bridge.services.effects import UNREAD
+from haproxy_bridge.services.labels import PORT_LABELS
+from haproxy_bridge.snapshot import App, Check
+from tests.unit.haproxy_bridge.made import app, checked, snapshot
+
+OPTIONS = ServiceOptions(groups=("*",), policy=Policy(templates=True))
+RENDER = RenderOptions(log="", certificates=("/all.pem",))
+_CERTIFICATE = "bind *:10000 ssl crt /etc/ssl/a.pem"
+_SNI = "use_backend a_10000 if { var(sess.stayer_sni) -m str a.example }"
+_WWW = "if { req.hdr(host) -i -m beg www. }"
+
+
+def rendered(*apps: App) -> Rendered:
+    return render(build(snapshot(*apps), OPTIONS), RENDER)
+
+
+def text(made: Rendered) -> str:
+    """The configuration and its maps."""
+    return made.config.decode() + "".join(one.decode() for one in made.files.values())
+
+
+VALUES: dict[str, tuple[str, str]] = {
+    "VHOST": ("b.example", "b.example/ a_10000"),
+    "PATH": ("/api", "a.example/api a_10000"),
+    "BACKEND_WEIGHT": ("3", "use_backend a_10000 if { var(txn.stayer_host) -m str a.example }"),
+    "PORT": ("9999", "bind *:9999"),
+    "BIND_ADDR": ("127.0.0.1", "bind 127.0.0.1:10000"),
+    "BIND_OPTIONS": ("accept-proxy", "bind *:10000 accept-proxy"),
+    "MODE": ("tcp", "backend a_10000\n  mode tcp"),
+    "BALANCE": ("leastconn", "balance leastconn"),
+    "STICKY": ("true", "cookie mesosphere_server_id insert"),
+    "REDIRECT_TO_HTTPS": ("true", "redirect scheme https code 301"),
+    "USE_HSTS": ("true", "Strict-Transport-Security max-age=15768000"),
+    "SSL_CERT": ("/etc/ssl/a.pem", _CERTIFICATE),
+    "AUTH": ("r:joe:hash", "user joe password hash"),
+    "HTTP_BACKEND_PROXYPASS_PATH": ("/old", "http-request replace-path ^/old/?(.*)"),
+    "HTTP_BACKEND_REVPROXY_PATH": ("/new", "http-response replace-header Location"),
+    "HTTP_BACKEND_REDIR": ("/start", "redirect location /start code 301 if { path / }"),
+    "BACKEND_NETWORK_ALLOWED_ACL": ("10.0.0.0/8", "acl network_allowed src 10.0.0.0/8"),
+    "REDIRECT_WWW": ("true", _WWW),
+    "TLS_PASSTHROUGH": ("true", _SNI),
+    "BACKEND_TLS": ("true", "ssl verify none"),
+    "RATE_LIMIT": ("5/10s", "deny_status 429 if { sc_http_req_rate(0) gt 5 }"),
+    "MAXCONN": ("77", "  maxconn 77\n"),
+    "MAXCONN_SERVER": ("7", " maxconn 7"),
+    "SLOWSTART": ("30", "slowstart 30s"),
+    "TIMEOUT_SERVER": ("300", "timeout server 300s"),
+    "HTTP2": ("true", "proto h2"),
+    "SEND_PROXY": ("true", "send-proxy-v2"),
+}
+_OF_SELECTION = {"GROUP", "ENABLED", "BACKEND_HEALTHCHECK_PORT_INDEX"}
+"""They decide which ports and checks there are: tests/unit/haproxy_bridge/test_services.py."""
+
+
+def test_the_table_is_whole() -> None:
+    assert VALUES.keys() | _OF_SELECTION == PORT_LABELS.keys()
+
+
+@pytest.mark.parametrize("name", sorted(VALUES))
+def test_a_value_label_has_its_effect(name: str) -> None:
+    value, expected = VALUES[name]
+    plain = {"VHOST": "a.example"}
+    assert expected not in text(rendered(app("/a", **plain)))
+    made = rendered(app("/a", **{**plain, name: value}))
+    assert expected in text(made)
+    assert {one.label for one in made.problems} <= {"HAPROXY_0_VHOST"}
+
+
+ENABLING: dict[str, dict[str, str]] = {
+    "USERLIST_HEAD": {"AUTH": "r:joe:hash"},
+    "BACKEND_REDIRECT_HTTP_TO_HTTPS": {"REDIRECT_TO_HTTPS": "true"},
+    "BACKEND_REDIRECT_HTTP_TO_HTTPS_WITH_PATH": {"REDIRECT_TO_HTTPS": "true", "PATH": "/x"},
+    "BACKEND_HSTS_OPTIONS": {"USE_HSTS": "true"},
+    "BACKEND_STICKY_OPTIONS": {"STICKY": "true"},
+    "HTTP_BACKEND_PROXYPASS_GLUE": {"HTTP_BACKEND_PROXYPASS_PATH": "/x"},
+    "HTTP_BACKEND_REVPROXY_GLUE": {"HTTP_BACKEND_REVPROXY_PATH": "/x"},
+    "HTTP_BACKEND_NETWORK_ALLOWED_ACL": {"BACKEND_NETWORK_ALLOWED_ACL": "10.0.0.0/8"},
+    "TCP_BACKEND_NETWORK_ALLOWED_ACL": {
+        "BACKEND_NETWORK_ALLOWED_ACL": "10.0.0.0/8",
+        "MODE": "tcp",
+    },
+}
+
+
+@pytest.mark.parametrize("name", sorted(templates.OF_APPS - UNREAD))
+def test_a_template_label_replaces_its_piece(name: str) -> None:
+    labels = {"VHOST": "a.example", **ENABLING.get(name, {})}
+    made = checked(app("/a", **{**labels, name: "  # mine, of {backend}"}), *_checks(name))
+    mine = "  # mine, of {backend}" if name == "BACKEND_HTTP_OPTIONS" else "# mine, of a_10000"
+    assert mine in text(rendered(made))
+    assert "# mine" not in text(rendered(checked(app("/a", **labels), *_checks(name))))
+
+
+def _checks(name: str) -> tuple[Check, ...]:
+    return (Check("http", "/"),) if "_HTTP_HEALTHCHECK" in name else ()
+
+
+@pytest.mark.parametrize("name", sorted(UNREAD))
+def test_a_template_that_stands_for_nothing_here_is_told(name: str) -> None:
+    made = rendered(app("/a", **{"VHOST": "a.example", name: "  # mine"}))
+    assert "# mine" not in text(made)
+    told = [(one.trouble, one.label) for one in made.problems]
+    assert told == [(Trouble.IGNORED, f"HAPROXY_0_{name}")]
+
+
+@pytest.mark.parametrize(
+    ("labels", "label"),
+    [
+        ({"PATH": "/x"}, "PATH"),
+        ({"BACKEND_WEIGHT": "1"}, "BACKEND_WEIGHT"),
+        ({"STICKY": "true"}, "STICKY"),
+        ({"MODE": "http", "REDIRECT_TO_HTTPS": "true"}, "REDIRECT_TO_HTTPS"),
+        ({"VHOST": "a.example", "PATH": "/x", "TLS_PASSTHROUGH": "true"}, "PATH"),
+    ],
+)
+def test_a_label_without_effect_is_told(labels: dict[str, str], label: str) -> None:
+    made = rendered(app("/a", **labels))
+    assert [(one.trouble, one.label) for one in made.problems] == [
+        (Trouble.IGNORED, f"HAPROXY_0_{label}")
+    ]
+    assert made.backends
+
+
+def test_nobody_is_served_without_the_password_that_was_asked_for() -> None:
+    made = rendered(app("/a", AUTH="r:joe:hash"))
+    assert not made.backends
+    assert made.problems[-1].keeps_out
+
+
+def test_hosts_of_a_tcp_port_are_told_and_its_port_is_served() -> None:
+    made = rendered(app("/a", VHOST="a.example", MODE="tcp"))
+    assert "frontend a_10000" in made.config.decode()
+    assert "a.example" not in text(made)
+    assert [one.trouble for one in made.problems] == [Trouble.UNSUPPORTED]
+
+
+def test_a_suspended_app_keeps_an_empty_backend() -> None:
+    made = rendered(replace(app("/a", VHOST="a.example"), tasks=(), wanted=0))
+    assert [(one.name, one.servers) for one in made.backends] == [("a_10000", ())]
+    assert "a.example/ a_10000" in text(made)
