@@ -45,7 +45,7 @@ class ShiftOptions(Struct, frozen=True, kw_only=True):
     interval_seconds: float = 30.0
 
 
-class Step(Struct, frozen=True):
+class Step(Struct, frozen=True, rename="camel"):
     """What a step has led to: the percent of each, and how many of its tasks serve."""
 
     number: int

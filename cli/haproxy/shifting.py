@@ -3,11 +3,12 @@
 import sys
 
 import click
+import msgspec
 
 from api.client import Client
-from cli.connection import with_client
+from cli.connection import json_option, with_client
 from cli.exits import CommandExit
-from cli.output import Column, number, print_table, say, say_aside
+from cli.output import Column, number, print_json, print_table, say_aside
 from haproxy_bridge.shifting import Shift, ShiftError, ShiftOptions, SickError, Step
 from haproxy_bridge.source import Kind, Reader, SourceOptions
 
@@ -60,6 +61,7 @@ def _percent(text: str) -> float:
 @click.option(
     "--suspend", is_flag=True, help="Once APP has no traffic, suspend it: its tasks are drained."
 )
+@json_option
 @with_client
 def shift(
     client: Client,
@@ -70,6 +72,7 @@ def shift(
     interval: float,
     undo: bool,
     suspend: bool,
+    as_json: bool,
 ) -> None:
     """Move traffic from APP to NEW-APP step by step, as long as NEW-APP stays healthy.
 
@@ -79,21 +82,24 @@ def shift(
     if step == 0:
         raise click.UsageError("--step has to be above 0%")
     move = Shift(client, Reader(client, SourceOptions(kind=Kind.STAYER)), (old, new))
+    options = ShiftOptions(step=step, target=target, interval_seconds=interval)
+    made: list[Step] = []
     try:
-        if undo:
-            _show(move.undo(), old, new)
-            return
-        options = ShiftOptions(step=step, target=target, interval_seconds=interval)
-        for made in move.run(options):
-            _show(made, old, new)
-        if suspend and target == 100:
+        for one in (move.undo(),) if undo else move.run(options):
+            made.append(one)
+            if not as_json:
+                _show(one, old, new)
+        if suspend and not undo and target == 100:
             client.suspend_app(old)
-            say(f"{old} is suspended: its tasks end once their connections have.")
+            say_aside(f"{old} is suspended: its tasks end once their connections have.")
     except (ShiftError, SickError) as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
         say_aside(f"The shares stay as they are; `shift {old} {new} --undo` takes them back.")
         sys.exit(CommandExit.INTERRUPTED)
+    finally:
+        if as_json and made:
+            print_json({"steps": [msgspec.to_builtins(one) for one in made]})
 
 
 def _show(step: Step, old: str, new: str) -> None:

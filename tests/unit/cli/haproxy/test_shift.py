@@ -111,6 +111,12 @@ def test_no_step_is_made_while_nobody_answers(api: ScriptedServer) -> None:
     assert shares(api) == [(50, 50), (100, 0)]
 
 
+def test_its_steps_as_json(api: ScriptedServer) -> None:
+    api.script["GET /v3/services"] = [HEALTHY, HEALTHY, SICK]
+    steps = json.loads(shift(api, "--json").stdout)["steps"]
+    assert [(step["oldShare"], step["newShare"]) for step in steps] == [(90, 10)]
+
+
 def test_undo_gives_it_all_back_at_once(api: ScriptedServer) -> None:
     assert shift(api, "--undo").exit_code == 0
     assert shares(api) == [(100, 0)]
