@@ -93,7 +93,8 @@ def size(app: App, have: Have, share: int | None = None) -> Size:
     launch = min(max(0, new - have.current), room)
     leave = max(0, have.old - stay_old)
     old_unready = min(leave, have.old - have.old_ready)
-    spare = max(0, serving - minimum)
+    surplus = max(0, have.current - wanted)
+    spare = max(0, serving - surplus - minimum)  # any of the surplus may serve
     old_ready = min(leave - old_unready, have.old_ready, spare)
     batch = app.upgrade_strategy.batch_size
     if batch:
@@ -104,7 +105,7 @@ def size(app: App, have: Have, share: int | None = None) -> Size:
     return Size(
         launch=launch,
         launch_old=min(max(0, stay_old - have.old), room - launch),
-        surplus=max(0, have.current - wanted),
+        surplus=surplus,
         old_unready=old_unready,
         old_ready=old_ready,
         marked=marked,

@@ -212,7 +212,7 @@ class History:
         return pick(commands)
 
 
-@settings(max_examples=150)
+@settings(max_examples=settings().max_examples * 3 // 4)
 @given(st.integers(0, 2**32))
 def test_what_is_counted_is_what_would_be_counted_anew(seed: int) -> None:
     history = History(seed)

@@ -8,13 +8,13 @@ import os
 
 import pytest
 
-_SEEDS = 300
+_SEEDS = 200
 _SEEDS_LONG = 10_000
 _IN_A_TEST = 10
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The two options; without them, CI's 300 seeds."""
+    """The two options; without them, CI's 200 seeds."""
     group = parser.getgroup("simulation")
     group.addoption("--simulation-seeds", type=int, default=_SEEDS, help="how many seeds to run")
     group.addoption("--simulation-seed", type=int, default=None, help="run this seed only")

@@ -277,6 +277,10 @@ class TestArithmetic:
         have = Have(1, 1, old=3, old_ready=3, old_marked=1, old_marked_ready=1)
         assert size(self.app, have, share=1) == Size(old_marked=1)
 
+    def test_a_surplus_that_may_serve_is_not_counted_on_beside_old_ones(self) -> None:
+        have = Have(6, 3, old=1, old_ready=1)
+        assert size(App(id="/web", instances=4), have) == Size(surplus=2)
+
     def test_what_stays_old_is_not_stopped_before_the_new_ones_serve(self) -> None:
         starting = Have(1, 0, old=2, old_ready=2, old_marked=2, old_marked_ready=2)
         assert size(self.app, starting, share=1) == Size()
