@@ -89,6 +89,7 @@ def size(app: App, have: Have, share: int | None = None) -> Size:
         beside = min(missing, room) if beside_it and have.marked else 0
         launch = max(0, missing - have.marked, beside)
         return Size(launch=launch, surplus=max(0, -missing), marked=marked)
+    old_marked = _spared(have, marked, old_marked, minimum)
     serving = have.ready + have.old_ready + _serve_on(have, marked, old_marked)
     launch = min(max(0, new - have.current), room)
     leave = max(0, have.old - stay_old)
@@ -134,6 +135,14 @@ def _replaced(have: Have, new: int, stay_old: int, minimum: int) -> tuple[int, i
     serving = have.ready + have.old_ready + _serve_on(have, marked, 0)
     unready = have.old_marked - have.old_marked_ready
     return marked, min(old_marked, unready + max(0, serving - minimum))
+
+
+def _spared(have: Have, marked: int, old_marked: int, minimum: int) -> int:
+    """How many marked old instances may be stopped during an upgrade: as of all old ones, those
+    that serve only beyond the minimum."""
+    unready = have.old_marked - have.old_marked_ready
+    serving = have.ready + have.old_ready + _serve_on(have, marked, 0)
+    return min(old_marked, unready + max(0, serving - minimum))
 
 
 def _serve_on(have: Have, marked: int, old_marked: int) -> int:
@@ -198,8 +207,13 @@ def have(turn: Turn, index: AppIndex) -> Have:
         marked_ready=index.size(Slot.MARKED_READY),
         old_marked=index.size(*OLD_MARKED),
         old_marked_ready=index.size(Slot.OLD_MARKED_READY),
-        idle=_idle(turn, index) if marked else 0,
+        idle=_idle(turn, index) if marked and not _resident(index) else 0,
     )
+
+
+def _resident(index: AppIndex) -> bool:
+    """Whether nothing stands in for anything here: what is idle keeps data of its own."""
+    return index.app is not None and bool(index.app.persistent_volumes)
 
 
 def _idle(turn: Turn, index: AppIndex) -> int:

@@ -17,6 +17,7 @@ from framework.domain.mesos import Agent
 from framework.domain.notices import Notice, Remarked
 from framework.domain.replies import Reply
 from framework.domain.state import VOLATILE, Change, Kind, Record, State
+from framework.domain.volumes import ReservationState
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,9 @@ class Turn:
         self.world.instance_changed(instance, None)
         self.world.kills_sent.pop(instance.task_id, None)
         self.world.draining.pop(instance.task_id, None)
+        held = self.world.state.reservations.get(instance.id)
+        if held is not None and held.state is ReservationState.LOST:
+            self.put(Kind.RESERVATION, instance.id, None)  # of which nothing is left to keep
         if lost:
             self.bury(instance.task_id, lost)
         self._agent_left(instance.agent_id)

@@ -618,3 +618,27 @@ def test_unhealthy_it_is_killed_at_once_since_nothing_can_stand_in_for_it(sessio
     decided = [*session.step(ProbesReported((failed,))).actions, *session.wait(1)]
     assert [kill.task_id for kill in of_type(decided, Kill)] == [instance.task_id]
     assert "/db" not in session.world.demand, "no second instance beside it"
+
+
+def test_a_lost_volume_is_forgotten_with_the_instance_that_waited(session: Volumes) -> None:
+    session.start()
+    session.status(session.only("/db"), TaskState.GONE_BY_OPERATOR)
+    assert session.kept.state is ReservationState.LOST
+    session.put(replace(DB, instances=0))
+    assert not session.state.reservations
+
+
+def test_scaled_down_one_that_serves_stays_beside_one_out_of_reach(session: Volumes) -> None:
+    """Its agent is drained, and nothing is to stand in for it."""
+    session.put(replace(DB, instances=3))
+    for number in (1, 2, 3):
+        session.offer(session.plain(agent(number)))
+    for one in session.instances("/db"):
+        session.status(one, TaskState.RUNNING)
+    away, *serving = session.instances("/db")
+    session.status(away, TaskState.UNREACHABLE)
+    session.wait(1)
+    for one in serving:
+        session.ask(DrainAgent(one.agent_id))
+    session.put(DB, force=True)
+    assert len(killed(session.last)) < len(serving)
