@@ -8,6 +8,7 @@ from framework.domain.app import (
     KillSelection,
     Network,
     NetworkMode,
+    PersistentVolume,
     PortDefinition,
     PortMapping,
     ReadinessCheck,
@@ -21,6 +22,11 @@ from tests.simulation.machines import Machine
 from tests.simulation.stage import Stage
 
 APP_IDS = ("/web", "/batch", "/dev/api", "/dev/db", "/x/y/z", "/solo")
+_VOLUMES = (
+    (PersistentVolume("data", 10),),
+    (PersistentVolume("data", 10),),
+    (PersistentVolume("data", 10), PersistentVolume("log", 5)),
+)
 _ROLES = {"/dev/api": "dev", "/dev/db": "dev", "/x/y/z": "x", "/solo": "solo"}
 _CONSTRAINTS: tuple[tuple[tuple[str, ...], ...], ...] = (
     (),
@@ -48,8 +54,44 @@ _UNREACHABLE = (
 )
 
 
-def random_app(stage: Stage, app_id: str) -> App:
-    """A new definition."""
+def random_app(stage: Stage, app_id: str, *, volumes: bool = False) -> App:
+    """A new definition; ``volumes``: with persistent ones, more often than not, where its role
+    allows any."""
+    app = _random_app(stage, app_id)
+    if volumes and app.role != "*" and stage.rng.random() < 0.6:
+        return _with_volumes(app, stage.pick(_VOLUMES))
+    return app
+
+
+def _with_volumes(app: App, volumes: tuple[PersistentVolume, ...]) -> App:
+    """What the API asks of such an app."""
+    container = app.container or Container(type="MESOS")
+    return replace(
+        app,
+        container=replace(container, persistent_volumes=volumes),
+        accepted_resource_roles=("*",),
+        health_checks=tuple(one for one in app.health_checks if one.run_by_executor),
+        unreachable_strategy=UnreachableStrategy(disabled=True),
+        upgrade_strategy=replace(app.upgrade_strategy, maximum_over_capacity=0.0),
+    )
+
+
+def changed(stage: Stage, app: App) -> App:
+    """Another definition of an app with volumes that may take its place."""
+    fresh = _random_app(stage, app.id)
+    other = replace(
+        app,
+        cmd=fresh.cmd,
+        constraints=fresh.constraints,
+        upgrade_strategy=fresh.upgrade_strategy,
+        health_checks=app.health_checks,
+        instances=stage.pick((app.instances, fresh.instances)),
+        version="",
+    )
+    return _with_volumes(other, app.persistent_volumes)
+
+
+def _random_app(stage: Stage, app_id: str) -> App:
     role = _ROLES.get(app_id, "*")
     ports = stage.pick((0, 0, 1, 2))
     app = App(

@@ -1,6 +1,7 @@
 """Amounts of resources, for the simulated agents: what is there, offered, used.
 
-Scalars are thousandths by (name, role, plain); ports are single ports by role.
+Scalars are thousandths by (name, role, plain); ports are single ports by role; what is reserved
+for an instance is a holding, which is offered, used and given back as a whole.
 """
 
 from collections import Counter
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 
 from framework.domain.actions import TaskResource
 from framework.domain.mesos import OfferResource
+from tests.simulation.holdings import Holding
 
 Key = tuple[str, str, bool]
 
@@ -19,6 +21,7 @@ class Bundle:
 
     scalars: dict[Key, int]
     ports: frozenset[tuple[str, int]] = frozenset()
+    holdings: frozenset[Holding] = frozenset()
 
     def __str__(self) -> str:
         scalars = " ".join(
@@ -27,12 +30,17 @@ class Bundle:
             if plain
         )
         ports = ",".join(f"{port}({role})" for role, port in sorted(self.ports))
-        return f"{scalars} ports={ports}"
+        held = ",".join(str(one) for one in self.held())
+        return f"{scalars} ports={ports}" + (f" held={held}" if held else "")
+
+    def held(self) -> list[Holding]:
+        """The holdings in an order that is always the same."""
+        return sorted(self.holdings, key=lambda one: one.owner)
 
     def __add__(self, other: "Bundle") -> "Bundle":
         total = Counter(self.scalars)
         total.update(other.scalars)
-        return Bundle(dict(total), self.ports | other.ports)
+        return Bundle(dict(total), self.ports | other.ports, self.holdings | other.holdings)
 
     def __sub__(self, other: "Bundle") -> "Bundle":
         rest = dict(self.scalars)
@@ -40,11 +48,12 @@ class Bundle:
             rest[key] = rest.get(key, 0) - millis
             if not rest[key]:
                 del rest[key]
-        return Bundle(rest, self.ports - other.ports)
+        return Bundle(rest, self.ports - other.ports, self.holdings - other.holdings)
 
     def contains(self, other: "Bundle") -> bool:
         """Whether all of ``other`` is in here."""
-        return other.ports <= self.ports and all(
+        sets = other.ports <= self.ports and other.holdings <= self.holdings
+        return sets and all(
             self.scalars.get(key, 0) >= millis for key, millis in other.scalars.items()
         )
 
@@ -58,6 +67,7 @@ class Bundle:
         return Bundle(
             {key: millis for key, millis in self.scalars.items() if key[1] in roles},
             frozenset(port for port in self.ports if port[0] in roles),
+            frozenset(one for one in self.holdings if one.role == role),
         )
 
     def amount(self, name: str, roles: Iterable[str]) -> int:
@@ -78,6 +88,8 @@ class Bundle:
         for role in sorted({role for role, _ in self.ports}):
             numbers = sorted(port for owner, port in self.ports if owner == role)
             listed.append(OfferResource(name="ports", ranges=_ranges(numbers), role=role))
+        for holding in self.held():
+            listed += holding.entries()
         return tuple(listed)
 
 

@@ -79,7 +79,9 @@ def current_of(state: State, instance: Instance) -> bool:
 
 def _served_in_place(state: State, app: App, gone: list[Instance]) -> None:
     """Marked instances leave when so many others serve as are wanted; nobody waits for others that
-    have not served since before any was marked."""
+    have not served since before any was marked. With volumes only it can stand in for itself."""
+    if app.persistent_volumes:
+        return
     rest = [
         one
         for one in state.instances_of.get(app.id, {}).values()
@@ -123,13 +125,16 @@ def _not_too_many(app: App, instances: list[Instance]) -> None:
 
 def most(app: App) -> int:
     """How many tasks there may be during an upgrade."""
+    if app.persistent_volumes:  # each starts where its volumes are, in the place of one that ended
+        return app.instances
     capacity = app.instances * (1 + app.upgrade_strategy.maximum_over_capacity)
     return max(math.floor(round(capacity, 6)), minimum(app) + 1)
 
 
 def minimum(app: App) -> int:
     """How many must serve during an upgrade."""
-    return math.ceil(round(app.instances * app.upgrade_strategy.minimum_health_capacity, 6))
+    fewest = math.ceil(round(app.instances * app.upgrade_strategy.minimum_health_capacity, 6))
+    return min(fewest, max(0, app.instances - 1)) if app.persistent_volumes else fewest
 
 
 def _enough_left(state: State, app: App, stopped: list[Instance]) -> None:

@@ -19,6 +19,7 @@ from framework.domain.events import (
     PaceReplacements,
     PauseDeployment,
     PutApp,
+    RemoveVolume,
     ResetDelay,
     RestartApp,
     ResumeApp,
@@ -33,7 +34,7 @@ from framework.domain.replies import Done, Refused, Reply, Why
 from framework.domain.state import State
 from framework.domain.storm import Pace
 from tests.simulation import freezing, storming
-from tests.simulation.apps import APP_IDS, random_app
+from tests.simulation.apps import APP_IDS, changed, random_app
 from tests.simulation.oracle import WAITS, unreachable
 from tests.simulation.process import Process
 from tests.simulation.stage import Stage, Violation
@@ -49,13 +50,15 @@ class _Promise:
 
 _FREEZES = 0.15  # of what is asked, in runs with freezes
 _PACES = 0.1  # the same, in runs with storms
+_VOLUMES = 0.04  # the same, in runs with volumes
 
 
 class Client:
     """Asks whatever process is there; ``freezes``: for freezes too; ``storms``: for other paces
-    of replacements too."""
+    of replacements too; with every other seed, for apps with volumes."""
 
     def __init__(self, stage: Stage, *, freezes: bool = False, storms: bool = False) -> None:
+        self.volumes = stage.seed % 2 == 1
         self.stage = stage
         self.freezes = freezes
         self.storms = storms
@@ -77,6 +80,9 @@ class Client:
             return
         if self.storms and self.stage.rng.random() < _PACES:
             self.ask(process, storming.choose(self.stage))
+            return
+        if self.volumes and view.reservations and self.stage.rng.random() < _VOLUMES:
+            self.ask(process, RemoveVolume(self.stage.pick([*view.reservations])))
             return
         command = self._choose(view)
         if command is not None:
@@ -127,8 +133,10 @@ class Client:
         stage = self.stage
         app_id = stage.pick(APP_IDS) if new or stage.rng.random() < 0.95 else "/dev"
         existing = view.apps.get(app_id)
-        app = random_app(stage, app_id)
-        if existing is not None and stage.rng.random() < 0.5:
+        app = random_app(stage, app_id, volumes=self.volumes)
+        if existing is not None and existing.persistent_volumes:
+            app = changed(stage, existing)
+        elif existing is not None and stage.rng.random() < 0.5:
             app = replace(existing, cmd=app.cmd, cpus_millis=app.cpus_millis, version="")
         if existing is not None and existing.role != app.role:
             app = replace(app, role=existing.role)
@@ -136,7 +144,7 @@ class Client:
         puts = [PutApp(app, version)]
         if stage.rng.random() < 0.25:
             other = stage.pick([one for one in APP_IDS if one != app_id])
-            puts.append(PutApp(random_app(stage, other)))
+            puts.append(PutApp(random_app(stage, other, volumes=self.volumes)))
         dry_run = stage.rng.random() < 0.05
         return ChangeApps(tuple(puts), force=self._often(), dry_run=dry_run)
 

@@ -8,6 +8,7 @@ from framework.domain.app import App
 from framework.domain.ids import parse_task_id
 from framework.domain.instance import Goal, Instance
 from framework.domain.state import State
+from framework.domain.volumes import ReservationState
 from tests.simulation import oracle, rollouts
 from tests.simulation.capacity import minimum, most
 from tests.simulation.machines import Task
@@ -49,6 +50,7 @@ def missing(process: Process, master: Master) -> list[str]:
         wrong.append(f"the storm does not end: {state.storm}")
     elif state.alarms:
         wrong.append(f"alarms stand: {[*state.alarms]}")
+    wrong += _unsettled(state, master)
     if master.session is not None and master.session.offers:
         wrong.append("offers are out")
     return wrong
@@ -143,7 +145,23 @@ def _missing_beside_canaries(app: App, old: App, live: list[Instance]) -> list[A
     return missing
 
 
+def _data_waits(state: State, app: App) -> bool:
+    """Whether one of the app's instances could start where it left its volumes."""
+    if not app.persistent_volumes:
+        return False
+    instances = state.instances
+    return any(
+        held.state is ReservationState.READY
+        and [(one.container_path, one.size_millis) for one in held.volumes]
+        == [(one.container_path, one.size_mib * 1000) for one in app.persistent_volumes]
+        and (held.instance_id not in instances or not oracle.live(instances[held.instance_id]))
+        for held in state.reservations_of.get(app.id, {}).values()
+    )
+
+
 def _fits_somewhere(state: State, app: App, master: Master) -> bool:
+    if _data_waits(state, app):
+        return True
     others = [oracle.values_of(state.agents[one.agent_id]) for one in oracle.counted(app, state)]
     for agent_id in master.registered:
         machine = master.machines[agent_id]
@@ -154,3 +172,37 @@ def _fits_somewhere(state: State, app: App, master: Master) -> bool:
         ):
             return True
     return False
+
+
+def _unsettled(state: State, master: Master) -> list[str]:
+    """After the faults: what the records and the agents do not agree on, and what is to go and
+    has not gone."""
+    found = []
+    there = {
+        holding.owner[1]: (agent_id, holding)
+        for agent_id in master.registered
+        for holding in master.machines[agent_id].total.held()
+    }
+    in_use = {  # by tasks whose tombstones were too many: an operator decides on those
+        holding.owner[1]
+        for machine in master.machines.values()
+        for task in machine.live()
+        if task.id in state.orphans
+        for holding in task.needs.holdings
+    }
+    for held in state.reservations.values():
+        place = there.get(held.instance_id)
+        if held.state is ReservationState.LOST and held.instance_id in state.instances:
+            continue
+        if held.state is ReservationState.DESTROYING and held.instance_id in in_use:
+            continue
+        if held.state is not ReservationState.READY or held.pending:
+            found.append(f"reservation {held.instance_id} is {held.state}, {held.pending}")
+        elif place is None or place[0] != held.agent_id or place[1].volumes != held.volumes:
+            found.append(f"reservation {held.instance_id} on {held.agent_id} is not there: {place}")
+        elif held.app_id not in state.apps:
+            found.append(f"reservation {held.instance_id} outlives {held.app_id}")
+    return found + [
+        f"{instance_id} is reserved on {there[instance_id][0]} and in no record"
+        for instance_id in sorted(there.keys() - state.reservations.keys())
+    ]

@@ -20,6 +20,7 @@ from framework.domain.events import (
 from framework.domain.freezing import EVERYTHING
 from framework.domain.ids import parse_task_id, safe_id
 from framework.domain.state import State
+from framework.domain.volumes import instance_of_operation
 from tests.simulation.stage import Stage, Violation
 
 
@@ -66,15 +67,18 @@ class HeldBack:
         if not frozen:
             return
         self.steps += 1
-        for app_id, task_id in self._moved(decided):
+        for app_id, task_id in self._moved(state, decided):
             if EVERYTHING in frozen or app_id in frozen or self._named(task_id, frozen):
                 raise Violation(f"{task_id} is launched or killed while {frozen} is frozen")
 
-    def _moved(self, decided: Step) -> Iterable[tuple[str, str]]:
-        """(app, task) of launches, and of kills that nobody forced."""
+    def _moved(self, state: State, decided: Step) -> Iterable[tuple[str, str]]:
+        """(app, task) of launches, of operations, and of kills that nobody forced."""
         for action in decided.actions:
             if isinstance(action, Accept):
                 yield from ((launch.app.id, launch.task_id) for launch in action.launches)
+                for operation in action.operations:
+                    held = state.reservations[instance_of_operation(operation.id)]
+                    yield held.app_id, operation.id
             elif isinstance(action, Kill):
                 parsed = parse_task_id(action.task_id)
                 instance_id = "" if parsed is None else parsed[0]

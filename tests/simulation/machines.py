@@ -8,9 +8,11 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from framework.domain.mesos import Agent, TaskState, TaskStatus
+from framework.domain.actions import Operation
+from framework.domain.mesos import Agent, OperationState, OperationStatus, TaskState, TaskStatus
+from tests.simulation import reserving
 from tests.simulation.bundles import Bundle
-from tests.simulation.stage import Stage
+from tests.simulation.stage import Stage, Violation
 
 ENDED = frozenset(
     {
@@ -60,13 +62,50 @@ class Machine:
         self.info = info
         self.total = total
         self.tasks: dict[str, Task] = {}
+        self.operations: dict[str, OperationStatus] = {}  # to be acknowledged
         self.connected = False
         self.alive = True
         self.hears: Callable[[Machine, Task, TaskStatus | None], None] = lambda *_: None
+        self.tells: Callable[[OperationStatus], None] = lambda _: None
+
+    # Operations: what they made, and what is to be said of them, outlives a reboot.
+
+    def apply(self, operation: Operation) -> None:
+        """Carry out what the master sent."""
+        self.total = reserving.applied(self.total, operation)
+        self.say(operation.id, OperationState.FINISHED)
+
+    def say(self, operation_id: str, state: OperationState) -> None:
+        """What became of an operation; again and again until it is acknowledged."""
+        if operation_id not in self.operations:
+            uuid = self.stage.new_id()
+            status = OperationStatus(operation_id, state, self.info.id, uuid)
+            self.operations[operation_id] = status
+            self._say_again(status, self.stage.between(5, 4_000))
+
+    def _say_again(self, status: OperationStatus, delay_ms: int) -> None:
+        def speak() -> None:
+            if self.operations.get(status.operation_id) is status and self.alive:
+                if self.connected:
+                    self.tells(status)
+                self._say_again(status, _RESEND_MS)
+
+        self.stage.after(delay_ms, speak)
+
+    def operation_acknowledged(self, operation_id: str, uuid: str) -> None:
+        """The scheduler has stored this."""
+        status = self.operations.get(operation_id)
+        if status is not None and status.uuid == uuid:
+            del self.operations[operation_id]
 
     def run(self, task: Task) -> None:
         """Start a task that the master sent."""
         stage = self.stage
+        for other in self.live():
+            if other.needs.holdings & task.needs.holdings:
+                raise Violation(f"{task.id} uses the volumes of {other.id}, which runs")
+        if not task.needs.holdings <= self.total.holdings:
+            raise Violation(f"{task.id} starts without its volumes")
         self.tasks[task.id] = task
         if task.does == "error" and stage.happens(0.5):
             state = stage.pick((TaskState.ERROR, TaskState.FAILED, TaskState.GONE))

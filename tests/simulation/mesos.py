@@ -13,12 +13,14 @@ from framework.domain.actions import (
     Accept,
     AcceptInverseOffer,
     Acknowledge,
+    AcknowledgeOperation,
     Action,
     Decline,
     DeclineInverseOffer,
     Kill,
     Launch,
     Reconcile,
+    ReconcileOperations,
     RemoveFramework,
     Revive,
     Suppress,
@@ -34,8 +36,11 @@ from framework.domain.events import (
     OffersReceived,
     TaskStatusReceived,
 )
-from framework.domain.mesos import Offer, TaskState, TaskStatus
-from tests.simulation.bundles import NOTHING, Bundle, used_by
+from framework.domain.mesos import Offer, OperationState, TaskState, TaskStatus
+from tests.simulation import reserving
+from tests.simulation.bundles import NOTHING, Bundle
+from tests.simulation.keeping import Kept
+from tests.simulation.ledger import Ledger
 from tests.simulation.machines import ENDED, Machine, Task
 from tests.simulation.stage import Stage, Violation
 
@@ -100,6 +105,10 @@ class Master:
         self.given_back = 0
         self.sick: set[str] = set()  # apps whose tasks answer no check of ours at the moment
         self.launched: dict[str, Launch] = {}  # every launch that took effect, for the checks
+        self.ledger = Ledger(
+            self._tell, partial(self._later, _TO_AGENT_MS), self._whereabouts, stage.happens
+        )
+        self.kept = Kept()
         self._term = 0
         self._allocating = False
         self._offer_number = 0
@@ -142,8 +151,12 @@ class Master:
                 machine = self.machines.get(action.agent_id)
                 if machine is not None:
                     self._later(_TO_AGENT_MS, machine, lambda: self._acknowledge(machine, action))
+            case AcknowledgeOperation():
+                self.ledger.acknowledge(action, self.machines[action.agent_id])
             case Reconcile():
                 self._reconcile(action)
+            case ReconcileOperations():
+                self.ledger.reconcile(action, self.machines)
             case Revive():
                 self._revive(action.roles)
             case Suppress():
@@ -206,7 +219,7 @@ class Master:
 
     def free(self, agent_id: str) -> Bundle:
         """What no task uses on an agent, whether it is offered or not."""
-        rest = self.machines[agent_id].total
+        rest = self.ledger.totals[agent_id]
         for known in self.known.values():
             if known.task.agent_id == agent_id and known.state not in ENDED:
                 rest -= known.task.needs
@@ -219,14 +232,17 @@ class Master:
                 rest -= out.bundle
         rest = rest.for_role(role)
         cpus, mem = rest.amount("cpus", ("*", role)), rest.amount("mem", ("*", role))
-        if cpus < _LEAST_CPUS and mem < _LEAST_MEM:
+        if cpus < _LEAST_CPUS and mem < _LEAST_MEM and not rest.holdings:
             return None
         if any(f[0] == agent_id and f[1] == role and f[2].contains(rest) for f in session.filters):
             return None
         self._offer_number += 1
         info = self.machines[agent_id].info
         window = self.maintenance.get(agent_id, ())
-        offer = Offer(f"offer-{self._offer_number}", info, role, rest.entries(), *window)
+        entries = rest.entries()
+        if rest.holdings and self.stage.happens(0.05):  # what belongs together comes in two offers
+            entries = tuple(one for one in entries if one.owner is None or self.stage.happens(0.5))
+        offer = Offer(f"offer-{self._offer_number}", info, role, entries, *window)
         session.offers[offer.id] = Offered(offer, rest)
         return offer
 
@@ -316,8 +332,7 @@ class Master:
         if len(valid) < len(offered) or len({out.offer.agent.id for out in valid}) != 1:
             for offer_id in accept.offer_ids:
                 self._give_back(offer_id, NOTHING, 0)
-            for launch in accept.launches:
-                self._drop(launch, TaskState.DROPPED, "REASON_INVALID_OFFERS")
+            self._drop_all(accept, _agent_of(offered))
             self.allocate_soon()
             return
         if self.stage.happens(0.01):  # as if a master had died just after it answered
@@ -328,14 +343,26 @@ class Master:
         for out in valid:
             rest += out.bundle
         used = NOTHING
+        machine = self.machines[valid[0].offer.agent.id]
+        rest = self.ledger.carry_out(accept.operations, rest, machine)
         for launch in accept.launches:
-            needs = used_by(launch.resources)
+            if _was_refused(launch, accept, rest):
+                self._drop(launch, TaskState.ERROR, "REASON_TASK_INVALID")
+                continue
+            needs = reserving.needs_of(launch, rest)
             self._check_launch(launch, needs, rest, valid)
             rest, used = rest - needs, used + needs
             self._launch(launch, needs)
         for offer_id in accept.offer_ids:
-            self._give_back(offer_id, used, accept.refuse_seconds)
+            # What operations made of an offer is not what a filter would be about.
+            self._give_back(offer_id, used, 0 if accept.operations else accept.refuse_seconds)
         self.allocate_soon()
+
+    def _drop_all(self, accept: Accept, agent_id: str) -> None:
+        for launch in accept.launches:
+            self._drop(launch, TaskState.DROPPED, "REASON_INVALID_OFFERS")
+        for operation in accept.operations:
+            self.ledger.say(operation.id, OperationState.DROPPED, agent_id)
 
     def _check_launch(
         self, launch: Launch, needs: Bundle, rest: Bundle, valid: list[Offered]
@@ -427,6 +454,16 @@ class Master:
         if status is not None:
             self._tell(TaskStatusReceived(status))
 
+    def _whereabouts(self, agent_id: str) -> OperationState:
+        """What is said of an operation on this agent that nobody knows."""
+        if agent_id in self.registered:
+            return OperationState.UNKNOWN
+        if agent_id in self.unreachable:
+            return OperationState.UNREACHABLE
+        if agent_id in self.recovering:
+            return OperationState.RECOVERING
+        return OperationState.GONE_BY_OPERATOR if agent_id in self.gone else OperationState.UNKNOWN
+
     def _remove_framework(self) -> None:
         self.removed = True
         for known in list(self.known.values()):
@@ -449,6 +486,7 @@ class Master:
             return
         back = self.unreachable.pop(agent_id, None) is not None
         self.recovering.pop(agent_id, None)
+        self.ledger.registered(machine)
         self.machines[agent_id] = machine
         self.registered[agent_id] = None
         machine.connected = True
@@ -501,6 +539,7 @@ class Master:
         self.to_kill.pop(agent_id, None)
         self.unreachable[agent_id] = self.stage.now_ms
         self.rescind(agent_id)
+        self.ledger.left(agent_id, OperationState.UNREACHABLE)
         for known in self._forget_tasks(agent_id):
             if known.state in ENDED:
                 continue
@@ -529,6 +568,7 @@ class Master:
         self.to_kill.pop(agent_id, None)
         self.gone[agent_id] = None
         self.rescind(agent_id)
+        self.ledger.left(agent_id, OperationState.GONE_BY_OPERATOR)
         ids = [known.task.id for known in self._forget_tasks(agent_id)]
         ids += [task_id for task_id, agent in self.lost_with.items() if agent == agent_id]
         for task_id in ids:
@@ -561,6 +601,7 @@ class Master:
         self._term += 1
         self.session = None
         self.known.clear()
+        self.ledger.known.clear()
         self.to_kill.clear()
         self.lost_with.clear()
         self.recovering.update(self.registered)
@@ -579,3 +620,14 @@ class Master:
                     self.mark_unreachable(agent_id)
 
         self.stage.after(REREGISTER_TIMEOUT_MS, give_up)
+
+
+def _agent_of(offered: list[Offered | None]) -> str:
+    return next((one.offer.agent.id for one in offered if one is not None), "")
+
+
+def _was_refused(launch: Launch, accept: Accept, rest: Bundle) -> bool:
+    """Whether what was to be made for it in the same call is not there."""
+    mine = [one for one in accept.operations if one.id.startswith(f"{launch.instance_id}.op-")]
+    made = [one for one in rest.holdings if one.owner[1] == launch.instance_id]
+    return bool(mine) and not any(one.volumes for one in made)

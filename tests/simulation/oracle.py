@@ -163,6 +163,7 @@ def fits(app: App, free: Bundle) -> bool:
     mine = free.for_role(app.role)
     needs = [("cpus", app.cpus_millis), ("mem", app.mem_millis), ("disk", app.disk_millis)]
     needs.append(("gpus", app.gpus * 1000))
+    needs[2] = ("disk", app.disk_millis + sum(v.size_mib for v in app.persistent_volumes) * 1000)
     if any(mine.amount(name, roles) < millis for name, millis in needs):
         return False
     if mine.amount("gpus", ("*", app.role)) and not app.gpus:

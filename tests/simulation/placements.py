@@ -12,6 +12,7 @@ from framework.domain.notices import InstanceChanged
 from framework.domain.state import Kind
 from tests.simulation import oracle
 from tests.simulation.bundles import used_by
+from tests.simulation.holdings import amounts_of, owner_of, ports_of, volumes_of
 from tests.simulation.stage import Violation
 
 HOME_REGION = "west"
@@ -35,9 +36,13 @@ def check(
     for task_id in order:
         launch = by_task[task_id]
         _recorded(world, launch, stored)
-        _resources(launch)
+        if launch.app.persistent_volumes:
+            _whole_reservation(world, launch)
+        else:
+            _resources(launch)
         _patient(world, launch.app, now_ms)
-        _constraints(world, launch, later)
+        if all(part.source.owner is None for part in launch.resources):  # else where its data is
+            _constraints(world, launch, later)
         later.discard(launch.instance_id)
     for agent_id in sorted({launch.agent.id for launch in launches}):
         there = [one for one in world.state.instances.values() if one.agent_id == agent_id]
@@ -71,6 +76,24 @@ def _resources(launch: Launch) -> None:
         port not in {0, given} for port, given in zip(wanted, launch.host_ports, strict=True)
     ):
         raise Violation(f"{launch.task_id} has ports {launch.host_ports}, wants {wanted}")
+
+
+def _whole_reservation(world: World, launch: Launch) -> None:
+    app, parts = launch.app, launch.resources
+    needs = {"cpus": app.cpus_millis, "mem": app.mem_millis, "disk": app.disk_millis}
+    needs["gpus"] = app.gpus * 1000
+    needs["disk"] += sum(one.size_mib for one in app.persistent_volumes) * 1000
+    if amounts_of(parts) != tuple(sorted((name, one) for name, one in needs.items() if one)):
+        raise Violation(f"{launch.task_id} takes {amounts_of(parts)}, wants {needs}")
+    if ports_of(parts) != {*launch.host_ports}:
+        raise Violation(f"{launch.task_id} takes {ports_of(parts)}, says {launch.host_ports}")
+    held = world.state.reservations.get(launch.instance_id)
+    if held is None or (held.agent_id, held.app_id) != (launch.agent.id, app.id):
+        raise Violation(f"{launch.task_id} starts where none of its volumes is recorded")
+    if volumes_of(parts) != sorted(one.persistence_id for one in held.volumes):
+        raise Violation(f"{launch.task_id} has other volumes than are recorded")
+    if {owner_of(part) for part in parts} != {(held.framework_id, launch.instance_id)}:
+        raise Violation(f"{launch.task_id} takes what is not reserved for it")
 
 
 def _patient(world: World, app: App, now_ms: int) -> None:

@@ -54,6 +54,7 @@ class Process:
         self.stage = stage
         self.store = store
         self.safety = safety
+        self.kept = master.kept
         self.policy = policy
         self.alive = True
         self.doom: Doom | None = None
@@ -128,10 +129,12 @@ class Process:
         for event in events:
             self.stage.note(f"  event {tell_event(event)}")
         self.safety.before(self.world, events, context.now_ms)
+        self.kept.before(self.world.state, events)
         decided = step(self.world, events, context)
         for action in decided.actions:
             self.stage.note(f"    -> {tell_action(action)}")
         self.safety.after(self.world, events, decided, self.now_ms)
+        self.kept.check(self.world.state, decided)
         self._steps.append(decided)
         self._set_alarm(decided.wake_at_ms)
         self._carry_out()
@@ -198,6 +201,7 @@ class Process:
     def _perform(self, calls: list[Action]) -> None:
         if calls:
             self.safety.performing(calls, self.store.durable)
+            self.kept.performing(calls, self.store.durable)
             self.driver.perform(calls)
 
     def _dies(self, here: Doom) -> bool:

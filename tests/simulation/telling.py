@@ -80,7 +80,8 @@ def tell_action(action: Action) -> str:
                 f"{short(launch.task_id)}:{','.join(map(str, launch.host_ports))}"
                 for launch in action.launches
             )
-            return f"accept {','.join(action.offer_ids)} on {action.launches[0].agent.id}: {tasks}"
+            made = " ".join(f"{one.kind.value} {short(one.id)}" for one in action.operations)
+            return f"accept {','.join(action.offer_ids)}: {made} {tasks}"
         case Decline():
             return f"decline {','.join(action.offer_ids)}"
         case Kill() | Acknowledge():
