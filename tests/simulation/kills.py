@@ -87,10 +87,11 @@ class JustifiedKills:
     def check(self, state: State, decided: Step, now_ms: int) -> None:
         """Each kill of this step has a reason."""
         shrunk: set[str] = set()
-        for action in decided.actions:
-            if isinstance(action, Kill) and action.task_id not in self._right:
-                self._check(state, action.task_id, now_ms, shrunk)
-                self._right.add(action.task_id)
+        killed = [action.task_id for action in decided.actions if isinstance(action, Kill)]
+        for task_id in (*killed, *self._planned(state)):
+            if task_id not in self._right:
+                self._check(state, task_id, now_ms, shrunk)
+                self._right.add(task_id)
         for app_id in shrunk:
             app = oracle.effective(state, app_id)
             assert app is not None
@@ -101,6 +102,15 @@ class JustifiedKills:
             )
             if kept < app.instances:
                 raise Violation(f"{app_id} is scaled down to {kept}, not {app.instances}")
+
+    def _planned(self, state: State) -> list[str]:
+        """Tasks whose kill was decided in this step and leaves later, when they have drained."""
+        return [
+            one.task_id
+            for one in state.instances.values()
+            if one.draining_until_ms and one.id in self._before
+            if one.kill_reason and not self._before[one.id].kill_reason
+        ]
 
     def _check(self, state: State, task_id: str, now_ms: int, shrunk: set[str]) -> None:
         if task_id in self._asked_tasks:

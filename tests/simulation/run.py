@@ -12,6 +12,7 @@ from framework.core.policy import Policy
 from tests.simulation import convergence, oracle
 from tests.simulation.apps import random_machine
 from tests.simulation.client import Client
+from tests.simulation.edging import Balancers
 from tests.simulation.faults import Faults
 from tests.simulation.mesos import Master
 from tests.simulation.process import Process
@@ -40,9 +41,11 @@ class Outcome:
 class Run:
     """Holds the parts together and restarts the scheduler when it dies. ``freezes``: the client
     freezes apps and everything, now and then; ``storms``: few lost instances are a storm, and
-    sometimes most of the agents leave at once."""
+    sometimes most of the agents leave at once; ``edges``: some load balancers follow."""
 
-    def __init__(self, seed: int, *, freezes: bool = False, storms: bool = False) -> None:
+    def __init__(
+        self, seed: int, *, freezes: bool = False, storms: bool = False, edges: bool = False
+    ) -> None:
         stage = Stage(seed)
         self.stage = stage
         self.policy = Policy(
@@ -68,6 +71,10 @@ class Run:
                 storm_share=20,
                 storm_min_instances=stage.pick((1, 2)),
             )
+        self.balancers: Balancers | None = None
+        if edges:
+            self.policy = replace(self.policy, drain_timeout=stage.pick((2_000, 10_000)))
+            self.balancers = Balancers(stage)
         self.master = Master(stage)
         self.store = ModelStore(stage)
         self.safety = Safety(self.policy)
@@ -86,6 +93,8 @@ class Run:
         self._begin_life()
         self.faults.start()
         stage.after(100, self._client_acts)
+        if self.balancers is not None:
+            stage.after(0, partial(self._edges_act, self.balancers))
         stage.run_until(stage.start_ms + stage.between(*_ROUGH_MS))
         stage.note("calm")
         self.faults.heal()
@@ -127,6 +136,12 @@ class Run:
             self.client.act(self.process)
         hurry_ms = 500 if self.stage.rng.random() < 0.3 else 9_000
         self.stage.after(self.stage.between(10, hurry_ms), self._client_acts)
+
+    def _edges_act(self, balancers: Balancers) -> None:
+        if self.process is not None:
+            for command in balancers.commands(self.process.view):
+                self.client.ask(self.process, command)
+        self.stage.after(balancers.pause_ms(), partial(self._edges_act, balancers))
 
     def _thaw(self) -> None:
         """Have every freeze end, asking again while there is one."""

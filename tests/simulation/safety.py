@@ -37,7 +37,8 @@ from framework.domain.ids import parse_task_id
 from framework.domain.instance import Instance
 from framework.domain.mesos import TaskStatus
 from framework.domain.state import Kind, State
-from tests.simulation import capacity, placements, rollouts
+from tests.simulation import capacity, drains, placements, rollouts
+from tests.simulation.edging import Drained
 from tests.simulation.freezing import HeldBack
 from tests.simulation.kills import JustifiedKills
 from tests.simulation.machines import ENDED
@@ -57,8 +58,10 @@ class Safety:
         self.kills = JustifiedKills(policy, self.launched)
         self.held_back = HeldBack()
         self.in_turn = InTurn(policy)
+        self.drained = Drained(policy)
         self.buried_too_many = False
         self.listed_too_many = False
+        self.had_freezes = False
         self.steps = 0
         self._shadow = State()
         self._before: dict[str, Instance] = {}
@@ -71,7 +74,9 @@ class Safety:
         """A new life begins with this state."""
         self._shadow = State()
         self._shadow.apply(world.state.changes())
+        self._called_ms.clear()  # by another clock
         self.in_turn.loaded()
+        self.drained.loaded(world.state)
 
     def before(self, world: World, events: Sequence[Event], now_ms: int) -> None:
         """A step is about to be taken."""
@@ -80,6 +85,7 @@ class Safety:
         self.kills.before(world.state, events, now_ms)
         self.held_back.before(world.state, events)
         self.in_turn.before(world.state, events)
+        self.drained.before(world.state, events, now_ms)
         for event in events:
             if isinstance(event, TaskStatusReceived) and event.status.uuid:
                 self._statuses[event.status.uuid] = event.status
@@ -99,6 +105,7 @@ class Safety:
         self.kills.check(world.state, decided, now_ms)
         self.held_back.check(world.state, decided)
         self.in_turn.check(self._before, world.state, now_ms)
+        self.drained.check(world.state, decided, now_ms)
         launches = [
             launch
             for action in decided.actions
@@ -119,6 +126,9 @@ class Safety:
             for instance_id in getattr(event.command, "instance_ids", ())
         }
         capacity.check(world.state, self._before, self._drains, launches, asked)
+        self.had_freezes |= bool(world.state.freezes)
+        if not self.had_freezes:  # a freeze holds drains back, and what follows is late
+            drains.check(world.state, launches, now_ms)
 
     def _not_busy(self, actions: Sequence[Action], now_ms: int) -> None:
         """Mesos answers a call with an event, which must not be a reason for the same call."""

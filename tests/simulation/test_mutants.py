@@ -11,6 +11,8 @@ from framework.core import (
     commands,
     definitions,
     deployments,
+    draining,
+    edges,
     kills,
     launches,
     moving,
@@ -18,6 +20,7 @@ from framework.core import (
     placing,
     reconciling,
     replacements,
+    retiring,
     sizing,
     statuses,
     storms,
@@ -33,13 +36,16 @@ _MOST_SEEDS = 20
 @dataclass(frozen=True)
 class Mutant:
     """A mistake: a text of a function, and what stands there instead; ``storms``: it shows when
-    many instances are lost at once."""
+    many instances are lost at once; ``edges``: when load balancers follow.
+    ``first``: the seed to begin with, for what few seeds lead to."""
 
     name: str
     function: object
     old: str
     new: str
     storms: bool = False
+    edges: bool = False
+    first: int = 0
 
 
 MUTANTS = [
@@ -233,6 +239,53 @@ MUTANTS = [
         "number * 1000 <",
         storms=True,
     ),
+    Mutant(
+        "planned kills wait for nobody",
+        retiring.until_ms,
+        "max(own_ms, turn.policy.drain_timeout)",
+        "own_ms",
+        edges=True,
+    ),
+    Mutant(
+        "the word of one edge is enough",
+        edges._look,
+        "turn.world.draining[task_id].issuperset(live(turn, EdgeKind.DAEMON))",
+        "turn.world.draining[task_id]",
+        edges=True,
+    ),
+    Mutant(
+        "an edge that leaves was the last one",
+        edges._forget,
+        "_look(turn, task_id)",
+        "turn.world.draining[task_id].update(live(turn, EdgeKind.DAEMON)); _look(turn, task_id)",
+        edges=True,
+    ),
+    Mutant(
+        "a new process or subscription does not wait for what drains",
+        kills.resend,
+        "if instance.draining_until_ms > turn.now_ms:",
+        "if False:",
+        edges=True,
+    ),
+    Mutant(
+        "a drained agent is used",
+        moving.leaving,
+        "if drained is not None:",
+        "if False:",
+    ),
+    Mutant(
+        "what runs on a drained agent is left alone",
+        draining.drain,
+        "_look_again(turn, command.agent)",
+        "_set_deadlines(turn, command.agent)",
+    ),
+    Mutant(
+        "the deadline of a drain is only noted",
+        draining._end_all,
+        'kills.kill(turn, instance, "the time to drain its agent is over")',
+        "pass",
+        first=20,
+    ),
 ]
 
 
@@ -240,9 +293,9 @@ MUTANTS = [
 def test_mistake_is_caught(mutant: Mutant) -> None:
     assert isinstance(mutant.function, FunctionType)
     with mutated(mutant.function, mutant.old, mutant.new):
-        for seed in range(_MOST_SEEDS):
+        for seed in range(mutant.first, mutant.first + _MOST_SEEDS):
             try:
-                Run(seed, storms=mutant.storms).go()
+                Run(seed, storms=mutant.storms, edges=mutant.edges).go()
             except Exception:  # noqa: BLE001 - a Violation or a crash of the core: it was caught
                 return
     raise AssertionError(f"{_MOST_SEEDS} seeds did not notice: {mutant.name}")

@@ -14,9 +14,9 @@ _ROOT = Path(__file__).resolve().parents[2]
 _SHOWN_LINES = 40
 
 
-def _run(seeds: range, *, freezes: bool = False, storms: bool = False) -> None:
+def _run(seeds: range, *, freezes: bool = False, storms: bool = False, edges: bool = False) -> None:
     for seed in seeds:
-        run = Run(seed, freezes=freezes, storms=storms)
+        run = Run(seed, freezes=freezes, storms=storms, edges=edges)
         try:
             run.go()
         except Exception as error:
@@ -43,6 +43,11 @@ def test_what_is_lost_in_storms_is_given_up_in_turn(first: int) -> None:
     _run(range(first, first + 10), storms=True)
 
 
+@pytest.mark.parametrize("first", range(0, 60, 10))
+def test_planned_kills_wait_for_the_edges_that_follow(first: int) -> None:
+    _run(range(first, first + 10), edges=True)
+
+
 @pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_many_more_seeds(long_seeds: range) -> None:
@@ -62,6 +67,14 @@ def test_runs_with_storms_have_some() -> None:
         run.go()
     assert sum(run.safety.in_turn.storms for run in runs) > 5
     assert sum(run.safety.in_turn.turns for run in runs) > 5
+
+
+def test_runs_with_edges_wait_for_some_of_them() -> None:
+    runs = [Run(seed, edges=True) for seed in range(6)]
+    for run in runs:
+        run.go()
+    assert sum(run.safety.drained.in_time for run in runs) > 5
+    assert sum(run.safety.drained.waited for run in runs) > 5
 
 
 def test_a_run_is_the_same_under_any_hash_seed() -> None:

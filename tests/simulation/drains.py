@@ -1,0 +1,34 @@
+"""Drains in a run: nothing is launched on a drained agent, all that runs there is to be replaced,
+and what is left when the deadline has passed is killed. Recounted from the records."""
+
+from collections.abc import Iterable
+
+from framework.domain.actions import Launch
+from framework.domain.instance import Goal, Instance
+from framework.domain.state import State
+from tests.simulation.oracle import WAITS, unreachable
+from tests.simulation.stage import Violation
+
+
+def check(state: State, launches: Iterable[Launch], now_ms: int) -> None:
+    """After each step; a freeze holds all of it back."""
+    if not state.drains or state.freezes:
+        return
+    over = {name for name, one in state.drains.items() if 0 < one.deadline_ms <= now_ms}
+    for launch in launches:
+        if launch.agent.id in state.drains or launch.agent.hostname in state.drains:
+            raise Violation(f"{launch.task_id} is launched on drained {launch.agent.hostname}")
+    for instance in state.instances.values():
+        names = _names(state, instance)
+        there = instance.goal is Goal.RUNNING and instance.condition not in WAITS
+        if not there or not names & state.drains.keys():
+            continue
+        if instance.mark is None:
+            raise Violation(f"{instance.id} stays on a drained agent")
+        if names & over and not instance.kill_reason and not unreachable(instance):
+            raise Violation(f"{instance.id} outlives the deadline of a drain")
+
+
+def _names(state: State, instance: Instance) -> set[str]:
+    agent = state.agents.get(instance.agent_id)
+    return {instance.agent_id} | ({agent.hostname} if agent else set())
