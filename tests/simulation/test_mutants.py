@@ -22,6 +22,8 @@ from framework.core import (
     replacements,
     retiring,
     sizing,
+    starting,
+    starting,
     statuses,
     storms,
     turn,
@@ -30,7 +32,7 @@ from framework.core.index import AppIndex
 from tests.simulation.mutation import mutated
 from tests.simulation.run import Run
 
-_MOST_SEEDS = 20
+_MOST_SEEDS = 60
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ MUTANTS = [
     ),
     Mutant(
         "a launch without its record",
-        placing.launch,
+        starting.start,
         "turn.put_instance(instance)",
         "turn.world.state.put('instance', instance.id, instance)",
     ),
@@ -142,7 +144,7 @@ MUTANTS = [
     Mutant(
         "more old instances are stopped than may be",
         sizing.size,
-        "spare = max(0, serving - minimum)",
+        "spare = max(0, serving - surplus - minimum)",
         "spare = serving",
     ),
     Mutant(
@@ -166,8 +168,8 @@ MUTANTS = [
     Mutant(
         "an unhealthy instance is killed at once",
         moving.mark_unhealthy,
-        "turn.now_ms + turn.policy.unhealthy_kill_patience",
-        "turn.now_ms + 1",
+        "turn.policy.unhealthy_kill_patience",
+        "1",
     ),
     Mutant(
         "an update is not acknowledged",
@@ -208,7 +210,7 @@ MUTANTS = [
     Mutant(
         "a kill by id is only answered",
         commands._kill_tasks,
-        'kill(turn, instance, _on_request(turn, instance, "killed"))',
+        'kill(turn, instance, _on_request(turn, instance, "killed"), planned=True)',
         "pass",
     ),
     Mutant(
