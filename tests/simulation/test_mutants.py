@@ -23,7 +23,6 @@ from framework.core import (
     retiring,
     sizing,
     starting,
-    starting,
     statuses,
     storms,
     turn,
