@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from framework.core.consistency import check_state
 from framework.core.reservations import USABLE
-from framework.domain.actions import Accept, Operation
+from framework.core.turn import Step
+from framework.domain.actions import Accept, Kill, Operation
 from framework.domain.events import (
     CallNotSent,
     CallUnanswered,
@@ -52,6 +53,7 @@ class Ledger:
     running: dict[str, str] = field(default_factory=dict)  # instance id -> task id
     answers: list[Event] = field(default_factory=list)
     asked: set[str] = field(default_factory=set)  # instances whose data may go
+    to_kill: set[str] = field(default_factory=set)  # task ids
 
 
 class World(Volumes):
@@ -61,6 +63,12 @@ class World(Volumes):
         self.ledger = Ledger()
         self.most = 1
         super().__init__()
+
+    def step(self, *events: Event) -> Step:
+        """As ever; what is to be killed is noted, also of tasks that no instance is any more."""
+        decided = super().step(*events)
+        self.ledger.to_kill |= {one.task_id for one in decided.actions if isinstance(one, Kill)}
+        return decided
 
     def do(self, name: str, number: int) -> None:
         getattr(self, f"do_{name}")(number)
@@ -173,10 +181,11 @@ class World(Volumes):
         """No more faults: kills come true, calls arrive, everything is told."""
         for _ in range(12):
             self.do("tell", 0)
-            leaving = [one for one in self.state.instances.values() if one.kill_reason]
-            for instance in leaving:
-                self.ledger.running.pop(instance.id, None)
-                self.step(self._status(instance.task_id, TaskState.KILLED))
+            leaving = [one.task_id for one in self.state.instances.values() if one.kill_reason]
+            for task_id in [*leaving, *self.ledger.to_kill - {*leaving}]:
+                self.ledger.running.pop(task_id.rpartition("._app.")[0], None)
+                self.step(self._status(task_id, TaskState.KILLED))
+            self.ledger.to_kill.clear()
             self.do("offer", 0)
 
 
