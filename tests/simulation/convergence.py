@@ -145,28 +145,29 @@ def _missing_beside_canaries(app: App, old: App, live: list[Instance]) -> list[A
     return missing
 
 
-def _data_waits(state: State, app: App) -> bool:
-    """Whether one of the app's instances could start where it left its volumes."""
+def _data_waits(state: State, app: App) -> list[str]:
+    """The agents where one of the app's instances left its volumes and is to start again."""
     if not app.persistent_volumes:
-        return False
+        return []
     instances = state.instances
-    return any(
-        held.state is ReservationState.READY
+    return [
+        held.agent_id
+        for held in state.reservations_of.get(app.id, {}).values()
+        if held.state is ReservationState.READY
         and [(one.container_path, one.size_millis) for one in held.volumes]
         == [(one.container_path, one.size_mib * 1000) for one in app.persistent_volumes]
         and (held.instance_id not in instances or not oracle.live(instances[held.instance_id]))
-        for held in state.reservations_of.get(app.id, {}).values()
-    )
+    ]
 
 
 def _fits_somewhere(state: State, app: App, master: Master) -> bool:
-    if _data_waits(state, app):
-        return True
     others = [oracle.values_of(state.agents[one.agent_id]) for one in oracle.counted(app, state)]
-    for agent_id in master.registered:
+    with_data = _data_waits(state, app)
+    for agent_id in with_data or master.registered:
         machine = master.machines[agent_id]
         if (
-            oracle.fits(app, master.free(agent_id))
+            # What is reserved for its data is not free, and is there.
+            (agent_id in with_data or oracle.fits(app, master.free(agent_id)))
             and oracle.at_home(app, machine.info, HOME_REGION)
             and oracle.admits(app, machine.info, others)
         ):
