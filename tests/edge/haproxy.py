@@ -126,8 +126,9 @@ class Haproxy:
 
 @contextmanager
 def running(first_port: int) -> Iterator[Haproxy]:
-    """One that serves nothing yet but its health, on four ports from ``first_port`` on."""
-    folder = Path(tempfile.mkdtemp(prefix="edge-"))
+    """One that serves nothing yet but its health, on four ports from ``first_port`` on. Whatever
+    the folder for temporary files: paths of sockets are short."""
+    folder = Path(tempfile.mkdtemp(prefix="edge-", dir="/tmp"))
     haproxy = Haproxy(folder, *range(first_port, first_port + 4))
     text = _EMPTY.format(folder=folder, stats=f"127.0.0.1:{haproxy.stats}")
     haproxy.config.write_text(text)

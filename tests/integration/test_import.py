@@ -115,7 +115,7 @@ def test_all_or_nothing(run: Import, stayer: Client, marathon: ScriptedServer) -
     marathon.script["GET /v2/groups"] = Answer(group("/", [JOB, bad], pods=[POD]))
     refused = run("--yes")
     assert refused.exit_code == 1
-    assert "/secrets: secrets are not supported by this release" in refused.stdout
+    assert "/secrets: Feature secrets is not enabled." in refused.stdout
     assert "2 apps can not be taken over; nothing is changed" in refused.stderr
     assert counts(stayer) == {}
     result = run("--yes", "--partly", "--json")
