@@ -7,6 +7,7 @@ read the interpreter's files. What the posix launcher cannot give (images, names
 capabilities) is refused, never left out silently.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -109,7 +110,7 @@ def launch(environment: Mapping[str, str]) -> int:
         if _is_our_executor(command, environment):
             status = executor.run(command.arguments[1:], container.environment) << 8
         else:
-            status = _follow(process.spawn(command, container.environment))
+            status = _run_program(command, container.environment)
     except (LaunchError, OSError, ValueError) as problem:
         log.error(f"Failed to launch the container: {problem}")
     finally:
@@ -218,13 +219,23 @@ def _set_limits(container: Launch) -> None:
         resource.setrlimit(number, (soft, hard))
 
 
-def _follow(pid: int) -> int:
-    """Pass signals on to an executor that is no program of ours, until it ends; its wait status.
+def _run_program(command: Command, environment: Mapping[str, str]) -> int:
+    """Run an executor that is no program of ours, passing signals on; its wait status.
 
     It stays our child, because only so its end can be recorded for an agent that restarts.
+    Signals wait until there is somebody to pass them to: one that comes while the executor starts
+    would end us alone, and nobody would be left to end it. (`spawn` gives it an empty mask.)
     """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _FORWARDED_SIGNALS)
+    pid = process.spawn(command, environment)
+
+    def forward(number: int, _frame: object) -> None:
+        with contextlib.suppress(ProcessLookupError):  # it has ended, and we have just been told
+            os.kill(pid, number)
+
     for number in _FORWARDED_SIGNALS:
-        signal.signal(number, lambda received, _frame: os.kill(pid, received))
+        signal.signal(number, forward)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _FORWARDED_SIGNALS)
     while True:
         ended, status = os.waitpid(-1, 0)
         if ended == pid:

@@ -145,6 +145,15 @@ def test_signals_reach_the_executor_and_its_end_is_recorded(launcher: Path, tmp_
     assert (tmp_path / "runtime" / "status").read_text() == "15"
 
 
+def test_a_signal_while_the_executor_starts_reaches_it(launcher: Path, tmp_path: Path) -> None:
+    # Some executors are faster than the containerizer comes to its handlers: each round is a try.
+    for each in range(20):
+        where = tmp_path / str(each)
+        where.mkdir()
+        output = run(launcher, where, {"command": shell("kill -TERM $PPID; exec sleep 1000")})
+        assert output == "status 15"
+
+
 def test_our_executor_runs_in_the_same_process(launcher: Path, tmp_path: Path) -> None:
     agent = FakeAgent()
     sandbox = tmp_path / "sandbox"
