@@ -18,8 +18,9 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from api.answers import answer, plain_path
+from api.files import read_bounded
 from api.options import ApiOptions
-from api.rotating import Rotating, read_bounded
+from api.rotating import Rotating
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

@@ -56,12 +56,3 @@ def _identity(path: str) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return stat.st_mtime_ns, stat.st_size, stat.st_ino
-
-
-def read_bounded(path: str, max_bytes: int) -> bytes:
-    """The whole file. OSError, with its name; ValueError if it is larger."""
-    with Path(path).open("rb") as file:
-        content = file.read(max_bytes + 1)
-    if len(content) > max_bytes:
-        raise ValueError(f"{path} has more than {max_bytes} bytes")
-    return content

@@ -10,7 +10,8 @@ from cheroot.errors import FatalSSLAlert
 from cheroot.makefile import MakeFile
 from cheroot.ssl import Adapter
 
-from api.rotating import Rotating, read_bounded
+from api.files import read_bounded
+from api.rotating import Rotating
 
 _MAX_FILE_BYTES = 1024 * 1024
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL"  # of TLS 1.2; those of 1.3 are all good

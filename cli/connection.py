@@ -138,24 +138,7 @@ _STRUCTURE = {
     "error.unknown.enum.literal": "is none of the allowed words",
 }
 
-_OPTIONS = (
-    click.option(
-        "--url",
-        "urls",
-        multiple=True,
-        envvar="STAYER_URL",
-        metavar="URL",
-        help=f"Where the scheduler answers; repeat it for a spare. [env STAYER_URL, separated by "
-        f"spaces; default {DEFAULT_URL}]",
-    ),
-    click.option(
-        "--request-timeout",
-        type=click.FloatRange(min=0.1, max=3600),
-        default=DEFAULT_TIMEOUT_SECONDS,
-        show_default=True,
-        metavar="SECONDS",
-        help="How long to wait for an answer.",
-    ),
+access_options = (
     click.option(
         "--credentials-file",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -177,6 +160,27 @@ _OPTIONS = (
         metavar="FILE",
         help="The certificates to trust for https, PEM. [env STAYER_CA_FILE]",
     ),
+)
+"""What lets a command in, and whom it trusts; `credentials_from` reads the first two."""
+_OPTIONS = (
+    click.option(
+        "--url",
+        "urls",
+        multiple=True,
+        envvar="STAYER_URL",
+        metavar="URL",
+        help=f"Where the scheduler answers; repeat it for a spare. [env STAYER_URL, separated by "
+        f"spaces; default {DEFAULT_URL}]",
+    ),
+    click.option(
+        "--request-timeout",
+        type=click.FloatRange(min=0.1, max=3600),
+        default=DEFAULT_TIMEOUT_SECONDS,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long to wait for an answer.",
+    ),
+    *access_options,
 )
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")

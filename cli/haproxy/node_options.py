@@ -14,8 +14,9 @@ from typing import Any, Concatenate, NamedTuple, ParamSpec
 import click
 import msgspec
 
-from api.client import Client, Credentials, Token
-from cli.connection import credentials_from, read_credentials
+from api.client import Client
+from api.files import read_bounded
+from cli.connection import access_options, credentials_from, read_credentials
 from cli.output import visible
 from haproxy_bridge.guard import GuardOptions, Panic
 from haproxy_bridge.render import RenderOptions
@@ -58,27 +59,7 @@ _SOURCE = (
         metavar="SECONDS",
         help="How long to wait for an answer before the next URL is asked.",
     ),
-    click.option(
-        "--credentials-file",
-        type=_file,
-        envvar="STAYER_CREDENTIALS_FILE",
-        metavar="FILE",
-        help="A file with USER:PASSWORD for HTTP Basic. [env STAYER_CREDENTIALS_FILE]",
-    ),
-    click.option(
-        "--token-file",
-        type=_file,
-        envvar="STAYER_TOKEN_FILE",
-        metavar="FILE",
-        help="A file with a token, instead of user and password. [env STAYER_TOKEN_FILE]",
-    ),
-    click.option(
-        "--ca-file",
-        type=click.Path(exists=True, dir_okay=False),
-        envvar="STAYER_CA_FILE",
-        metavar="FILE",
-        help="The certificates to trust for https, PEM. [env STAYER_CA_FILE]",
-    ),
+    *access_options,
 )
 _SERVICES = (
     click.option(
@@ -297,7 +278,7 @@ def _client(urls: tuple[str, ...], given: dict[str, Any]) -> Iterator[Client]:
         client = Client(
             [with_scheme(url) for url in urls],
             timeout_seconds=given["request_timeout"],
-            credentials=_credentials(given),
+            credentials=credentials_from(given["credentials_file"], given["token_file"]),
             ca_file=given["ca_file"],
         )
     except (ValueError, OSError) as error:
@@ -311,10 +292,6 @@ def _client(urls: tuple[str, ...], given: dict[str, Any]) -> Iterator[Client]:
 def with_scheme(url: str) -> str:
     """HOST:PORT as a URL, as the first bridges took it."""
     return url if "://" in url else f"http://{url}"
-
-
-def _credentials(given: dict[str, Any]) -> Credentials | Token | None:
-    return credentials_from(given["credentials_file"], given["token_file"])
 
 
 def node_options(given: dict[str, Any]) -> NodeOptions:
@@ -415,11 +392,7 @@ def _included(folder: Path | None) -> str:
 
 
 def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
-        content = file.read(_MAX_FILE_BYTES + 1)
-    if len(content) > _MAX_FILE_BYTES:
-        raise ValueError(f"{path} has more than {_MAX_FILE_BYTES} bytes")
-    return content
+    return read_bounded(path, _MAX_FILE_BYTES)
 
 
 def _probe_url(given: dict[str, Any]) -> str:
