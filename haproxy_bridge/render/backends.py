@@ -175,7 +175,7 @@ def _server(
     address = f"[{server.address}]" if ":" in server.address else server.address
     if dynamic or pieces.is_ours(service, "BACKEND_SERVER_OPTIONS"):
         line = f"  server {server.name} {address}:{server.port} weight {server.weight}"
-        return f"{line} {server.options}".rstrip() + "\n"
+        return f"{line} {server.options}".rstrip() + (" disabled\n" if server.draining else "\n")
     return pieces.of(
         service,
         "BACKEND_SERVER_OPTIONS",
@@ -188,6 +188,6 @@ def _server(
             "port": server.port,
             "cookieOptions": f" cookie {server.name}" if service.sticky else "",
             "healthCheckOptions": f" {server.options}" if server.options else "",
-            "otherOptions": f" weight {server.weight}",
+            "otherOptions": f" weight {server.weight}{' disabled' if server.draining else ''}",
         },
     )

@@ -3,7 +3,7 @@ metrics), from the first turn to an end that leaves the file as haproxy runs.
 """
 
 import gc
-import hashlib
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,13 +17,14 @@ from msgspec import Struct
 from api.client import Client
 from haproxy_bridge.run import admin, first_config, metrics
 from haproxy_bridge.run.bell import Bell, Note
+from haproxy_bridge.run.drains import Sessions
 from haproxy_bridge.run.listener import SILENCE_SECONDS, Listener
 from haproxy_bridge.run.metrics import Latency, Live
 from haproxy_bridge.run.node import wall_ms
 from haproxy_bridge.run.options import NodeOptions
 from haproxy_bridge.run.outcome import Outcome
 from haproxy_bridge.run.pace import Pace, PaceOptions
-from haproxy_bridge.run.registry import Registry, Report, draining
+from haproxy_bridge.run.registry import Registry, reported
 from haproxy_bridge.run.resident import SETTLED, Resident
 from haproxy_bridge.run.supervisor import HaproxyOptions, Supervisor
 from haproxy_bridge.run.watch import Watch
@@ -34,6 +35,7 @@ from haproxy_bridge.source import Kind, Reader
 from haproxy_bridge.swap import load
 
 _FIRST_UP_SECONDS = 10.0
+_LEAVE_SECONDS = 5.0
 _JSON = "application/json"
 _TEXT = "text/plain; charset=utf-8"
 
@@ -84,9 +86,10 @@ class Daemon:
             silence_seconds=options.silence_seconds,
             max_pause_seconds=options.pace.max_pause_seconds,
         )
-        self._registry = Registry(
-            client, options.edge, "daemon", self._staleness, Path(node.render.socket)
-        )
+        own = options.haproxy
+        master = node.load.master_socket if own is None else own.master_socket
+        sessions = Sessions(Path(node.render.socket), master)
+        self._registry = Registry(client, options.edge, self._staleness, sessions)
         self._registered = self._listens = self._settled = False
 
     def _own_haproxy(self) -> Supervisor | None:
@@ -108,6 +111,7 @@ class Daemon:
             stack.enter_context(self._serving_pages())
             if self._supervisor is not None:
                 self._start_haproxy(self._supervisor)
+                stack.callback(self._leave)
                 stack.callback(self._supervisor.stop)
             self._writer.start()
             stack.callback(self._writer.stop)
@@ -122,6 +126,13 @@ class Daemon:
             self._said(which)
         supervisor.start()
         supervisor.wait_first(_FIRST_UP_SECONDS)
+
+    def _leave(self) -> None:
+        """haproxy ended with us: nobody has to wait for this edge. Nor we for an answer."""
+        if self._registered:
+            leaving = threading.Thread(target=self._registry.leave, name="leave", daemon=True)
+            leaving.start()
+            leaving.join(_LEAVE_SECONDS)
 
     @contextmanager
     def _serving_pages(self) -> Iterator[None]:
@@ -158,14 +169,8 @@ class Daemon:
         stayer = self._resident.kind is Kind.STAYER
         if not self._options.edge or not stayer or answer is None or rendered is None:
             return
-        self._registry.tell(
-            Report(
-                version=hashlib.sha256(rendered.config).hexdigest()[:16],
-                quarantined=tuple(metrics.left_out(self._resident.state)),
-                epoch=answer.epoch,
-                draining=draining(answer, rendered),
-            )
-        )
+        left_out = metrics.left_out(self._resident.state)
+        self._registry.tell(reported(answer, rendered, left_out))
         if not self._registered:
             self._registered = True
             self._registry.start()

@@ -5,19 +5,19 @@ Only Stayer keeps such a list; a scheduler that has no such page is left alone. 
 its own, for a scheduler that does not answer must not keep traffic from changing.
 """
 
+import hashlib
+import math
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
-from urllib.parse import quote
 
 from msgspec import Struct
 
+from api import v3_calls
 from api.client import Client, ClientError, NotFoundError, RefusedError
 from haproxy_bridge.rendered import Rendered
-from haproxy_bridge.runtime import apply
-from haproxy_bridge.runtime.socket import SocketError
+from haproxy_bridge.run.drains import SETTLE_SECONDS, Idle, Places, Sessions, draining
 from haproxy_bridge.snapshot import Snapshot
 
 LEASE_SECONDS = 30
@@ -27,69 +27,81 @@ _AGAIN_SECONDS = 600.0
 _MAX_ACKNOWLEDGED = 1_000
 _MAX_QUARANTINED = 1_000
 _MAX_STALENESS = 1e9
-
-Places = tuple[tuple[str, str], ...]
+_MAX_LEASE_SECONDS = 3_600
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """What is true of this edge after a turn. ``version``: a digest of its configuration.
-    ``draining``: for each task that is to be killed where it is in haproxy, as backend and
-    server; nowhere if it is out of rotation."""
+    """What is true of this edge after a turn. ``version``: a digest of its configuration;
+    ``state_id`` and ``epoch``: whom it follows. ``draining``: for each task that is to be killed
+    where it is in haproxy; nowhere if it is out of rotation."""
 
     version: str = ""
     quarantined: tuple[str, ...] = ()
+    state_id: str = ""
     epoch: int = 0
     draining: dict[str, Places] = {}
 
-
-def draining(answer: Snapshot, rendered: Rendered) -> dict[str, Places]:
-    """The tasks that are to be killed, and where haproxy has them."""
-    leaving = {task.id for app in answer.apps for task in app.tasks if task.draining}
-    if not leaving:
-        return {}
-    found: dict[str, list[tuple[str, str]]] = {task_id: [] for task_id in leaving}
-    for backend in rendered.backends:
-        for server in backend.servers:
-            if server.task_id in leaving:
-                found[server.task_id].append((backend.name, server.name))
-    return {task_id: tuple(places) for task_id, places in found.items()}
+    @property
+    def leader(self) -> tuple[str, int]:
+        """Who is told: one who leads later does not know what this one was told."""
+        return self.state_id, self.epoch
 
 
-def idle(tasks: Mapping[str, Places], sessions: Mapping[tuple[str, str], int]) -> list[str]:
-    """Those without a session; a server that haproxy does not have has none."""
-    return [
-        task_id
-        for task_id, places in tasks.items()
-        if not any(sessions.get(place, 0) for place in places)
-    ]
+def reported(answer: Snapshot, rendered: Rendered, left_out: Sequence[str]) -> Report:
+    """What is true once haproxy serves what follows from this answer. ``left_out``: apps."""
+    return Report(
+        version=hashlib.sha256(rendered.config).hexdigest()[:16],
+        quarantined=tuple(left_out),
+        state_id=answer.state_id,
+        epoch=answer.epoch,
+        draining=draining(answer, rendered),
+    )
+
+
+def lease(report: Report, kind: str, seconds: int, staleness: float) -> dict[str, object]:
+    """How an edge tells of itself; ``kind`` is daemon or cron."""
+    return {
+        "kind": kind,
+        "leaseSeconds": seconds,
+        "version": report.version,
+        "staleness": min(_MAX_STALENESS, round(staleness, 3)),
+        "quarantined": list(report.quarantined[:_MAX_QUARANTINED]),
+        "epoch": report.epoch,
+    }
+
+
+def visit(client: Client, name: str, report: Report, every_seconds: float, stale: float) -> None:
+    """Register an edge that looks only now and then, until it should have looked again twice.
+    ClientError."""
+    seconds = math.ceil(min(_MAX_LEASE_SECONDS, 2.5 * every_seconds))
+    v3_calls.renew_edge(client, name, lease(report, "cron", seconds, stale))
 
 
 class Registry:
-    """``kind`` is daemon or cron; ``staleness``: seconds since the last success."""
+    """That of a daemon. ``staleness``: seconds since the last success."""
 
     def __init__(
         self,
         client: Client,
         name: str,
-        kind: str,
         staleness: Callable[[], float],
-        admin_socket: Path,
+        sessions: Sessions,
         *,
         lease_seconds: int = LEASE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
-        self._path = f"/v3/edges/{quote(name, safe='')}"
-        self._kind = kind
+        self._name = name
         self._staleness = staleness
-        self._socket = admin_socket
+        self._sessions = sessions
         self._lease_seconds = lease_seconds
         self._clock = clock
         self._report = Report()
         self._renew_at = clock()
         self._not_before = clock()
+        self._idle = Idle()
         self._acknowledged: set[str] = set()
-        self._new_leader = False
+        self._told = self._report.leader
         self._wake = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="registry", daemon=True)
@@ -103,12 +115,15 @@ class Registry:
         self._stopping = True
         self._wake.set()
 
+    def leave(self) -> None:
+        """Have nobody wait for this edge any more: its haproxy serves nothing from now on."""
+        with suppress(ClientError):
+            v3_calls.forget_edge(self._client, self._name)
+
     def tell(self, report: Report) -> None:
         """What is true from now on."""
         if report.version != self._report.version:
             self._renew_at = self._clock()
-        if report.epoch != self._report.epoch:
-            self._new_leader = True
         self._report = report
         self._wake.set()
 
@@ -125,7 +140,9 @@ class Registry:
         try:
             if now >= self._renew_at:
                 self._renew_at = now + self._lease_seconds / 3
-                self._client.send("PUT", self._path, self._lease(report))
+                seconds, staleness = self._lease_seconds, self._staleness()
+                told = lease(report, "daemon", seconds, staleness)
+                v3_calls.renew_edge(self._client, self._name, told)
         except RefusedError as error:
             unknown = error.status in {404, 405}
             return self._pause(_AGAIN_SECONDS if unknown else self._lease_seconds / 3)
@@ -138,45 +155,27 @@ class Registry:
                 self._renew_at = now  # the lease was over before it was renewed
             return self._pause(1.0)
         soonest = max(0.0, self._renew_at - self._clock())
-        return min(LOOK_SECONDS, soonest) if waiting else soonest
+        if not waiting:
+            return soonest
+        return min(SETTLE_SECONDS if self._idle.settling else LOOK_SECONDS, soonest)
 
     def _pause(self, seconds: float) -> float:
         self._not_before = self._clock() + seconds
         return seconds
 
-    def _lease(self, report: Report) -> dict[str, object]:
-        return {
-            "kind": self._kind,
-            "leaseSeconds": self._lease_seconds,
-            "version": report.version,
-            "staleness": min(_MAX_STALENESS, round(self._staleness(), 3)),
-            "quarantined": list(report.quarantined[:_MAX_QUARANTINED]),
-            "epoch": report.epoch,
-        }
-
     def _acknowledge(self, report: Report) -> bool:
         """Tell of those that became idle; whether others still are not. ClientError."""
-        if self._new_leader:
-            self._new_leader = False
-            self._acknowledged.clear()  # one who leads now does not know what another was told
+        if report.leader != self._told:
+            self._told = report.leader
+            self._acknowledged.clear()
         self._acknowledged &= report.draining.keys()
         left = {
             task_id: places
             for task_id, places in report.draining.items()
             if task_id not in self._acknowledged
         }
-        if not left:
-            return False
-        done = idle(left, self._sessions(left))[:_MAX_ACKNOWLEDGED]
+        done = self._idle.settled(left, self._sessions, self._clock())[:_MAX_ACKNOWLEDGED]
         if done:
-            self._client.send("POST", f"{self._path}/ack", {"tasks": done})
+            v3_calls.acknowledge_drained(self._client, self._name, done)
             self._acknowledged.update(done)
         return len(done) < len(left)
-
-    def _sessions(self, tasks: Mapping[str, Places]) -> Mapping[tuple[str, str], int]:
-        backends = {backend for places in tasks.values() for backend, _ in places}
-        if not backends:
-            return {}
-        with suppress(SocketError):
-            return apply.sessions(self._socket, backends)
-        return {place: 1 for places in tasks.values() for place in places}  # nobody knows

@@ -81,7 +81,8 @@ def _steps(backend: Backend, there: dict[str, Running], options: dict[str, str])
 def _added(backend: str, server: Server) -> Iterator[str]:
     name = f"{backend}/{server.name}"
     yield f"add server {name} {_place(server)} weight {server.weight} {server.options}".rstrip()
-    yield f"enable server {name}"
+    if not server.draining:  # one that does stays in maintenance, as it begins
+        yield f"enable server {name}"
     if "check" in server.options.split():
         yield f"enable health {name}"
 
@@ -92,7 +93,10 @@ def _changed(backend: str, server: Server, running: Running) -> Iterator[str]:
         yield f"set server {name} addr {server.address} port {server.port}"
     if running.weight != server.weight:
         yield f"set server {name} weight {server.weight}"
-    if running.stopped or running.drained:
+    if server.draining and not running.stopped:
+        # Without weight alone, clients with its cookie would go on to come.
+        yield f"set server {name} state maint"
+    elif not server.draining and (running.stopped or running.drained):
         yield f"set server {name} state ready"
 
 

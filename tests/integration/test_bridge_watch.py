@@ -269,7 +269,7 @@ def test_its_pages(edge: Edge, watching: Start) -> None:
         daemon.page("/other")
 
 
-def services_page(edge: Edge, tasks: dict[str, bool]) -> Answer:
+def services_page(edge: Edge, tasks: dict[str, bool], **labels: str) -> Answer:
     """Stayer's answer for one app: its tasks, and whether each drains."""
     shown = [
         {
@@ -284,7 +284,8 @@ def services_page(edge: Edge, tasks: dict[str, bool]) -> Answer:
     service = {
         "id": "/a",
         "wanted": len(tasks),
-        "labels": {"HAPROXY_0_VHOST": "a.example"},
+        "labels": {f"HAPROXY_0_{name}": text for name, text in labels.items()}
+        or {"HAPROXY_0_VHOST": "a.example"},
         "ports": [{"servicePort": edge.first_port}],
         "tasks": shown,
     }
@@ -324,6 +325,62 @@ def test_a_draining_task_gets_nothing_new_and_is_told_of_when_idle(
     daemon.stream.tell()
     eventually(lambda: daemon.metric("servers") == 1, "it is still there")
     assert daemon.stream.after[0] is None
+
+
+ACK = "POST /v3/edges/e/ack"
+
+
+def test_clients_with_its_cookie_leave_a_draining_task_too(edge: Edge, watching: Start) -> None:
+    edge.task("one")
+    edge.task("two")
+    script = edge.marathon.script
+    sticky = {"VHOST": "a.example", "STICKY": "true"}
+    script["GET /v3/services"] = services_page(edge, {"one": False}, **sticky)
+    script["PUT /v3/edges/e"] = script[ACK] = Answer({})
+    daemon = watching(edge, edge="e")
+    daemon.serves("one")
+    daemon.listens()
+    cookie = edge.haproxy.ask("a.example")[2]["set-cookie"].partition(";")[0]
+    script["GET /v3/services"] = services_page(edge, {"one": True, "two": False}, **sticky)
+    daemon.stream.tell()
+    eventually(lambda: ACK in edge.marathon.asked(), "nobody is told")
+    named = {"Cookie": cookie}
+    assert {edge.haproxy.ask("a.example", headers=named)[1] for _ in range(4)} == {"two"}
+    eventually(lambda: b" disabled" in edge.haproxy.config.read_bytes(), "the file does not follow")
+    edge.haproxy.stop()
+    edge.haproxy.start()  # the file is what ran
+    assert {edge.haproxy.ask("a.example", headers=named)[1] for _ in range(4)} == {"two"}
+    script["GET /v3/services"] = services_page(edge, {"one": False, "two": True}, **sticky)
+    daemon.stream.tell()
+    daemon.serves("one")
+
+
+def test_a_connection_of_before_a_reload_is_one_of_the_tasks(edge: Edge, watching: Start) -> None:
+    edge.task("one")
+    edge.task("two")
+    script = edge.marathon.script
+    script["GET /v3/services"] = services_page(edge, {"one": False}, MODE="tcp")
+    script["PUT /v3/edges/e"] = script[ACK] = Answer({})
+    daemon = watching(edge, edge="e")
+    daemon.listens()
+    with socket.create_connection(("127.0.0.1", edge.first_port), 30) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.recv(4096).startswith(b"HTTP/1.1 200")
+        more = {"MODE": "tcp", "MAXCONN": "100"}
+        script["GET /v3/services"] = services_page(edge, {"one": True, "two": False}, **more)
+        daemon.stream.tell()
+        loaded = daemon.outcomes
+        eventually(lambda: sum(one.reloaded for one in loaded) == 2, "it is not loaded")
+        script["GET /v3/services"] = services_page(edge, {"one": True, "two": True}, **more)
+        daemon.stream.tell()
+        eventually(lambda: told(edge) == {"two"}, "nobody is told of the other one")
+    eventually(lambda: "one" in told(edge), "nobody is told")
+
+
+def told(edge: Edge) -> set[str]:
+    """The tasks of which the scheduler knows that they get nothing more."""
+    found = [one.body["tasks"] for one in edge.marathon.requests if one.path == "/v3/edges/e/ack"]
+    return {task_id for tasks in found for task_id in tasks}
 
 
 def test_a_cut_stream_is_read_on_from_its_last_event(edge: Edge, watching: Start) -> None:

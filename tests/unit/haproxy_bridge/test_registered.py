@@ -10,6 +10,7 @@ from api.application import create_app
 from api.client import Client
 from api.options import ApiOptions
 from api.server import ApiServer
+from haproxy_bridge.run.drains import Sessions
 from haproxy_bridge.run.registry import LEASE_SECONDS, Registry, Report
 from tests.contract.running import running_scheduler
 from tests.unit.api.reading import compile_pattern
@@ -27,7 +28,7 @@ def client() -> Iterator[Client]:
 
 
 def test_the_scheduler_takes_leases_and_acknowledgements(client: Client, tmp_path: Path) -> None:
-    registry = Registry(client, "edge-1", "daemon", lambda: 2.5, tmp_path / "no-socket")
+    registry = Registry(client, "edge-1", lambda: 2.5, Sessions(tmp_path / "none"))
     registry.tell(
         Report(version="v1", quarantined=("/a",), epoch=3, draining={"gone": (), "gone.2": ()})
     )

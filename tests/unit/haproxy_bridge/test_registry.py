@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from api.client import Client
 from haproxy_bridge.rendered import Backend, Rendered, Server
-from haproxy_bridge.run.registry import LOOK_SECONDS, Registry, Report, draining, idle
+from haproxy_bridge.run.drains import SETTLE_SECONDS, Sessions, draining, idle
+from haproxy_bridge.run.registry import LOOK_SECONDS, Registry, Report
 from tests.unit.cli.scripted_http import Answer, ScriptedServer, scripted
 from tests.unit.haproxy_bridge.made import app, snapshot
 from tests.unit.haproxy_bridge.stats_socket import StatsSocket, stats_socket
@@ -33,6 +34,12 @@ class Edge:
     haproxy: StatsSocket
     clock: Clock = field(default_factory=Clock)
 
+    def settle(self) -> float:
+        """Look, and look again once what is idle was so for long enough."""
+        self.registry.step()
+        self.clock.now += 2 * SETTLE_SECONDS
+        return self.registry.step()
+
     def bodies(self, call: str) -> list[object]:
         found = [one for one in self.server.requests if f"{one.method} {one.path}" == call]
         return [one.body for one in found]
@@ -47,7 +54,7 @@ def edge(tmp_path: Path) -> Iterator[Edge]:
         closing(Client([server.url], timeout_seconds=10)) as client,
     ):
         registry = Registry(
-            client, "e 1", "daemon", lambda: 1.5, path, lease_seconds=30, clock=lambda: clock.now
+            client, "e 1", lambda: 1.5, Sessions(path), lease_seconds=30, clock=lambda: clock.now
         )
         yield Edge(registry, server, haproxy, clock)
 
@@ -81,15 +88,32 @@ def test_a_draining_task_is_told_of_once_its_last_session_ended(edge: Edge) -> N
     assert edge.registry.step() == LOOK_SECONDS
     assert edge.bodies(ACK) == []
     edge.haproxy.sessions["b", "s1"] = 0
+    assert edge.registry.step() == SETTLE_SECONDS
+    assert edge.bodies(ACK) == []
+    edge.clock.now += 2 * SETTLE_SECONDS
     assert edge.registry.step() > LOOK_SECONDS
     assert edge.bodies(ACK) == [{"tasks": ["t1"]}]
-    edge.registry.step()
+    edge.settle()
     assert len(edge.bodies(ACK)) == 1
     edge.registry.tell(replace(BUSY, draining={}))
     edge.registry.step()
     edge.registry.tell(BUSY)  # it drains again: nobody's word of before counts
-    edge.registry.step()
+    edge.settle()
     assert len(edge.bodies(ACK)) == 2
+
+
+def test_a_session_that_is_counted_a_moment_later_is_one(edge: Edge) -> None:
+    edge.registry.tell(BUSY)
+    edge.registry.step()
+    edge.haproxy.sessions = {("a", "s1"): 1}
+    edge.clock.now += 2 * SETTLE_SECONDS
+    edge.registry.step()
+    edge.haproxy.sessions = {}
+    edge.registry.step()
+    assert edge.bodies(ACK) == []
+    edge.clock.now += 2 * SETTLE_SECONDS
+    edge.registry.step()
+    assert edge.bodies(ACK) == [{"tasks": ["t1"]}]
 
 
 def test_one_out_of_rotation_is_told_of_without_asking_haproxy(edge: Edge) -> None:
@@ -117,14 +141,14 @@ def test_a_scheduler_without_the_page_is_left_alone(edge: Edge, status: int) -> 
     assert len(edge.server.requests) == 1
     edge.server.script[PUT] = Answer({})
     edge.clock.now += 1
-    edge.registry.step()
+    edge.settle()
     assert edge.bodies(ACK) == [{"tasks": ["t1"]}]
 
 
 def test_an_ill_scheduler_is_told_later(edge: Edge) -> None:
     edge.server.script[ACK] = Answer({"message": "no leader"}, 503)
     edge.registry.tell(BUSY)
-    pause = edge.registry.step()
+    pause = edge.settle()
     assert 1 <= pause <= 10
     edge.server.script[ACK] = Answer({})
     edge.clock.now += pause
@@ -135,7 +159,7 @@ def test_an_ill_scheduler_is_told_later(edge: Edge) -> None:
 def test_an_edge_that_was_forgotten_registers_again(edge: Edge) -> None:
     edge.server.script[ACK] = [Answer({"message": "Edge 'e 1' does not exist"}, 404), Answer({})]
     edge.registry.tell(BUSY)
-    pause = edge.registry.step()
+    pause = edge.settle()
     assert pause <= 1
     edge.clock.now += pause
     edge.registry.step()
@@ -143,12 +167,20 @@ def test_an_edge_that_was_forgotten_registers_again(edge: Edge) -> None:
     assert edge.bodies(ACK) == [{"tasks": ["t1"]}] * 2
 
 
-def test_a_new_leader_is_told_again(edge: Edge) -> None:
+@pytest.mark.parametrize("later", [replace(BUSY, epoch=8), replace(BUSY, state_id="restored")])
+def test_a_new_leader_is_told_again(edge: Edge, later: Report) -> None:
     edge.registry.tell(BUSY)
-    edge.registry.step()
-    edge.registry.tell(replace(BUSY, epoch=8))
-    edge.registry.step()
+    edge.settle()
+    edge.registry.tell(later)
+    edge.settle()
     assert len(edge.bodies(ACK)) == 2
+
+
+def test_one_that_leaves_is_waited_for_no_more(edge: Edge) -> None:
+    edge.server.script["DELETE /v3/edges/e%201"] = [Answer({}), Answer({"message": "no"}, 404)]
+    edge.registry.leave()
+    edge.registry.leave()
+    assert edge.server.asked() == ["DELETE /v3/edges/e%201"] * 2
 
 
 def test_where_a_draining_task_is() -> None:
