@@ -13,6 +13,7 @@ from urllib.parse import quote
 from api.client_answers import object_in, objects_in, texts_in
 from api.client_errors import (
     BadAnswerError,
+    ChangedError,
     ClientError,
     ConflictError,
     InvalidError,
@@ -33,12 +34,14 @@ from api.transport import (
     Query,
     Token,
     Transport,
+    decoded,
 )
 
 __all__ = [
     "DEFAULT_TIMEOUT_SECONDS",
     "DEFAULT_URL",
     "BadAnswerError",
+    "ChangedError",
     "Client",
     "ClientError",
     "ConflictError",
@@ -120,6 +123,11 @@ class Client:
         """One app with its tasks, counts, deployments and last failure."""
         return object_in(self.get(_app_path(app_id), query), "app")
 
+    def get_app_to_change(self, app_id: str) -> tuple[JsonObject, str]:
+        """The same, and its ETag for ``update_app``; "" of a scheduler without (Marathon)."""
+        page = self.fetch(_app_path(app_id))
+        return object_in(decoded(page.content), "app"), page.tag
+
     def create_app(self, definition: JsonObject, **how: Unpack[How]) -> JsonObject:
         """The stored app with its ``deployments``. ConflictError if the id is taken."""
         return object_in(self.send("POST", "/v2/apps", definition, _switches(how)))
@@ -129,9 +137,13 @@ class Client:
         query = {"partialUpdate": "false", **_switches(how)}
         return object_in(self.send("PUT", _app_path(app_id), definition, query))
 
-    def update_app(self, app_id: str, change: JsonObject, **how: Unpack[How]) -> JsonObject:
-        """Change the given fields of an app that exists: {version, deploymentId}."""
-        return object_in(self.send("PATCH", _app_path(app_id), change, _switches(how)))
+    def update_app(
+        self, app_id: str, change: JsonObject, *, tag: str = "", **how: Unpack[How]
+    ) -> JsonObject:
+        """Change the given fields of an app that exists: {version, deploymentId}. ``tag``: as it
+        was when it was read; ChangedError if its definition is another one now."""
+        path = _app_path(app_id)
+        return object_in(self._transport.send("PATCH", path, change, _switches(how), tag=tag))
 
     def put_apps(self, definitions: Sequence[JsonObject], **how: Unpack[How]) -> JsonObject:
         """Create these apps or put these whole definitions in their places, all or none of them:

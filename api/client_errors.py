@@ -67,6 +67,10 @@ class ConflictError(RefusedError):
     """409: it exists already, or ``deployment_ids`` hold it."""
 
 
+class ChangedError(RefusedError):
+    """412: it is not any more what it was when it was read; nothing was done."""
+
+
 class UnavailableError(RefusedError):
     """502, 503, 504: not ready, no leader, or too busy."""
 
@@ -76,6 +80,7 @@ _ERRORS: dict[int, type[RefusedError]] = {
     401: UnauthorizedError,
     404: NotFoundError,
     409: ConflictError,
+    412: ChangedError,
     422: InvalidError,
     502: UnavailableError,
     503: UnavailableError,

@@ -138,14 +138,19 @@ class Transport:
         path: str,
         body: JsonObject | list[JsonObject] | None = None,
         query: Query | None = None,
+        *,
+        tag: str = "",
     ) -> object:
         """One request, on the first URL that takes it; its decoded answer (None if empty).
+        ``tag``: the ETag of what was read; ChangedError if it is another one now.
 
         Raises UnreachableError, OutcomeUnknownError, BadAnswerError or RefusedError.
         """
         content = None if body is None else msgspec.json.encode(body)
         headers = {} if content is None else {"Content-Type": "application/json"}
-        return _decoded(self._ask(method, _target(path, query), content, headers).content)
+        if tag:
+            headers["If-Match"] = tag
+        return decoded(self._ask(method, _target(path, query), content, headers).content)
 
     def fetch(
         self,
@@ -400,7 +405,8 @@ def _pieces(
         response.close()
 
 
-def _decoded(content: bytes) -> object:
+def decoded(content: bytes) -> object:
+    """The JSON of an answer, None of an empty one; BadAnswerError."""
     if not content.strip():
         return None
     try:

@@ -5,7 +5,7 @@ from typing import Any, BinaryIO
 
 import click
 
-from api.client import Client, How
+from api.client import Client, How, JsonObject
 from cli.answers import App, Failure, Task, read, read_all
 from cli.changes import Follow, change_options, planned, say_started, started, strict_option
 from cli.completion import app_versions
@@ -174,10 +174,20 @@ def update(
     as_json: bool,
 ) -> None:
     """Change some fields of an app: those in FILE (JSON; - reads standard input) or given as
-    KEY=VALUE. A dot leads into an object: env.MODE=fast upgradeStrategy.canary=1"""
-    change = read_change(words, lambda: client.get_app(app_id))
+    KEY=VALUE. A dot leads into an object: env.MODE=fast upgradeStrategy.canary=1
+
+    Such an object is read, changed and sent as a whole; if somebody else changed the app in
+    between, nothing is done, unless with --force."""
+    tag = ""
+
+    def current() -> JsonObject:
+        nonlocal tag
+        definition, tag = client.get_app_to_change(app_id)
+        return definition
+
+    change = read_change(words, current)
     how = How(force=force, dry_run=follow.dry_run, strict=strict)
-    answer = client.update_app(app_id, change, **how)
+    answer = client.update_app(app_id, change, tag="" if force else tag, **how)
     started(client, answer, f"{app_id} is changed", follow, as_json, [app_id])
 
 

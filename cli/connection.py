@@ -17,6 +17,7 @@ from api.client import (
     DEFAULT_TIMEOUT_SECONDS,
     DEFAULT_URL,
     BadAnswerError,
+    ChangedError,
     Client,
     ClientError,
     ConflictError,
@@ -312,6 +313,11 @@ def _refusal(error: RefusedError) -> str:
         lines.append("See `stayer deployment list`. --force cancels them and goes on.")
     elif isinstance(error, ConflictError) and "already exists" in error.message:
         lines.append("To change what exists: `stayer app add --replace FILE`.")
+    elif isinstance(error, ChangedError):
+        lines = [
+            "Nothing is done: somebody else changed it since it was read, a moment ago.",
+            "Look at it and repeat the command; --force undoes what they changed.",
+        ]
     elif isinstance(error, UnauthorizedError):
         lines.append(
             "Give credentials with --credentials-file (STAYER_CREDENTIALS_FILE) or "

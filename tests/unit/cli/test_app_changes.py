@@ -69,6 +69,25 @@ def test_update_by_words(
     assert len(api.requests) == 1 + asks_first
 
 
+def test_update_of_what_was_read_carries_its_tag(api: ScriptedServer, stayer: Stayer) -> None:
+    api.script["GET /v2/apps/shop/web"] = Answer({"app": WEB}, headers={"ETag": '"e1-c1"'})
+    assert stayer("app", "update", "/shop/web", "env.C=2").exit_code == 0
+    assert api.requests[-1].headers["If-Match"] == '"e1-c1"'
+    for words in (["env.C=2", "--force"], ["instances=2"]):
+        assert stayer("app", "update", "/shop/web", *words).exit_code == 0
+        assert "If-Match" not in api.requests[-1].headers
+
+
+def test_update_of_what_was_changed_meanwhile(api: ScriptedServer, stayer: Stayer) -> None:
+    api.script[PATCH] = Answer({"message": "Nothing was done. If-Match does not hold"}, 412)
+    result = stayer("app", "update", "/shop/web", "env.C=2")
+    assert result.exit_code == 1
+    assert result.stderr.startswith(
+        "Error: Nothing is done: somebody else changed it since it was read"
+    )
+    assert "--force" in result.stderr
+
+
 @pytest.mark.parametrize("words", [["cmd=b", "other"], ["=b"], ["env.=b"], ["no-such-file"], []])
 def test_words_that_mean_nothing(api: ScriptedServer, stayer: Stayer, words: list[str]) -> None:
     assert stayer("app", "update", "/shop/web", *words).exit_code == 2
