@@ -57,7 +57,7 @@ def _of_app(app: App, taken: set[int]) -> Iterator[str]:
             "  mode tcp\n  option tcplog\n  balance leastconn\n"
         )
         places = sorted(
-            (where.host, where.port)
+            (task.host, where.port)  # by name, as it was
             for task in app.tasks
             if (where := task.endpoints[index]) is not None
         )

@@ -30,6 +30,9 @@ from haproxy_bridge.swap import load
 from haproxy_bridge.swap.check import CheckError, Refusal, check
 from haproxy_bridge.swap.load import LoadOptions
 
+_NOT_OURS = (
+    "haproxy has to be told to load its file: neither a master socket nor a reload command is named"
+)
 Render = Callable[[Snapshot], Rendered]
 Load = Callable[[LoadOptions], None]
 
@@ -132,7 +135,7 @@ class Turn:
         plan = self._plan(rendered, only)
         before = self._file.content(anew=self._how.everything)
         same_file = before == rendered.config
-        if same_file and self._is_what_runs(plan):
+        if same_file and (self._is_what_runs(plan) or self._waits_for_others(plan)):
             self._sweep(plan)
             self._believe(settled, judged)
             return self._told(settled, plan, before, changed=False, reloaded=False)
@@ -143,8 +146,7 @@ class Turn:
             if plan.reload or not self._changed_at_run_time(plan, rendered, only):
                 if not self._how.may_reload:
                     return self._postponed(settled, "haproxy did not take the change of members")
-                self._load(rendered)
-                reloaded = True
+                reloaded = self._load(rendered)
             elif not same_file:
                 self._file.change(rendered)
         except ReloadError as error:
@@ -154,6 +156,10 @@ class Turn:
 
     def _is_what_runs(self, plan: Plan) -> bool:
         return self.state.applied is not None and not (plan.reload or plan.commands)
+
+    def _waits_for_others(self, plan: Plan) -> bool:
+        """Only a reload helps, and that is not ours: it was said when the file was written."""
+        return bool(plan.reload) and not self._options.load.loads
 
     def _sweep(self, plan: Plan) -> None:
         """Delete servers that had sessions when they were stopped, if those have ended."""
@@ -189,13 +195,17 @@ class Turn:
         self.state = replace(self.state, applied=replace(applied, backends=members))
         return plan
 
-    def _load(self, rendered: Rendered) -> None:
+    def _load(self, rendered: Rendered) -> bool:
+        """Write it and have it loaded; whether that is ours to do. ReloadError, OSError."""
         self._file.replace(rendered)
+        if not self._options.load.loads:
+            self._notes.append(_NOT_OURS)
+            return False
         self._load_it(self._options.load)
-        if self._options.load.loads:
-            different = apply.loaded(self._socket, rendered)
-            if different:
-                self._notes.append(f"after the reload haproxy is not as its file says: {different}")
+        different = apply.loaded(self._socket, rendered)
+        if different:
+            self._notes.append(f"after the reload haproxy is not as its file says: {different}")
+        return True
 
     def _taken_back(self, why: str) -> str:
         """The configuration before is put back and loaded; the text says how that went."""

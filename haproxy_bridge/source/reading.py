@@ -75,7 +75,7 @@ class Reader:
     def _translated(self, page: Page) -> Snapshot:
         try:
             if self._kind is Kind.TEXT:
-                return text.snapshot(page.content, page.url)
+                return text.snapshot(page.content, page.url, self._addresses)
             if self._kind is Kind.STAYER:
                 return self._pages.snapshot(page.content, page.url, page.tag)
             return marathon.snapshot(

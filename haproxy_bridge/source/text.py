@@ -3,10 +3,13 @@
 It is what the first bridges read. It tells neither ids, health nor labels: what is listed serves.
 """
 
+from collections.abc import Mapping
+
 from msgspec.structs import replace
 
-from haproxy_bridge.snapshot import App, Port, Snapshot, Task, Verdict
+from haproxy_bridge.snapshot import App, Endpoint, Port, Snapshot, Task, Verdict
 from haproxy_bridge.source import checked
+from haproxy_bridge.source.resolving import Addresses, unresolved
 
 PATH = "/v2/tasks"
 ACCEPT = "text/plain"
@@ -16,7 +19,7 @@ class BadTextError(ValueError):
     """A line that is none of such a list; the text names it."""
 
 
-def snapshot(content: bytes, source: str) -> Snapshot:
+def snapshot(content: bytes, source: str, addresses: Addresses = unresolved) -> Snapshot:
     """The list as a snapshot; apps without a service port are left out, as there is nothing to
     listen on. BadTextError if it is something else, such as a page of HTML."""
     lines: dict[str, list[tuple[int, list[str]]]] = {}
@@ -24,30 +27,38 @@ def snapshot(content: bytes, source: str) -> Snapshot:
         if not line.strip():
             continue
         app_id, tab, rest = line.partition("\t")
-        port, *addresses = rest.split("\t")
+        port, *places = rest.split("\t")
         if not tab or not app_id.strip() or not _is_port(port):
             raise BadTextError(f"line {number} is no app, port and addresses: {line[:60]!r}")
         if port.strip() and checked.service_port(int(port)):
-            lines.setdefault(app_id.strip(), []).append((int(port), addresses))
-    return Snapshot(tuple(_app(app_id, lines[app_id]) for app_id in sorted(lines)), source)
+            lines.setdefault(app_id.strip(), []).append((int(port), places))
+    listed = (text for one in lines.values() for _, several in one for text in several)
+    known = addresses({place.host: "" for place in map(_place, listed) if place is not None})
+    apps = tuple(_app(app_id, lines[app_id], known) for app_id in sorted(lines))
+    return Snapshot(apps, source)
 
 
 def _is_port(text: str) -> bool:
     return not text.strip() or (text.strip().isdecimal() and len(text.strip()) <= 5)
 
 
-def _app(app_id: str, lines: list[tuple[int, list[str]]]) -> App:
+def _place(address: str) -> Endpoint | None:
+    """HOST:PORT; None where that is nothing to connect to."""
+    host, _, port = address.strip().rpartition(":")
+    if not host or not _is_port(port):
+        return None
+    return checked.endpoint(host.strip("[]"), int(port or 0))
+
+
+def _app(app_id: str, lines: list[tuple[int, list[str]]], known: Mapping[str, str]) -> App:
     tasks: list[Task] = []
     for index, (_, addresses) in enumerate(lines):
         for address in addresses:
-            host, _, port = address.strip().rpartition(":")
-            if not host or not _is_port(port):
-                continue
-            endpoint = checked.endpoint(host.strip("[]"), int(port or 0))
-            if endpoint is not None:
-                places = tuple(endpoint if at == index else None for at in range(len(lines)))
-                tasks.append(
-                    Task(address.strip(), app_id, endpoint.host, places, health=Verdict.UP)
-                )
+            place = _place(address)
+            if place is not None:
+                where = checked.endpoint(known.get(place.host, place.host), place.port)
+                places = tuple(where if at == index else None for at in range(len(lines)))
+                task_id = address.strip()
+                tasks.append(Task(task_id, app_id, place.host, places, health=Verdict.UP))
     app = App(app_id, ports=tuple(Port(port) for port, _ in lines), wanted=len(tasks))
     return replace(app, tasks=tuple(tasks))

@@ -6,11 +6,13 @@ import socket
 from collections.abc import Callable
 
 import pytest
+from msgspec.structs import replace
 
 from haproxy_bridge.exits import Exit
 from haproxy_bridge.rendered import Trouble
 from haproxy_bridge.runtime import master
 from haproxy_bridge.services import Policy, ServiceOptions
+from haproxy_bridge.swap.load import LoadOptions
 from tests.edge.fixtures import Edge
 from tests.polling import eventually
 from tests.unit.cli.scripted_http import Answer, hang_up
@@ -201,6 +203,23 @@ def test_an_api_that_is_ill_leaves_everything_in_place(
     assert names(edge, host="a.example") == {"a"}
     edge.say(edge.app("a", [a], VHOST="a.example"))
     assert edge.run().exit is Exit.OK
+
+
+def test_where_others_reload_haproxy_it_says_so_once(edge: Edge) -> None:
+    a, b = edge.task("a"), edge.task("b")
+    edge.options = replace(edge.options, load=LoadOptions())
+    before = reloads(edge)
+    edge.say(edge.app("a", [a], VHOST="a.example"))
+    first = edge.run()
+    assert (first.exit, first.changed, first.reloaded) == (Exit.OK, True, False)
+    assert "has to be told" in " ".join(first.notes)
+    assert (edge.run().changed, edge.run().notes) == (False, ())
+    assert reloads(edge) == before
+    master.reload(edge.haproxy.master_socket)
+    assert names(edge, host="a.example") == {"a"}
+    edge.say(edge.app("a", [a, b], VHOST="a.example"))
+    assert (edge.run().added, edge.run().changed) == (1, False)
+    assert names(edge, host="a.example") == {"a", "b"}
 
 
 def test_an_app_without_tasks_keeps_its_backend(edge: Edge) -> None:

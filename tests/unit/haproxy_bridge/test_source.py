@@ -1,7 +1,7 @@
 """Answers of schedulers, good and bad, as snapshots."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 from api.client import BadAnswerError, Client, ClientError, UnreachableError
 from haproxy_bridge.snapshot import Endpoint, Snapshot, Task, Verdict
 from haproxy_bridge.source import Kind, Reader, SourceOptions, Unchanged
+from haproxy_bridge.source.text import snapshot
 from tests.unit.cli.scripted_http import Answer, Script, ScriptedServer, hang_up, scripted
 
 NO_PAGE = Answer({"message": "URI not found"}, 404)
@@ -327,6 +328,22 @@ def test_the_text_of_tasks(serve: Callable[[Script], ScriptedServer]) -> None:
         (Endpoint("h2", 31001), None),
         (None, Endpoint("h1", 31002)),
     ]
+
+
+def test_names_in_the_text_become_addresses() -> None:
+    asked: list[str] = []
+
+    def addresses(hosts: Mapping[str, str]) -> dict[str, str]:
+        asked.extend(hosts)
+        return {host: "10.0.0.7" if host == "node7" else host for host in hosts}
+
+    content = b"web\t10000\tnode7:31000\t10.0.0.1:31001\tbad host:1\t\n"
+    (app,) = snapshot(content, "here", addresses).apps
+    assert [(task.host, task.endpoints) for task in app.tasks] == [
+        ("node7", (Endpoint("10.0.0.7", 31000),)),
+        ("10.0.0.1", (Endpoint("10.0.0.1", 31001),)),
+    ]
+    assert asked == ["node7", "10.0.0.1"]
 
 
 @pytest.mark.parametrize(
