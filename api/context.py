@@ -3,7 +3,7 @@
 Resources read the published view or ask one command; they share nothing else.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -186,9 +186,15 @@ def dry_run_answer(done: Done) -> Response:
 def with_warnings(response: Response, done: Done) -> Response:
     """The answer with what may keep the change from ending, in headers: Marathon's strict
     clients break on fields that they do not know."""
-    for text in done.warnings[:_WARNINGS_TOLD]:
-        response.headers.add(WARNING_HEADER, text.encode("ascii", "replace").decode())
+    warn(response, done.warnings[:_WARNINGS_TOLD])
     return response
+
+
+def warn(response: Response, texts: Iterable[str]) -> None:
+    """Tell these in headers, one each, without what a header can not hold."""
+    for text in texts:
+        plain = "".join(one if one.isprintable() else "?" for one in text)
+        response.headers.add(WARNING_HEADER, plain.encode("ascii", "replace").decode())
 
 
 def location(collection: str, path: str) -> dict[str, str]:

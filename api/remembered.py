@@ -179,8 +179,10 @@ def _question(environ: "WSGIEnvironment") -> object | None:
         for name, value in environ.items()
         if name[:5] == "HTTP_" and name not in _ASIDE
     ]
-    path, query = environ["PATH_INFO"], environ.get("QUERY_STRING", "")
-    if len(path) + len(query) + sum([len(value) for _, value in said]) > _MAX_QUESTION:
+    # A router's prefix stands in the links of an answer.
+    path = environ.get("SCRIPT_NAME", ""), environ["PATH_INFO"]
+    query = environ.get("QUERY_STRING", "")
+    if sum(map(len, path)) + len(query) + sum([len(value) for _, value in said]) > _MAX_QUESTION:
         return None
     said.sort()
     return path, query, environ["wsgi.url_scheme"], tuple(said)

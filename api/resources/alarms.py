@@ -4,18 +4,17 @@ from collections.abc import Iterable
 
 from flask import Response
 
-from api.context import WARNING_HEADER, Context, Route, json_answer
-from api.openapi.operation import describes
+from api.context import Context, Route, warn
+from api.openapi.operation import PAGING, describes
+from api.paging import listing
 from api.render.alarms import alarm_object, alarm_warnings
-from api.render.json import encode_list
+from framework.domain.alarms import Alarm
 
 
 def warn_of_alarms(response: Response, context: Context) -> Response:
     """Tell in headers of every answer that alarms stand: clients show them above their lists."""
     if context.view.alarms:
-        for warning in alarm_warnings(context.view):
-            text = "".join(one if one.isprintable() else "?" for one in warning)
-            response.headers.add(WARNING_HEADER, text.encode("ascii", "replace").decode())
+        warn(response, alarm_warnings(context.view))
     return response
 
 
@@ -27,9 +26,12 @@ class Alarms:
         """Only to be read: an alarm ends when its cause does."""
         return (Route("GET", "/v3/alarms", self.list_all),)
 
-    @describes("AlarmList")
+    @describes("AlarmList", query=PAGING)
     def list_all(self) -> Response:
         """Alarms that stand, the oldest first."""
-        alarms = list(self._context.view.alarms.values())
-        alarms.sort(key=lambda one: (one.since_ms, one.key))
-        return json_answer(encode_list("alarms", map(alarm_object, alarms)))
+        alarms = sorted(self._context.view.alarms.values(), key=_place)
+        return listing("alarms", alarms, alarm_object, _place)
+
+
+def _place(alarm: Alarm) -> str:
+    return f"{alarm.since_ms:016d},{alarm.key}"

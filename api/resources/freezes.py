@@ -5,14 +5,15 @@ from collections.abc import Iterable
 
 from flask import Response, request
 
-from api.context import WARNING_HEADER, Context, Route, json_answer, json_body
+from api.context import Context, Route, json_answer, json_body, warn
 from api.definitions import absolute
 from api.errors import invalid
 from api.faults import NOT_VALID, Fault, Invalid
-from api.openapi.operation import describes
+from api.openapi.operation import PAGING, describes
+from api.paging import listing
 from api.render.freeze import crash_object, freeze_object, freeze_warning
-from api.render.json import encode_list
 from api.schemas import APP_FREEZE, FREEZE, read
+from framework.domain.crashes import Crash
 from framework.domain.events import ForgetCrash, FreezeApps, LiftFreeze
 
 
@@ -25,8 +26,7 @@ def warn_of_freezes(response: Response, context: Context) -> Response:
     app should know why nothing happens."""
     warning = freeze_warning(context.view, safe_mode=_safe_mode(context))
     if warning:
-        text = "".join(one if one.isprintable() else "?" for one in warning)
-        response.headers.add(WARNING_HEADER, text.encode("ascii", "replace").decode())
+        warn(response, [warning])
     return response
 
 
@@ -81,11 +81,11 @@ class Freezes:
         """End an app's own freeze, and handle again what was set aside of it."""
         return self._freeze(LiftFreeze((absolute(app_id),)))
 
-    @describes("CrashList")
+    @describes("CrashList", query=PAGING)
     def list_crashes(self) -> Response:
         """Crashes of the decisions, the latest first."""
-        latest = sorted(self._context.view.crashes.values(), key=lambda one: -one.last_ms)
-        return json_answer(encode_list("crashes", map(crash_object, latest)))
+        latest = sorted(self._context.view.crashes.values(), key=_place, reverse=True)
+        return listing("crashes", latest, crash_object, _place, newest_first=True)
 
     @describes(answers={204: ()})
     def forget_crash(self, crash_id: str) -> Response:
@@ -96,3 +96,8 @@ class Freezes:
     def _freeze(self, command: FreezeApps | LiftFreeze) -> Response:
         self._context.ask(command)
         return self.show()
+
+
+def _place(crash: Crash) -> str:
+    """One that happens again is new again."""
+    return f"{crash.last_ms:016d},{crash.id}"
