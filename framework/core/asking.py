@@ -23,8 +23,8 @@ def settle(turn: Turn) -> None:
     world = turn.world
     if not world.subscribed:
         return
-    _subscribe_to_new_roles(turn)
     needed = _needed(turn)
+    _subscribe_to_new_roles(turn, needed)
     for role in sorted(needed & turn.revive | {r for r in needed if world.asking[r].suppressed}):
         world.asking[role].interval_ms = _FIRST_INTERVAL_MS
         revive(turn, role)
@@ -41,9 +41,11 @@ def _needed(turn: Turn) -> set[str]:
     return roles | roles_to_look_at(turn, ready)
 
 
-def _subscribe_to_new_roles(turn: Turn) -> None:
+def _subscribe_to_new_roles(turn: Turn, needed: set[str]) -> None:
+    """``needed`` may name roles that no definition has any more: instances of an earlier one are
+    wanted as they are while a deployment waits, and what was reserved is to be given back."""
     asking = turn.world.asking
-    wanted = {turn.policy.mesos_role, *turn.world.roles()}
+    wanted = {turn.policy.mesos_role, *turn.world.roles(), *needed}
     if not asking:  # a new subscription; later reservations are of a role that we have
         wanted |= _reserved_roles(turn)
     roles = sorted(wanted)

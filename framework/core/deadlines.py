@@ -28,6 +28,7 @@ class Due(StrEnum):
     RESCINDED = "rescinded"  # (agent id)
     WAIT = "wait"  # (key of a demand)
     REPLACEMENT = "replacement"  # ()
+    RECOVERED = "recovered"  # ()
     RECONCILE_ALL = "reconcile all"  # ()
 
 

@@ -6,6 +6,7 @@ marked or killed for its health and an alarm stands. All goes on by itself once 
 
 from framework.core import moving
 from framework.core.alarms import clear_alarm, raise_alarm
+from framework.core.deadlines import Due
 from framework.core.turn import Turn
 from framework.domain.instance import Instance
 
@@ -35,13 +36,14 @@ def started(turn: Turn) -> None:
 
 
 def look(turn: Turn) -> None:
-    """Whether to hold back from now on, or no longer."""
+    """Whether to hold back from now on. That it ends is a step of its own: this one may have
+    sized its apps already."""
     failing, policy, all_ = turn.world.failing, turn.policy, len(turn.world.watched)
-    if failing.holds:
-        if len(failing) * 100 <= all_ * policy.health_storm_percent:
-            _over(turn)
-        return
     lately = failing.lately(turn.now_ms - policy.health_storm_window)
+    if failing.holds:
+        if _enough_are_well(turn):
+            turn.world.deadlines.set(turn.now_ms, Due.RECOVERED)
+        return
     most = lately * 100 > all_ * policy.health_storm_percent
     if most and lately >= policy.health_storm_fewest and failing.apps >= _FEWEST_APPS:
         failing.holds = True
@@ -54,7 +56,15 @@ def look(turn: Turn) -> None:
         )
 
 
-def _over(turn: Turn) -> None:
+def _enough_are_well(turn: Turn) -> bool:
+    all_ = len(turn.world.watched)
+    return len(turn.world.failing) * 100 <= all_ * turn.policy.health_storm_percent
+
+
+def recovered(turn: Turn, _key: str) -> None:
+    """Go on as ever, unless more fail again by now."""
+    if not turn.world.failing.holds or not _enough_are_well(turn):
+        return
     turn.world.failing.holds = False
     clear_alarm(turn, ALARM)
     turn.dirty.update(dict.fromkeys(turn.world.deploying))

@@ -132,9 +132,7 @@ def _indexed_place(
     """Hosts and port of the app's ``index``-th port: the agent's, or the container's own where
     no host port is mapped. None while it can not be known."""
     if definition.on_host_network:
-        if index < len(instance.ports):
-            return _hosts(turn, instance), instance.ports[index]
-        return None
+        return _on_agent(turn, instance, index)
     mappings = definition.port_mappings
     if index >= len(mappings):
         return None
@@ -142,7 +140,15 @@ def _indexed_place(
         has_address = bool(instance.addresses and mappings[index].container_port)
         return (instance.addresses, mappings[index].container_port) if has_address else None
     before = sum(1 for mapping in mappings[:index] if mapping.host_port is not None)
-    return _hosts(turn, instance), instance.ports[before]
+    return _on_agent(turn, instance, before)
+
+
+def _on_agent(turn: Turn, instance: Instance, place: int) -> tuple[tuple[str, ...], int] | None:
+    """The agent, and the instance's host port at this place; those of an adopted task are not
+    known."""
+    if place >= len(instance.ports):
+        return None
+    return _hosts(turn, instance), instance.ports[place]
 
 
 def _hosts(turn: Turn, instance: Instance) -> tuple[str, ...]:

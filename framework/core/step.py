@@ -153,6 +153,7 @@ _WHEN_DUE: dict[Due, Callable[[Turn, str], None]] = {
     Due.PROGRESS: commands.give_up,
     Due.PROVED: proving.due,
     Due.RECONCILE_ALL: _reconcile_all,
+    Due.RECOVERED: health_storms.recovered,
     Due.RECONCILE_ROUND: lambda turn, _key: reconciling.round_due(turn),
     Due.REPLACEMENT: replacements.due,
     Due.REVIVE: asking.revive_due,

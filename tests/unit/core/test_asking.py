@@ -2,11 +2,12 @@
 
 from framework.core.policy import Policy
 from framework.domain.actions import Action, Revive, Suppress, UpdateRoles
-from framework.domain.app import App
+from framework.domain.app import App, UpgradeStrategy
 from framework.domain.events import Disconnected, TimerFired
+from framework.domain.instance import Goal
 from framework.domain.mesos import TaskState
 from framework.domain.records import replace
-from tests.unit.core.session import WEB, Session, agent, of_type
+from tests.unit.core.session import WEB, Session, agent, launches, of_type, status_of
 
 POLICY = Policy(min_revive_offers_interval=100, max_revive_offers_interval=8_000)
 
@@ -120,6 +121,26 @@ def test_all_roles_are_named_to_each_new_subscription() -> None:
         Revive(("new",)),
         Revive(("ops",)),
     ]
+
+
+def test_old_instances_are_wanted_in_their_role_though_no_definition_names_it() -> None:
+    old = replace(WEB, role="prod", instances=2, upgrade_strategy=UpgradeStrategy(canary=1))
+    session = Session(POLICY)
+    session.put(old)
+    session.offer(*(session.offer_of(agent(number), role="prod") for number in (1, 2)))
+    session.step(*(status_of(one, TaskState.RUNNING) for one in session.instances()))
+    session.put(replace(old, role="*", cmd="sleep 2"))
+    session.offer(session.offer_of(agent(3)))
+    session.status(session.instances()[-1], TaskState.RUNNING)
+    (kept,) = (
+        one for one in session.instances() if one.goal is Goal.RUNNING and one.role == "prod"
+    )
+    session.restart()
+    session.connect()
+    session.status(kept, TaskState.FAILED)
+    actions = session.wait(5)
+    assert of_type(actions, UpdateRoles)[-1].roles == ("*", "prod")
+    assert [one.task_id for one in launches(session.offer(session.offer_of(agent(1), role="prod")))]
 
 
 def test_disconnected_nothing_is_asked() -> None:

@@ -116,6 +116,21 @@ def test_what_was_marked_before_is_not_killed_meanwhile() -> None:
     assert [one.task_id for one in of_type(session.wait(1), Kill)] == [ill.task_id]
 
 
+def test_it_is_over_too_when_those_that_fail_end() -> None:
+    session = cluster()
+    ill, *rest = everything(session)
+    for _ in range(2):
+        look(session, [ill], alive=False)
+    others = session.instances("/api")
+    look(session, [*rest[:2], *others], alive=False)
+    session.wait(300)
+    assert ALARM in session.state.alarms
+    session.step(*(status_of(one, TaskState.FAILED) for one in others))
+    kills = of_type(session.wait(60), Kill)
+    assert session.state.alarms == {}
+    assert [one.task_id for one in kills] == [ill.task_id], "its time has begun anew"
+
+
 def test_it_survives_the_process() -> None:
     session = cluster()
     look(session, everything(session), alive=False)
@@ -142,6 +157,7 @@ def test_what_ends_is_no_longer_counted() -> None:
     assert session.world.failing.holds
     session.step(*(status_of(one, TaskState.FAILED) for one in everything(session)))
     assert len(session.world.failing) == 0
+    session.wait(0)
     assert session.state.alarms == {}
 
 

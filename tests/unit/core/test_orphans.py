@@ -4,6 +4,7 @@ import pytest
 
 from framework.core.policy import Policy
 from framework.domain.actions import Acknowledge, Kill
+from framework.domain.app import Container, HealthCheck, Network, NetworkMode, PortMapping
 from framework.domain.events import AdoptOrphan, KillOrphan, TaskStatusReceived
 from framework.domain.instance import Condition
 from framework.domain.mesos import TaskState, TaskStatus
@@ -88,6 +89,22 @@ def test_an_operator_adopts_it() -> None:
     assert session.state.orphans == {}
     assert "/web" not in session.world.demand, "it is the instance that was wanted"
     assert killed(session.step(of(STRANGER))) == []
+
+
+def test_the_ports_of_an_adopted_task_are_not_known() -> None:
+    """So nothing of ours can look at it; and nothing breaks."""
+    session = Session()
+    bridged = replace(
+        WEB,
+        networks=(Network(NetworkMode.BRIDGE),),
+        container=Container(port_mappings=(PortMapping(80, 0, 10_001),)),
+        health_checks=(HealthCheck("TCP", port_index=0),),
+    )
+    session.put(bridged)
+    session.step(of(STRANGER))
+    assert isinstance(session.ask(AdoptOrphan(STRANGER, "/web")), Done)
+    assert session.last.probes == ()
+    assert session.only().condition is Condition.RUNNING
 
 
 def test_adopting_one_too_many_stops_one() -> None:
