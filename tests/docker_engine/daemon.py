@@ -1,8 +1,8 @@
 """A Docker Engine for tests: dockerd with a socket, folders and a containerd of its own.
 
-It needs root, and no more of the machine than that: no bridge, no packet filter, plain copies for
-layers. So containers run on the host's network or on none. It leaves nothing behind, and ends
-with the process that started it, however that ends.
+It needs root, and no more of the machine than that: no packet filter and plain copies for layers.
+Its containers have a bridge, but no way from there to other machines. It leaves nothing behind,
+and ends with the process that started it, however that ends.
 """
 
 import os
@@ -15,11 +15,23 @@ from types import TracebackType
 from typing import Self
 
 from localmesos.apache.docker_engine import NoDockerError, find_docker
+from tests.docker_engine.bridge import Bridge
 from tests.polling import eventually
 
 _END_SECONDS = 30.0
+LIMITED_RUNTIME = "limited"
+_LIMITED = """#!/bin/sh
+# The runtime of containers on a machine that lacks a capability: nobody can grant it to them.
+bundle=
+previous=
+for word; do
+    [ "$previous" != --bundle ] || bundle=$word
+    previous=$word
+done
+[ -z "$bundle" ] || sed -i 's/"CAP_SYS_RESOURCE",//g' "$bundle/config.json"
+exec runc "$@"
+"""
 _FLAGS = (
-    "--bridge=none",
     "--iptables=false",
     "--ip6tables=false",
     "--ip-forward=false",
@@ -37,6 +49,7 @@ class DockerDaemon:
         # Not pytest's folders: the paths of sockets must be short.
         self._folder = Path(tempfile.mkdtemp(prefix="stayer-docker-"))
         self._process: subprocess.Popen[bytes] | None = None
+        self._bridge = Bridge()
 
     @property
     def host(self) -> str:
@@ -65,8 +78,12 @@ class DockerDaemon:
         assert dockerd, "the tests need docker.io: scripts/system-packages"
         folder, settings = self._folder, self._folder / "daemon.json"
         settings.write_text("{}")  # not the machine's own
+        runtime = folder / "runtime"
+        runtime.write_text(_LIMITED)
+        runtime.chmod(0o755)
         folders = {"data-root": "data", "exec-root": "exec", "pidfile": "pid"}
         own = [f"--{flag}={folder / name}" for flag, name in folders.items()]
+        own += [f"--add-runtime={LIMITED_RUNTIME}={runtime}", *self._bridge.create()]
         command = [dockerd, f"--config-file={settings}", f"--host={self.host}", *own, *_FLAGS]
         with (folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
@@ -101,6 +118,7 @@ class DockerDaemon:
         eventually(lambda: not self._left(), "the end of containerd")
         for mount in reversed(self._mounts()):
             subprocess.run(["umount", "--lazy", mount], check=True)
+        self._bridge.remove()
         shutil.rmtree(self._folder)
 
     def _left(self) -> list[int]:

@@ -6,7 +6,7 @@ what its tests need.
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from docker.api.client import APIClient
 from localmesos.apache.docker_engine import NoDockerError, docker_flags, find_docker
 from localmesos.apache.engine import ApacheEngine
 from localmesos.cluster import agent_specs
-from tests.docker_engine.daemon import DockerDaemon
+from tests.docker_engine.daemon import LIMITED_RUNTIME, DockerDaemon
 from tests.docker_engine.image import CHANGES, image_tar
 
 Json = dict[str, Any]
@@ -26,9 +26,10 @@ _PORTS_OFFSET, _PORTS = 900, 50  # of the ports of this test process
 class Docker:
     """An engine as the tests look at it."""
 
-    def __init__(self, host: str, image: str) -> None:
+    def __init__(self, host: str, image: str, runtime: str) -> None:
         self.host = host
         self.image = image
+        self.runtime = runtime  # the one for privileged containers
         self.flags = docker_flags(host.removeprefix("unix://"))
         self._api = APIClient(base_url=host)
 
@@ -48,15 +49,29 @@ class Docker:
         chosen = {"label": f"MESOS_TASK_ID={task_id}"}
         return [each["Id"] for each in self._api.containers(all=True, filters=chosen)]
 
+    @contextmanager
+    def network(self) -> Iterator[str]:
+        """The name of a network that is there while the context lasts."""
+        name = f"stayer-test-{os.getpid()}"
+        created = self._api.create_network(name, driver="bridge")["Id"]
+        try:
+            yield name
+        finally:
+            self._api.remove_network(created)
+
     def execute(self, task_id: str, *command: str) -> None:
         """Run a command in the container of a task."""
         exec_id = self._api.exec_create(self.containers(task_id)[0], list(command))["Id"]
         self._api.exec_start(exec_id)
         assert self._api.exec_inspect(exec_id)["ExitCode"] == 0
 
+    def forget(self, image: str) -> None:
+        """Remove an image that no container uses."""
+        self._api.remove_image(image, force=True)
+
     def close(self) -> None:
-        """Forget the image."""
-        self._api.remove_image(self.image, force=True)
+        """Forget the tests' image."""
+        self.forget(self.image)
         self._api.close()
 
 
@@ -65,10 +80,10 @@ def docker() -> Iterator[Docker]:
     """The machine's engine, or one of this process."""
     with ExitStack() as running:
         try:
-            host = f"unix://{find_docker(os.environ).socket}"
+            host, runtime = f"unix://{find_docker(os.environ).socket}", "runc"
         except NoDockerError:
-            host = running.enter_context(DockerDaemon()).host
-        engine = Docker(host, f"stayer-test:{os.getpid()}")
+            host, runtime = running.enter_context(DockerDaemon()).host, LIMITED_RUNTIME
+        engine = Docker(host, f"stayer-test:{os.getpid()}", runtime)
         engine.import_image()
         running.callback(engine.close)
         yield engine

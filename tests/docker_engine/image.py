@@ -15,8 +15,8 @@ CHANGES = ('ENTRYPOINT ["/bin/sh", "/entry"]', "ENV FROM_IMAGE=yes")
 """As in a Dockerfile, for the import."""
 
 
-def image_tar() -> bytes:
-    """The root file system of the image."""
+def image_tar(version: str = "") -> bytes:
+    """The root file system of the image; the file /etc/version tells one from another."""
     assert _BUSYBOX.exists(), "the tests need busybox-static: scripts/system-packages"
     listed = subprocess.run([_BUSYBOX, "--list"], check=True, capture_output=True, text=True)
     content = io.BytesIO()
@@ -26,6 +26,7 @@ def image_tar() -> bytes:
         tar.addfile(_member("tmp", tarfile.DIRTYPE, 0o1777))
         _add(tar, "bin/busybox", _BUSYBOX.read_bytes(), 0o755)
         _add(tar, "entry", _ENTRY, 0o755)
+        _add(tar, "etc/version", version.encode(), 0o644)
         for name in set(listed.stdout.split()) - {"busybox"}:
             link = _member(f"bin/{name}", tarfile.SYMTYPE, 0o777)
             link.linkname = "busybox"

@@ -1,8 +1,6 @@
 """Docker apps on a genuine Mesos and a genuine Docker Engine, as their owner sees them."""
 
 import pwd
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,14 +8,15 @@ from typing import Any
 import pytest
 
 from localmesos.apache.engine import ApacheEngine
-from tests.docker_engine.fixtures import Docker
-from tests.integration.product import (
-    Stayer,
-    agents_of,
-    definition_of,
-    sandbox_text,
-    serving,
+from tests.docker_engine.apps import (
+    await_no_containers,
+    docker_app,
+    failure_of,
+    page,
+    sandbox_of,
 )
+from tests.docker_engine.fixtures import Docker
+from tests.integration.product import Stayer, agents_of, sandbox_text, serving
 from tests.polling import eventually
 
 pytestmark = pytest.mark.mesos
@@ -36,48 +35,6 @@ def stayer(docker_apache: ApacheEngine, tmp_path: Path) -> Iterator[Stayer]:
         yield stayer
 
 
-def _app(docker: Docker, app_id: str, container: Json | None = None, **fields: Any) -> Json:
-    """A small docker app; `container` has more fields of it, `docker` more of the image's."""
-    container = {"docker": {}, **(container or {})}
-    image = {"image": docker.image, **container.pop("docker")}
-    return definition_of(
-        app_id,
-        **{
-            "mem": 32,
-            "container": {"type": "DOCKER", "docker": image, **container},
-            "cmd": "exec sleep 1000",
-            "backoffSeconds": 60,
-            **fields,
-        },
-    )
-
-
-def _failure(stayer: Stayer, app_id: str) -> Json:
-    """The first failure of an app's tasks."""
-    return dict(
-        eventually(lambda: stayer.app(app_id).get("lastTaskFailure", {}), f"a failure of {app_id}")
-    )
-
-
-def _sandbox(mesos: ApacheEngine, failure: Json, name: str) -> str:
-    return sandbox_text(agents_of(mesos.url)[failure["slaveId"]], failure["taskId"], name)
-
-
-def _await_no_containers(docker: Docker, *task_ids: str) -> None:
-    eventually(
-        lambda: not any(docker.containers(task_id) for task_id in task_ids),
-        "the removal of the containers",
-    )
-
-
-def _page(port: int) -> str:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
-            return str(answer.read().decode())
-    except (urllib.error.URLError, ConnectionError) as problem:
-        raise AssertionError(problem) from None
-
-
 def test_a_container_serves_and_is_what_its_definition_says(
     stayer: Stayer, docker: Docker, tmp_path: Path
 ) -> None:
@@ -92,7 +49,7 @@ def test_a_container_serves_and_is_what_its_definition_says(
         "add-host": "db:10.1.2.3",
         "memory-swap": "64m",
     }
-    app = _app(
+    app = docker_app(
         docker,
         "/web",
         cmd=SERVE,
@@ -113,7 +70,7 @@ def test_a_container_serves_and_is_what_its_definition_says(
     )
     stayer.client.create_app(app)
     (task,) = stayer.await_running("/web", 1)
-    assert eventually(lambda: _page(task["ports"][0]), "its page") == "hello from a container\n"
+    assert eventually(lambda: page(task["ports"][0]), "its page") == "hello from a container\n"
 
     found = docker.container_of(task["id"])
     assert found["Name"].startswith("/mesos-")
@@ -148,7 +105,7 @@ def test_another_user_arguments_and_no_network(
         "id -u; hostname; ls /sys/class/net; touch $MESOS_SANDBOX/mine; echo problem >&2; exit 7"
     )
     hostname = {"docker": {"parameters": [{"key": "hostname", "value": "web"}]}}
-    app = _app(
+    app = docker_app(
         docker,
         "/none",
         args=["sh", "-c", script],
@@ -158,27 +115,27 @@ def test_another_user_arguments_and_no_network(
     )
     del app["cmd"]
     stayer.client.create_app(app)
-    failure = _failure(stayer, "/none")
+    failure = failure_of(stayer, "/none")
     assert (failure["state"], failure["message"]) == (
         "TASK_FAILED",
         "Container exited with status 7",
     )
     uid = pwd.getpwnam("nobody").pw_uid
     entry = f"entry: sh -c {script}\n"
-    assert _sandbox(docker_apache, failure, "stdout") == f"{entry}{uid}\nweb\nlo\n"
-    log = _sandbox(docker_apache, failure, "stderr")
+    assert sandbox_of(docker_apache, failure, "stdout") == f"{entry}{uid}\nweb\nlo\n"
+    log = sandbox_of(docker_apache, failure, "stderr")
     assert "problem\n" in log
     assert "Started container mesos-" in log
-    _await_no_containers(docker, failure["taskId"])
+    await_no_containers(docker, failure["taskId"])
 
 
 def test_what_takes_too_much_memory_is_told(stayer: Stayer, docker: Docker) -> None:
-    app = _app(docker, "/greedy", cmd="x=0123456789; while true; do x=$x$x; done")
+    app = docker_app(docker, "/greedy", cmd="x=0123456789; while true; do x=$x$x; done")
     stayer.client.create_app(app)
-    failure = _failure(stayer, "/greedy")
+    failure = failure_of(stayer, "/greedy")
     assert failure["state"] == "TASK_FAILED"
     assert failure["message"] == "Memory limit exceeded: container exited with status 137"
-    _await_no_containers(docker, failure["taskId"])
+    await_no_containers(docker, failure["taskId"])
 
 
 def test_a_container_has_its_grace_to_stop(
@@ -190,18 +147,22 @@ def test_a_container_has_its_grace_to_stop(
         'echo left; exit 0" TERM; touch ready; while true; do sleep 0.1; done'
     )
     stubborn = 'trap "" TERM; touch ready; while true; do sleep 0.1; done'
-    stayer.client.create_app(_app(docker, "/polite", cmd=polite, taskKillGracePeriodSeconds=300))
-    stayer.client.create_app(_app(docker, "/stubborn", cmd=stubborn, taskKillGracePeriodSeconds=1))
+    stayer.client.create_app(
+        docker_app(docker, "/polite", cmd=polite, taskKillGracePeriodSeconds=300)
+    )
+    stayer.client.create_app(
+        docker_app(docker, "/stubborn", cmd=stubborn, taskKillGracePeriodSeconds=1)
+    )
     tasks = {app_id: stayer.await_running(app_id, 1)[0] for app_id in ("/polite", "/stubborn")}
     for task in tasks.values():
         _await_file(docker, task["id"], "ready")
     for app_id in tasks:
         stayer.client.delete_app(app_id)
 
-    _await_no_containers(docker, tasks["/stubborn"]["id"])
+    await_no_containers(docker, tasks["/stubborn"]["id"])
     _await_file(docker, tasks["/polite"]["id"], "leaving")
     docker.execute(tasks["/polite"]["id"], "rm", "/leaving")
-    _await_no_containers(docker, tasks["/polite"]["id"])
+    await_no_containers(docker, tasks["/polite"]["id"])
     url = agents_of(docker_apache.url)[tasks["/polite"]["slaveId"]]
     said = eventually(lambda: sandbox_text(url, tasks["/polite"]["id"], "stdout"), "its output")
     assert said == "told to stop\nleft\n"
@@ -222,8 +183,8 @@ def test_what_cannot_start_says_why(stayer: Stayer, docker: Docker) -> None:
         ("/nowhere", {"docker": nowhere}, "Failed to start a container of 127.0.0.1:1/none:1: "),
         ("/unknown", {"docker": unknown}, "the docker parameter 'restart' is not supported"),
     ):
-        stayer.client.create_app(_app(docker, app_id, container=fields))
-        failure = _failure(stayer, app_id)
+        stayer.client.create_app(docker_app(docker, app_id, container=fields))
+        failure = failure_of(stayer, app_id)
         assert failure["state"] == "TASK_FAILED"
         assert expected in failure["message"]
         assert docker.containers(failure["taskId"]) == []
@@ -237,7 +198,7 @@ def test_checks_look_into_the_container(stayer: Stayer, docker: Docker) -> None:
     page = {"protocol": "MESOS_HTTP", "path": "/", "port": 8080, **timing}
     serve = "echo fine > /tmp/index.html; exec httpd -f -p 127.0.0.1:8080 -h /tmp"
     stayer.client.create_app(
-        _app(
+        docker_app(
             docker,
             "/inside",
             healthChecks=[inside | {"maxConsecutiveFailures": 1}],
@@ -245,15 +206,15 @@ def test_checks_look_into_the_container(stayer: Stayer, docker: Docker) -> None:
         )
     )
     stayer.client.create_app(
-        _app(docker, "/page", cmd=serve, networks=NO_NETWORK, healthChecks=[page])
+        docker_app(docker, "/page", cmd=serve, networks=NO_NETWORK, healthChecks=[page])
     )
     eventually(lambda: stayer.app("/inside")["tasksHealthy"] == 1, "the command's success")
     eventually(lambda: stayer.app("/page")["tasksHealthy"] == 1, "the page")
 
     (sick,) = stayer.running("/inside")
     docker.execute(sick["id"], "touch", "/sick")
-    failure = _failure(stayer, "/inside")
+    failure = failure_of(stayer, "/inside")
     assert failure["taskId"] == sick["id"]
     eventually(lambda: stayer.app("/inside")["tasksHealthy"] == 1, "a healthy replacement")
     assert stayer.running("/inside")[0]["id"] != sick["id"]
-    _await_no_containers(docker, sick["id"])
+    await_no_containers(docker, sick["id"])
