@@ -11,6 +11,7 @@ from flask import request
 
 from api.events.happening import Happening
 from api.render.app import app_object
+from api.request_id import current
 from framework.domain.app import App
 from framework.domain.events import (
     CancelDeployment,
@@ -78,4 +79,4 @@ def _single_app(command: Command) -> App | None:
 
 
 def _happening(kind: str, app_id: str, **fields: object) -> Happening:
-    return Happening(kind, (app_id,) if app_id else (), lambda: fields)
+    return Happening(kind, (app_id,) if app_id else (), lambda: fields, current())

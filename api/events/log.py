@@ -6,13 +6,11 @@ Numbers begin with each leader anew, so a position names the run it belongs to.
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from api.events.happening import Happening
+from api.events.happening import Fields, Happening
 from api.render.json import encode
 from framework.domain.clock import iso
-
-Labels = Callable[[str], dict[str, str]]
 
 
 class Event:
@@ -24,7 +22,7 @@ class Event:
         self.number = number
         self._moment_ms = moment_ms
         self._happening: Happening = happening
-        self._bodies: dict[bool, bytes] = {}
+        self._bodies: dict[tuple[bool, bool], bytes] = {}
 
     @property
     def kind(self) -> str:
@@ -36,17 +34,22 @@ class Event:
         """The ids of the apps it is about; none: not about apps."""
         return self._happening.apps
 
-    def body(self, *, whole_plans: bool = False) -> bytes:
+    def body(self, *, whole_plans: bool = False, with_request: bool = False) -> bytes:
         """Its fields, as one line of JSON. ``whole_plans``: with the members of plans that
-        Marathon up to 1.7 sent; old clients break without them, and nobody reads what is in."""
-        whole = whole_plans and self.kind.startswith("deployment_")
-        if whole not in self._bodies:
-            told = {"eventType": self.kind, "timestamp": iso(self._moment_ms)}
-            fields = self._happening.fields() | told
-            if whole and "plan" in fields:
-                fields["plan"] = {"original": {}, "target": {}, **fields["plan"]}
-            self._bodies[whole] = encode(fields)
-        return self._bodies[whole]
+        Marathon up to 1.7 sent; old clients break without them, and nobody reads what is in.
+        ``with_request``: with the id of the call that caused it, which Marathon has not."""
+        request_id = self._happening.request_id if with_request else ""
+        form = (whole_plans and self.kind.startswith("deployment_"), bool(request_id))
+        if form not in self._bodies:
+            self._bodies[form] = encode(self._fields(whole_plans=form[0], request_id=request_id))
+        return self._bodies[form]
+
+    def _fields(self, *, whole_plans: bool, request_id: str) -> Fields:
+        told = {"eventType": self.kind, "timestamp": iso(self._moment_ms)}
+        fields = self._happening.fields() | told
+        if whole_plans and "plan" in fields:
+            fields["plan"] = {"original": {}, "target": {}, **fields["plan"]}
+        return {**fields, "requestId": request_id} if request_id else fields
 
 
 class EventLog:

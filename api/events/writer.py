@@ -173,9 +173,10 @@ class Writer:
                 self._send(reader)
 
     def _frame(self, event: Event, reader: Reader) -> bytes:
-        body = event.body(whole_plans=reader.wants.whole_plans)
+        wants = reader.wants
+        body = event.body(whole_plans=wants.whole_plans, with_request=wants.numbered)
         frame = b"event: %b\r\ndata: %b\r\n\r\n" % (event.kind.encode(), body)
-        if not reader.wants.numbered:
+        if not wants.numbered:
             return frame
         return b"id: %b\r\n%b" % (self._log.position(event.number).encode(), frame)
 

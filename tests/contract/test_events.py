@@ -130,6 +130,20 @@ def test_a_change_is_told_with_its_definition(serving: Serving) -> None:
     assert (data["appDefinition"]["id"], data["appDefinition"]["cmd"]) == ("/web", "sleep 1")
 
 
+def test_a_change_is_told_with_the_id_of_its_request_on_v3_only(serving: Serving) -> None:
+    path = "events?event_type=api_post_event&event_type=group_change_success"
+    with stream(serving.port, f"/v2/{path}") as old, stream(serving.port, f"/v3/{path}") as new:
+        eventually(lambda: serving.hub.counts.readers == 2, "the streams are open")
+        serving.client.create_app({"id": "/web", "cmd": "sleep 1", "instances": 0})
+        last = "group_change_success.*\r\n\r\n\r\n"
+        frames = [*chunks(new.until(last)), *chunks(old.until(last))]
+    told = [json.loads(frame.partition("data: ")[2]) for frame in frames if "data: {" in frame]
+    ids = [one.get("requestId") for one in told]
+    assert ids[0] == ids[1]
+    assert ids[0]
+    assert ids[2:] == [None, None]
+
+
 @pytest.mark.parametrize(
     ("path", "whole"),
     [
