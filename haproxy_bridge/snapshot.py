@@ -2,12 +2,14 @@
 
 Whatever the source (Stayer's ``/v3/services``, Marathon's ``/v2/apps``, the text of
 ``/v2/tasks``), the rest of the bridge sees only these records. They hold facts; what follows from
-them for haproxy is decided in ``services``.
+them for haproxy is decided in ``services``. In JSON they are what Stayer's page has, so that it is
+read without a second set of records.
 """
 
 from enum import StrEnum
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 
 class Verdict(StrEnum):
@@ -19,11 +21,22 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Check(Struct, frozen=True, gc=False):
-    """A health check of the definition that a task runs, as far as haproxy can repeat it.
-    ``kind`` is http, https or tcp; ``port`` a number of its own instead of the ``port_index``."""
+class CheckKind(StrEnum):
+    """How a task is asked whether it is well."""
 
-    kind: str = "tcp"
+    HTTP = "http"
+    HTTPS = "https"
+    TCP = "tcp"
+
+
+HTTP_KINDS = frozenset({CheckKind.HTTP, CheckKind.HTTPS})
+
+
+class Check(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
+    """A health check of the definition that a task runs, as far as haproxy can repeat it.
+    ``port`` is a number of its own instead of the ``port_index``."""
+
+    kind: CheckKind = CheckKind.TCP
     path: str = "/"
     port_index: int = 0
     port: int | None = None
@@ -39,15 +52,14 @@ class Endpoint(Struct, frozen=True, gc=False):
     port: int
 
 
-class Task(Struct, frozen=True, gc=False):
+class Task(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     """One task that runs, or is out of reach for now. ``endpoints`` has one item for each port of
-    its app, in declared order; None where it has none. ``host`` is its agent. ``ready``: what its
-    readiness check says, None without one. ``draining``: it is to be killed, and gets nothing
-    new. ``reachable``: False while its agent is out of reach. ``checks``: those of the
-    definition that it was launched with."""
+    its app, in declared order; None where it has none. ``host`` is its agent, and ``address`` what
+    the scheduler knows of where that is. ``ready``: what its readiness check says, None without
+    one. ``draining``: it is to be killed, and gets nothing new. ``reachable``: False while its
+    agent is out of reach. ``checks``: those of the definition that it was launched with."""
 
     id: str
-    app_id: str
     host: str
     endpoints: tuple[Endpoint | None, ...]
     version: str = ""
@@ -57,9 +69,10 @@ class Task(Struct, frozen=True, gc=False):
     draining: bool = False
     reachable: bool = True
     checks: tuple[Check, ...] = ()
+    address: str = ""
 
 
-class Port(Struct, frozen=True, gc=False):
+class Port(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     """A declared port of an app. ``service_port`` 0: it has none, and is served nowhere.
     ``protocol``: tcp, udp or ``udp,tcp``."""
 
@@ -69,7 +82,7 @@ class Port(Struct, frozen=True, gc=False):
     labels: dict[str, str] = {}
 
 
-class App(Struct, frozen=True, gc=False):
+class App(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     """An app and its tasks. ``labels`` also holds what its ``env`` has under ``HAPROXY_`` names,
     where no label says otherwise. ``wanted`` is its count; 0 while it is suspended.
     ``has_checks``: tasks count as up only once a check says so. ``deploying``: a deployment of it
@@ -77,14 +90,14 @@ class App(Struct, frozen=True, gc=False):
     (None: by the number of its tasks)."""
 
     id: str
+    wanted: int
     labels: dict[str, str] = {}
     ports: tuple[Port, ...] = ()
     tasks: tuple[Task, ...] = ()
-    wanted: int = 0
     has_checks: bool = False
     deploying: bool = False
     version: str = ""
-    share: float | None = None
+    share: Annotated[float, Meta(ge=0)] | None = None
 
 
 class Snapshot(Struct, frozen=True, gc=False):

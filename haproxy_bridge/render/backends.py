@@ -15,6 +15,7 @@ from haproxy_bridge.render.pieces import Pieces
 from haproxy_bridge.render.texts import PROXYPASS_PATH, filled, formatted, word
 from haproxy_bridge.rendered import Backend, Server
 from haproxy_bridge.services.model import HostKind, Mode, Service
+from haproxy_bridge.snapshot import HTTP_KINDS
 
 _OWN_SERVER = re.compile(r"^\s*server\s+(\S+)", re.MULTILINE)
 _PROXYPASS = "HTTP_BACKEND_PROXYPASS_GLUE"
@@ -110,7 +111,7 @@ def _backend(
         yield from _networks(service, pieces, values, "TCP")
         yield pieces.common("TCP_BACKEND_ACL_ALLOW_DENY")
     check = servers.chosen_check(service)
-    kind = "HTTP" if check.kind in {"http", "https"} else "TCP"
+    kind = "HTTP" if check.kind in HTTP_KINDS else "TCP"
     name = f"BACKEND_{kind}_HEALTHCHECK_OPTIONS"
     yield pieces.of(service, name, values | servers.check_values(service, check))
 

@@ -8,7 +8,7 @@ from haproxy_bridge.render.pieces import Pieces
 from haproxy_bridge.render.texts import word
 from haproxy_bridge.rendered import Server
 from haproxy_bridge.services.model import Member, Mode, Service
-from haproxy_bridge.snapshot import Check
+from haproxy_bridge.snapshot import HTTP_KINDS, Check, CheckKind
 
 _NOT_OF_NAME = re.compile(r"[^A-Za-z0-9-]")
 _MAX_HOST = 255
@@ -18,7 +18,7 @@ _CHECK_PIECES = (
 )
 """Ours do not name the server's own port, so that servers with one check have one text."""
 _DYNAMIC = frozenset({"roundrobin", "leastconn", "first", "random"})
-_CONNECT = Check(kind="tcp", interval_seconds=5, timeout_seconds=3, max_consecutive_failures=1)
+_CONNECT = Check(interval_seconds=5, timeout_seconds=3, max_consecutive_failures=1)
 """What is checked where the app says nothing: that somebody listens. Without any check a task on
 an agent out of reach would get its part of the requests until Mesos gives it up."""
 
@@ -113,16 +113,20 @@ def _options(service: Service, member: Member, check: Check, pieces: Pieces) -> 
 
 def _check_options(service: Service, member: Member, check: Check, pieces: Pieces) -> str:
     own = _CONNECT if member.check is None else member.check
-    if check.kind in {"http", "https"} and own != check:
+    if check.kind in HTTP_KINDS and own != check:
         return ""  # its own check is another one: the scheduler's verdict is what there is
-    http = check.kind in {"http", "https"}
+    http = check.kind in HTTP_KINDS
     name = f"BACKEND_SERVER_{'HTTP' if http else 'TCP'}_HEALTHCHECK_OPTIONS"
     port = member.check_port
     values = check_values(service, own) | {
         "healthCheckPort": port or member.endpoint.port,
         "healthCheckPortOptions": f" port {port}" if port else "",
     }
-    tls = " check-ssl verify none" if check.kind == "https" and not service.backend_tls else ""
+    tls = (
+        " check-ssl verify none"
+        if check.kind is CheckKind.HTTPS and not service.backend_tls
+        else ""
+    )
     return " ".join(pieces.of(service, name, values).split()) + tls
 
 

@@ -13,7 +13,7 @@ from haproxy_bridge.rendered import Backend, Problem, Rendered
 from haproxy_bridge.snapshot import Port
 from haproxy_bridge.swap import files
 
-VERSION = 1
+VERSION = 2
 
 
 class Good(Struct, frozen=True):

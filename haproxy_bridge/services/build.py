@@ -11,7 +11,7 @@ from haproxy_bridge.services import conflicts, effects, labels, members, values
 from haproxy_bridge.services.labels import AppLabels, PortLabels
 from haproxy_bridge.services.model import Mode, Service, Services
 from haproxy_bridge.services.options import ServiceOptions
-from haproxy_bridge.snapshot import App, Port, Snapshot
+from haproxy_bridge.snapshot import HTTP_KINDS, App, Port, Snapshot
 
 _NOT_OF_SERVICE = frozenset({"groups", "enabled", "check_port_index", "paths", "backend_tls"})
 
@@ -179,7 +179,7 @@ def backend_name(app_id: str, service_port: int, index: int) -> str:
 
 def _checked_by_http(app: App, index: int) -> bool:
     return any(
-        check.kind in {"http", "https"} and check.port is None and check.port_index == index
+        check.kind in HTTP_KINDS and check.port is None and check.port_index == index
         for task in app.tasks
         for check in task.checks
     )

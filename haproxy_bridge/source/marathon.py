@@ -10,7 +10,7 @@ from datetime import datetime
 import msgspec
 from msgspec import Struct
 
-from haproxy_bridge.snapshot import App, Check, Endpoint, Port, Snapshot, Task, Verdict
+from haproxy_bridge.snapshot import App, Check, CheckKind, Endpoint, Port, Snapshot, Task, Verdict
 from haproxy_bridge.source import checked
 from haproxy_bridge.source.resolving import Addresses, unresolved
 
@@ -20,12 +20,8 @@ MAX_OLD_DEFINITIONS = 500
 """Definitions of older versions asked for in one run; tasks of others get their app's checks."""
 
 _KINDS = {
-    "HTTP": "http",
-    "HTTPS": "https",
-    "TCP": "tcp",
-    "MESOS_HTTP": "http",
-    "MESOS_HTTPS": "https",
-    "MESOS_TCP": "tcp",
+    protocol: CheckKind[protocol.removeprefix("MESOS_")]
+    for protocol in ("HTTP", "HTTPS", "TCP", "MESOS_HTTP", "MESOS_HTTPS", "MESOS_TCP")
 }
 _SERVING = frozenset({"TASK_RUNNING", ""})
 _AWAY = frozenset({"TASK_UNREACHABLE", "TASK_LOST"})
@@ -143,7 +139,7 @@ def snapshot(
     hosts = {task.host: "" for app in page.apps for task in app.tasks or [] if task.host}
     known = addresses(hosts)
     apps = [_app(app, older, known, any_check=any_check) for app in page.apps]
-    return Snapshot(tuple(sorted(apps, key=lambda app: app.id)), source, tag=tag)
+    return Snapshot(checked.apps(apps), source, tag=tag)
 
 
 class _Older:
@@ -254,7 +250,6 @@ def _task(
         endpoints = _mapped(task, host, mappings)
     return Task(
         id=task.id,
-        app_id=app.id,
         host=task.host,
         endpoints=endpoints + (None,) * (count - len(endpoints)),
         version=task.version,

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import lru_cache
 
 KEPT_SECONDS = 60.0
 UNKNOWN_SECONDS = 10.0
@@ -81,6 +82,7 @@ class Resolver:
             self._known[host] = (now + kept, address or before)
 
 
+@lru_cache(_MOST)
 def _is_address(host: str) -> bool:
     with suppress(ValueError):
         ipaddress.ip_address(host.partition("%")[0])

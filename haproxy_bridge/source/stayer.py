@@ -1,98 +1,41 @@
 """Stayer's ``/v3/services``: the page is a Snapshot in JSON but for the checks made here."""
 
-from collections.abc import Mapping
-from enum import StrEnum
-from typing import Annotated
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from operator import eq, is_
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 from msgspec.structs import replace
 
-from haproxy_bridge.snapshot import App, Check, Endpoint, Port, Snapshot, Task, Verdict
+from haproxy_bridge.snapshot import App, Check, Endpoint, Port, Snapshot, Task
 from haproxy_bridge.source import checked
 from haproxy_bridge.source.resolving import Addresses, unresolved
 
 PATH = "/v3/services"
 
 
-class _Kind(StrEnum):
-    HTTP = "http"
-    HTTPS = "https"
-    TCP = "tcp"
-
-
-class _Check(Struct, frozen=True, gc=False, rename="camel"):
-    kind: _Kind
-    path: str = "/"
-    port_index: int = 0
-    port: int | None = None
-    interval_seconds: float = 60
-    timeout_seconds: float = 20
-    max_consecutive_failures: int = 3
-
-
-class _Endpoint(Struct, frozen=True, gc=False, rename="camel"):
-    host: str
-    port: int
-
-
-class _Task(Struct, frozen=True, gc=False, rename="camel"):
-    id: str
-    host: str
-    endpoints: tuple[_Endpoint | None, ...]
-    version: str = ""
-    started_at_ms: int = 0
-    health: Verdict = Verdict.UNKNOWN
-    ready: bool | None = None
-    draining: bool = False
-    reachable: bool = True
-    checks: tuple[_Check, ...] = ()
-    address: str = ""
-
-
-class _Port(Struct, frozen=True, gc=False, rename="camel"):
-    service_port: int = 0
-    name: str = ""
-    protocol: str = "tcp"
-    labels: dict[str, str] = {}
-
-
-class _Service(Struct, frozen=True, gc=False, rename="camel"):
-    id: str
-    wanted: int
-    labels: dict[str, str] = {}
-    ports: tuple[_Port, ...] = ()
-    tasks: tuple[_Task, ...] = ()
-    has_checks: bool = False
-    deploying: bool = False
-    version: str = ""
-    share: Annotated[float, msgspec.Meta(ge=0)] | None = None
-
-
-class _Page(Struct, frozen=True, gc=False, rename="camel"):
+class _Page(Struct, frozen=True, rename="camel"):
     state_id: str
     epoch: int
     synced: bool
-    services: tuple[msgspec.Raw, ...]
+    services: list[Raw]
+
+
+class _Read(Struct, frozen=True):
+    """A service as it stood in the page, as it was told, and with addresses and all checks."""
+
+    text: Raw
+    told: App
+    app: App
 
 
 _DECODER = msgspec.json.Decoder(_Page)
-_SERVICE = msgspec.json.Decoder(_Service)
+_APP = msgspec.json.Decoder(App)
 
 
 def snapshot(content: bytes, source: str, tag: str, addresses: Addresses = unresolved) -> Snapshot:
     """The page as a snapshot. msgspec.DecodeError (with the path) if it is of another shape."""
     return Pages(addresses).snapshot(content, source, tag)
-
-
-class _Read(Struct, frozen=True, gc=False):
-    """A service that was read: its agents with what Mesos knows of them, the addresses that were
-    found for these, and what came of it."""
-
-    service: _Service
-    hosts: dict[str, str]
-    known: dict[str, str] = {}
-    app: App | None = None
 
 
 class Pages:
@@ -101,18 +44,28 @@ class Pages:
 
     def __init__(self, addresses: Addresses) -> None:
         self._addresses = addresses
-        self._read: dict[bytes, _Read] = {}
+        self._read: list[_Read] = []
+        self._known: Mapping[str, str] = {}
+        self._hosts: dict[str, str] = {}
+        self._new_hosts_of = 0
 
     def snapshot(self, content: bytes, source: str, tag: str) -> Snapshot:
         """As the function of this name."""
         page = _DECODER.decode(content)
-        found = {bytes(raw): self._found(bytes(raw)) for raw in page.services}
-        hosts = {host: other for one in found.values() for host, other in one.hosts.items()}
-        known = self._addresses(hosts)
-        self._read = {text: _with_app(one, known) for text, one in found.items()}
-        apps = [one.app for one in self._read.values() if one.app is not None]
+        before = _before(self._read, page.services)
+        new = {place: _APP.decode(page.services[place]) for place in _gaps(before)}
+        known = self._addresses(self._hosts_with(new.values(), before))
+        moved = {host for host, address in known.items() if self._known.get(host) != address}
+        read = [
+            _Read(page.services[place].copy(), new[place], _checked(new[place], known))
+            if one is None
+            else _moved(one, moved, known)
+            for place, one in enumerate(before)
+        ]
+        apps = checked.apps([one.app for one in read])
+        self._read, self._known = read, known
         return Snapshot(
-            apps=tuple(sorted(apps, key=lambda app: app.id)),
+            apps=apps,
             source=source,
             state_id=page.state_id,
             epoch=page.epoch,
@@ -120,68 +73,81 @@ class Pages:
             tag=tag,
         )
 
-    def _found(self, text: bytes) -> _Read:
-        before = self._read.get(text)
-        if before is not None:
-            return before
-        service = _SERVICE.decode(text)
-        return _Read(service, {task.host: task.address for task in service.tasks})
+    def _hosts_with(
+        self, new: Collection[App], before: Iterable[_Read | None]
+    ) -> Mapping[str, str]:
+        """Agents with what the scheduler knows of them. Some that no app is on any more may be
+        among them, for as long as there came fewer apps than there are."""
+        self._new_hosts_of += len(new)
+        if self._new_hosts_of > len(self._read):
+            kept = (one.told for one in before if one is not None)
+            self._hosts, self._new_hosts_of = _hosts(kept), 0
+        self._hosts |= _hosts(new)
+        return self._hosts
 
 
-def _with_app(one: _Read, known: Mapping[str, str]) -> _Read:
-    own = {host: known.get(host, host) for host in one.hosts}
-    if one.app is not None and one.known == own:
-        return one
-    return _Read(one.service, one.hosts, own, _app(one.service, own))
+def _before(known: Sequence[_Read], texts: Sequence[Raw]) -> list[_Read | None]:
+    """For each text what was read of it the last time; most stand where they stood."""
+    alike = map(eq, texts, [one.text for one in known])
+    found = [one if same else None for one, same in zip(known, alike, strict=False)]
+    found += [None] * (len(texts) - len(found))
+    gaps = _gaps(found)
+    elsewhere = [*gaps, *range(len(texts), len(known))]
+    left = {bytes(one.text): one for one in (known[at] for at in elsewhere if at < len(known))}
+    for place in gaps:
+        found[place] = left.get(bytes(texts[place]))
+    return found
 
 
-def _app(service: _Service, known: Mapping[str, str]) -> App:
-    return App(
-        id=service.id,
-        labels=service.labels,
-        ports=tuple(
-            Port(checked.service_port(port.service_port), port.name, port.protocol, port.labels)
-            for port in service.ports
-        ),
-        tasks=tuple(_task(service, task, known) for task in service.tasks),
-        wanted=service.wanted,
-        has_checks=service.has_checks,
-        deploying=service.deploying,
-        version=service.version,
-        share=service.share,
-    )
+def _gaps(found: Sequence[_Read | None]) -> list[int]:
+    return [place for place, one in enumerate(found) if one is None]
 
 
-def _task(service: _Service, task: _Task, known: Mapping[str, str]) -> Task:
-    endpoints = tuple(_endpoint(one, known) for one in task.endpoints[: len(service.ports)])
-    made = Task(
-        id=task.id,
-        app_id=service.id,
-        host=task.host,
-        endpoints=endpoints + (None,) * (len(service.ports) - len(endpoints)),
-        version=task.version,
-        started_at_ms=task.started_at_ms,
-        health=task.health,
-        ready=task.ready,
-        draining=task.draining,
-        reachable=task.reachable,
-    )
-    return replace(made, checks=tuple(map(_check, task.checks))) if task.checks else made
+def _hosts(apps: Iterable[App]) -> dict[str, str]:
+    return {task.host: task.address for app in apps for task in app.tasks if task.host}
 
 
-def _check(check: _Check) -> Check:
-    return Check(
-        kind=check.kind.value,
-        path=checked.path(check.path),
-        port_index=check.port_index,
-        port=check.port,
-        interval_seconds=check.interval_seconds,
-        timeout_seconds=check.timeout_seconds,
-        max_consecutive_failures=check.max_consecutive_failures,
-    )
+def _moved(read: _Read, moved: Collection[str], known: Mapping[str, str]) -> _Read:
+    if not moved or not any(task.host in moved for task in read.told.tasks):
+        return read
+    return replace(read, app=_checked(read.told, known))
 
 
-def _endpoint(where: _Endpoint | None, known: Mapping[str, str]) -> Endpoint | None:
-    if where is None:
+def _checked(app: App, known: Mapping[str, str]) -> App:
+    """The app with addresses for names, and nothing in it that may not be there. Most records
+    are good as they were told, and stay."""
+    ports = tuple(map(_port, app.ports))
+    tasks = tuple([_task(task, len(ports), known) for task in app.tasks])
+    return replace(app, ports=ports, tasks=tasks)
+
+
+def _port(port: Port) -> Port:
+    number = checked.service_port(port.service_port)
+    return port if number == port.service_port else replace(port, service_port=number)
+
+
+def _task(task: Task, ports: int, known: Mapping[str, str]) -> Task:
+    """With as many endpoints as its app has ports."""
+    address = known.get(task.host, task.host)
+    endpoints = [_endpoint(one, task.host, address) for one in task.endpoints[:ports]]
+    endpoints += [None] * (ports - len(endpoints))
+    checks = [_check(one) for one in task.checks]
+    told = (*task.endpoints, *task.checks)
+    made = (*endpoints, *checks)
+    if len(told) == len(made) and all(map(is_, told, made)):
+        return task
+    return replace(task, endpoints=tuple(endpoints), checks=tuple(checks))
+
+
+def _endpoint(told: Endpoint | None, host: str, address: str) -> Endpoint | None:
+    if told is None:
         return None
-    return checked.endpoint(known.get(where.host, where.host), where.port)
+    place = address if told.host == host else told.host
+    if not checked.is_place(place, told.port):
+        return None
+    return told if place == told.host else Endpoint(place, told.port)
+
+
+def _check(told: Check) -> Check:
+    path = checked.path(told.path)
+    return told if path == told.path else replace(told, path=path)

@@ -5,8 +5,6 @@ It is what the first bridges read. It tells neither ids, health nor labels: what
 
 from collections.abc import Mapping
 
-from msgspec.structs import replace
-
 from haproxy_bridge.snapshot import App, Endpoint, Port, Snapshot, Task, Verdict
 from haproxy_bridge.source import checked
 from haproxy_bridge.source.resolving import Addresses, unresolved
@@ -58,7 +56,6 @@ def _app(app_id: str, lines: list[tuple[int, list[str]]], known: Mapping[str, st
             if place is not None:
                 where = checked.endpoint(known.get(place.host, place.host), place.port)
                 places = tuple(where if at == index else None for at in range(len(lines)))
-                task_id = address.strip()
-                tasks.append(Task(task_id, app_id, place.host, places, health=Verdict.UP))
-    app = App(app_id, ports=tuple(Port(port) for port, _ in lines), wanted=len(tasks))
-    return replace(app, tasks=tuple(tasks))
+                tasks.append(Task(address.strip(), place.host, places, health=Verdict.UP))
+    ports = tuple(Port(port) for port, _ in lines)
+    return App(app_id, len(tasks), ports=ports, tasks=tuple(tasks))

@@ -12,7 +12,7 @@ from haproxy_bridge.exits import Exit
 from haproxy_bridge.render import RenderOptions, render
 from haproxy_bridge.services import Policy, ServiceOptions, build
 from haproxy_bridge.services.labels import PORT_LABELS
-from haproxy_bridge.snapshot import App, Check, Port
+from haproxy_bridge.snapshot import App, Check, CheckKind, Port
 from haproxy_bridge.swap.check import check
 from tests.edge.fixtures import Edge
 from tests.unit.cli.scripted_http import Misbehaviour
@@ -60,7 +60,7 @@ def test_haproxy_takes_what_is_made_of_all_other_texts(tmp_path: Path) -> None:
         path = "/" + text if text.isprintable() else "/"  # as the readers of answers let through
         made = checked(
             app(f"/a{number}", 20000 + number),
-            Check("http", path, interval_seconds=2.5, timeout_seconds=0.1),
+            Check(CheckKind.HTTP, path, interval_seconds=2.5, timeout_seconds=0.1),
         )
         one = replace(made.tasks[0], id=text, host=text, version=text)
         ports = (Port(20000 + number, name=text, labels={f"HAPROXY_{text}": text, text: text}),)

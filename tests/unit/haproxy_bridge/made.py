@@ -11,7 +11,6 @@ def task(app_id: str, number: int = 1, port: int = 31000, **fields: Any) -> Task
     """A healthy task of an app with one port."""
     made = Task(
         id=f"{app_id.strip('/')}.{number}",
-        app_id=app_id,
         host=f"h{number}",
         endpoints=(Endpoint(f"10.0.0.{number}", port),),
         health=Verdict.UP,

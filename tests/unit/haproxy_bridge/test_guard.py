@@ -9,8 +9,7 @@ OPTIONS = GuardOptions()
 
 
 def task(name: str, health: Verdict = Verdict.UP, **fields: object) -> Task:
-    app_id, _, _ = name.rpartition(".")
-    made = Task(name, app_id, "h1", (Endpoint("h1", 31000),), health=health)
+    made = Task(name, "h1", (Endpoint("h1", 31000),), health=health)
     return replace(made, **fields)
 
 

@@ -13,7 +13,7 @@ from haproxy_bridge.render import RenderOptions, render
 from haproxy_bridge.rendered import Rendered, Trouble
 from haproxy_bridge.services import Policy, Rule, ServiceOptions, build, templates
 from haproxy_bridge.services.labels import PORT_LABELS
-from haproxy_bridge.snapshot import App, Check, Endpoint, Port
+from haproxy_bridge.snapshot import App, Check, CheckKind, Endpoint, Port
 from tests.unit.haproxy_bridge.hostile import EVIL
 from tests.unit.haproxy_bridge.made import app, checked, snapshot, task
 
@@ -96,7 +96,8 @@ def test_an_id_that_is_none_is_left_out_and_told(app_id: str) -> None:
 def test_nothing_else_of_an_app_leaves_its_place(text: str) -> None:
     """Hosts, check paths, names of ports, protocols, versions and ids of tasks."""
     evil = checked(
-        app("/bad", 10002), Check("http", "/" + text.replace("\n", ""), interval_seconds=2.5)
+        app("/bad", 10002),
+        Check(CheckKind.HTTP, "/" + text.replace("\n", ""), interval_seconds=2.5),
     )
     one = replace(evil.tasks[0], id=text, host=text, version=text)
     evil = replace(evil, tasks=(one, replace(one, id="b"), replace(one, id="c")), version=text)

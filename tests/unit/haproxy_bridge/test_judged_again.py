@@ -2,6 +2,8 @@
 changed.
 """
 
+from collections.abc import Mapping
+
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
@@ -100,6 +102,77 @@ def page(*ports: int) -> bytes:
         for number, port in enumerate(ports)
     ]
     return msgspec.json.encode({"stateId": "s", "epoch": 1, "synced": True, "services": services})
+
+
+_HOSTS = st.sampled_from(["h", "i", "10.0.0.9", ";"])
+_SERVICE = st.fixed_dictionaries(
+    {
+        "id": st.sampled_from(["/a", "/b", "/c", "/d"]),
+        "wanted": st.integers(0, 1),
+        "ports": st.lists(
+            st.fixed_dictionaries({"servicePort": st.sampled_from([0, 80, 70_000])}), max_size=2
+        ),
+        "tasks": st.lists(
+            st.fixed_dictionaries(
+                {
+                    "id": st.sampled_from(["1", "2"]),
+                    "host": _HOSTS,
+                    "endpoints": st.lists(
+                        st.none()
+                        | st.fixed_dictionaries({"host": _HOSTS, "port": st.just(31_000)}),
+                        max_size=2,
+                    ),
+                }
+            ),
+            max_size=2,
+        ),
+    }
+)
+_PAGES = st.lists(
+    st.tuples(
+        st.lists(_SERVICE, max_size=4, unique_by=lambda one: str(one["id"])),
+        st.dictionaries(st.sampled_from(["h", "i"]), st.sampled_from(["10.0.0.1", "10.0.0.2"])),
+    ),
+    max_size=6,
+)
+
+
+@given(_PAGES)
+def test_the_same_is_read_as_the_first_time(
+    drawn: list[tuple[list[dict[str, object]], dict[str, str]]],
+) -> None:
+    known: dict[str, str] = {}
+
+    def addresses(hosts: Mapping[str, str]) -> Mapping[str, str]:
+        return {host: known.get(host, host) for host in hosts}
+
+    pages = stayer.Pages(addresses)
+    for services, now_known in drawn:
+        known.clear()
+        known.update(now_known)
+        content = msgspec.json.encode(
+            {"stateId": "s", "epoch": 1, "synced": True, "services": services}
+        )
+        first = stayer.snapshot(content, "u", "", addresses)
+        assert pages.snapshot(content, "u", "") == first
+        for made in first.apps:
+            assert all(len(task.endpoints) == len(made.ports) for task in made.tasks)
+
+
+def test_names_that_are_gone_are_not_looked_up_for_ever() -> None:
+    asked: list[set[str]] = []
+
+    def addresses(hosts: Mapping[str, str]) -> Mapping[str, str]:
+        asked.append(set(hosts))
+        return hosts
+
+    pages = stayer.Pages(addresses)
+    for number in range(6):
+        task = {"id": "t", "host": f"h{number}", "endpoints": []}
+        service = {"id": "/a", "wanted": 1, "tasks": [task]}
+        whole = {"stateId": "s", "epoch": 1, "synced": True, "services": [service]}
+        pages.snapshot(msgspec.json.encode(whole), "u", "")
+    assert max(map(len, asked)) <= 2
 
 
 def test_a_service_that_reads_the_same_is_the_same_record() -> None:

@@ -12,7 +12,7 @@ from haproxy_bridge.rendered import Rendered, Trouble
 from haproxy_bridge.services import Policy, ServiceOptions, build, templates
 from haproxy_bridge.services.effects import UNREAD
 from haproxy_bridge.services.labels import PORT_LABELS
-from haproxy_bridge.snapshot import App, Check
+from haproxy_bridge.snapshot import App, Check, CheckKind
 from tests.unit.haproxy_bridge.made import app, checked, snapshot
 
 OPTIONS = ServiceOptions(groups=("*",), policy=Policy(templates=True))
@@ -104,7 +104,7 @@ def test_a_template_label_replaces_its_piece(name: str) -> None:
 
 
 def _checks(name: str) -> tuple[Check, ...]:
-    return (Check("http", "/"),) if "_HTTP_HEALTHCHECK" in name else ()
+    return (Check(CheckKind.HTTP, "/"),) if "_HTTP_HEALTHCHECK" in name else ()
 
 
 @pytest.mark.parametrize("name", sorted(UNREAD))

@@ -7,7 +7,7 @@ from haproxy_bridge.rendered import Rendered
 from haproxy_bridge.runtime.plan import Plan, differences, plan
 from haproxy_bridge.runtime.state import Running
 from haproxy_bridge.services import Policy, ServiceOptions, build
-from haproxy_bridge.snapshot import App, Check
+from haproxy_bridge.snapshot import App, Check, CheckKind
 from tests.unit.haproxy_bridge.made import app, checked, snapshot, task
 
 OBSERVED = "observe layer4 error-limit 3 on-error mark-down"
@@ -117,7 +117,7 @@ def test_lines_have_owners() -> None:
 
 
 def test_a_check_of_http() -> None:
-    check = Check("http", "/ok?a=b#c d'e\"f\\", interval_seconds=10, timeout_seconds=5)
+    check = Check(CheckKind.HTTP, "/ok?a=b#c d'e\"f\\", interval_seconds=10, timeout_seconds=5)
     lines = stanza(rendered(checked(app("/a"), check)), "backend a_10000")
     sent = "http-check send meth GET uri /ok?a=b\\#c\\ d\\'e\\\"f\\\\ ver HTTP/1.1 hdr Host a_10000"
     assert sent in lines
@@ -126,7 +126,7 @@ def test_a_check_of_http() -> None:
 
 
 def test_a_task_of_another_configuration_is_not_judged_by_the_new_check() -> None:
-    old, new = (Check("http", "/old"),), (Check("http", "/new"),)
+    old, new = (Check(CheckKind.HTTP, "/old"),), (Check(CheckKind.HTTP, "/new"),)
     tasks = (task("/a", 1, checks=old), task("/a", 2, checks=new))
     made = rendered(replace(app("/a"), tasks=tasks))
     servers = [line for line in stanza(made, "backend a_10000") if line.startswith("server")]

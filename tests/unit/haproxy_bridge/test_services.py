@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from haproxy_bridge.rendered import Problem, Trouble
 from haproxy_bridge.services import Policy, Rule, ServiceOptions, build
 from haproxy_bridge.services.model import Auth, Host, HostKind, Mode, Service
-from haproxy_bridge.snapshot import App, Check, Port
+from haproxy_bridge.snapshot import App, Check, CheckKind, Port
 from tests.unit.haproxy_bridge.made import app, checked, snapshot, task
 
 ALL = ServiceOptions(groups=("*",))
@@ -101,7 +101,7 @@ def test_paths() -> None:
 
 
 def test_mode() -> None:
-    http = Check("http", "/ok")
+    http = Check(CheckKind.HTTP, "/ok")
     assert services(checked(app("/a"), http))["a_10000"].mode is Mode.HTTP
     assert services(checked(app("/a", MODE="tcp"), http))["a_10000"].mode is Mode.TCP
     assert only(MODE="http").mode is Mode.HTTP
@@ -272,7 +272,7 @@ def test_hosts_and_ports_may_belong_to_apps() -> None:
 
 
 def test_the_check_of_another_port() -> None:
-    checks = (Check("http", "/main"), Check("http", "/admin", port_index=1))
+    checks = (Check(CheckKind.HTTP, "/main"), Check(CheckKind.HTTP, "/admin", port_index=1))
     one = task("/a", checks=checks)
     two_ports = (*one.endpoints, replace(one.endpoints[0], port=31009))  # type: ignore[type-var]  # is there
     made = replace(

@@ -214,6 +214,7 @@ def test_no_port_beyond_the_range(serve: Callable[[Script], ScriptedServer], por
         Answer({"message": "Unauthorized"}),
         Answer({"apps": {}}),
         Answer({"apps": [{"id": 7}]}),
+        Answer({"apps": [HOST_APP, HOST_APP]}),
         Answer({"apps": [{"id": "/a", "tasks": [{"id": "t", "ports": ["x"]}]}]}),
         Answer({"message": "no"}, 401),
         Answer({"message": "broken"}, 500),
@@ -280,6 +281,28 @@ def test_stayers_own_page(serve: Callable[[Script], ScriptedServer]) -> None:
     assert one.endpoints == (Endpoint("10.1.1.1", 80),)
     assert one.checks[0].path == "/x"
     assert (two.endpoints, two.reachable, two.health) == ((None,), False, Verdict.UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        {"id": "/b", "wanted": 1},  # there twice
+        {"id": "/c"},  # how many are wanted is not said: that is not the same as none
+        {"id": "/c", "wanted": 1, "share": -1},
+        {"id": "/c", "wanted": 1, "tasks": [{"id": "t", "host": "h"}]},
+        {
+            "id": "/c",
+            "wanted": 1,
+            "tasks": [{"id": "t", "host": "h", "endpoints": [], "checks": [{"kind": "x"}]}],
+        },
+    ],
+)
+def test_a_page_of_stayer_that_is_none(
+    serve: Callable[[Script], ScriptedServer], service: dict[str, Any]
+) -> None:
+    page = {**SERVICES, "services": [*SERVICES["services"], service]}
+    with pytest.raises(ClientError):
+        read(serve({"GET /v3/services": Answer(page)}))
 
 
 def test_stayers_page_is_not_sent_again_while_it_is_the_same(
