@@ -79,7 +79,8 @@ def _take_offers(cluster: Cluster, framework: Framework, ids: list[str]) -> list
     for offer_id in ids:
         offer = cluster.offers.get(offer_id)
         if offer is not None and offer.framework is framework:
-            taken.append(cluster.offers.pop(offer_id))
+            allocation.forget(cluster, offer)
+            taken.append(offer)
     return taken
 
 

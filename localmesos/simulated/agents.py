@@ -1,9 +1,10 @@
 """Agents come, get lost, come back, and are marked gone; their tasks and offers with them."""
 
 from localmesos.cluster import AgentSpec
-from localmesos.simulated import allocation, events, operations, reserved, tasks
+from localmesos.simulated import allocation, events, inverse, operations, reserved, tasks
+from localmesos.simulated.operator_wire import Schedule
 from localmesos.simulated.resources import EMPTY, Bag, contains, minus, parse_text
-from localmesos.simulated.state import Agent, AgentState, Cluster, Framework, Task
+from localmesos.simulated.state import Agent, AgentState, Cluster, Framework, Maintenance, Task
 
 
 def add_agent(cluster: Cluster, now: float, spec: AgentSpec) -> Agent:
@@ -11,6 +12,10 @@ def add_agent(cluster: Cluster, now: float, spec: AgentSpec) -> Agent:
     total = parse_text(spec.resources)
     index = cluster.agents_made
     agent = Agent(f"{cluster.id}-S{index}", index, spec, total, total, b"")
+    unavailability = cluster.unavailability_of(spec)
+    if unavailability is not None:
+        agent.maintenance = Maintenance(unavailability)
+        cluster.maintained[agent] = None
     agent.wire = events.agent_wire(agent, cluster.host, cluster.port)
     cluster.agents_made += 1
     cluster.agents[agent.id] = agent
@@ -48,7 +53,7 @@ def disconnect_agent(cluster: Cluster, now: float, agent: Agent) -> None:
     if agent.state is not AgentState.REGISTERED:
         return
     agent.state = AgentState.DISCONNECTED
-    _rescind(cluster, now, agent)
+    rescind(cluster, now, agent)
     for task in [each for each in agent.tasks if not each.framework.checkpoint]:
         if not task.ended:
             message = f"Agent {agent.spec.hostname} disconnected"
@@ -73,7 +78,7 @@ def lose_agent(cluster: Cluster, now: float, agent: Agent) -> None:
             message = "health check timed out"
             reason = "REASON_AGENT_REMOVED"
             tasks.answer(cluster, now, task, state, reason, message, unreachable_at=now)
-    _rescind(cluster, now, agent)
+    rescind(cluster, now, agent)
     _tell_failure(cluster, agent)
 
 
@@ -99,8 +104,10 @@ def return_agent(cluster: Cluster, now: float, agent: Agent) -> None:
             if operation.agent is agent:
                 operations.send(cluster, now, operation)
     kills, agent.kills = agent.kills, []
-    for task in kills:
+    for task in kills if agent.drain is None else list(agent.tasks):
         tasks.kill(cluster, now, task)
+    if agent.drain is not None:
+        cluster.timers.at(now, agent.drain.look)
     allocation.mark(cluster, now, agent)
     cluster.allocation_due = now
 
@@ -110,7 +117,7 @@ def _shut_down(cluster: Cluster, now: float, task: Task, state: str) -> None:
     if not task.ended:
         task.state = state  # timers of the task look at it
         tasks.end_known(cluster, now, task)
-    tasks.forget(task.framework, task)
+    tasks.forget(cluster, now, task.framework, task)
 
 
 def mark_gone(cluster: Cluster, now: float, agent: Agent) -> None:
@@ -126,7 +133,28 @@ def mark_gone(cluster: Cluster, now: float, agent: Agent) -> None:
             reason = "REASON_AGENT_REMOVED_BY_OPERATOR"
             tasks.answer(cluster, now, task, state, reason, message)
         _shut_down(cluster, now, task, "TASK_GONE_BY_OPERATOR")
-    _rescind(cluster, now, agent)
+    _leave(cluster, now, agent)
+
+
+def remove_agent(cluster: Cluster, now: float, agent: Agent, why: str) -> None:
+    """The operator has it shut down: the master forgets it, and its tasks are lost."""
+    agent.state = AgentState.GONE
+    for task in list(agent.tasks):
+        if not task.ended:
+            message = f"Agent {agent.spec.hostname} removed: {why}"
+            tasks.answer(cluster, now, task, "TASK_LOST", "REASON_AGENT_REMOVED", message)
+        _shut_down(cluster, now, task, "TASK_LOST")
+    for framework in cluster.frameworks.values():
+        for operation in list(framework.operations.values()):
+            if operation.agent is agent:
+                del framework.operations[operation.id]
+    _leave(cluster, now, agent)
+    del cluster.agents[agent.id]
+
+
+def _leave(cluster: Cluster, now: float, agent: Agent) -> None:
+    rescind(cluster, now, agent)
+    cluster.maintained.pop(agent, None)
     for name, milli in agent.total.scalars.items():
         cluster.total[reserved.base(name)] -= milli
     _tell_failure(cluster, agent)
@@ -139,7 +167,12 @@ def restart_master(cluster: Cluster, *, registry: bool) -> None:
     without a registry the master does not even know that they existed.
     """
     cluster.offers.clear()
+    cluster.inverse_offers.clear()
     cluster.removed.clear()
+    if not registry:
+        cluster.schedule = Schedule()
+        cluster.machines.clear()
+        cluster.maintained.clear()
     for framework in cluster.frameworks.values():
         framework.tasks.clear()
         framework.unreachable.clear()
@@ -150,6 +183,12 @@ def restart_master(cluster: Cluster, *, registry: bool) -> None:
             continue
         agent.state = AgentState.RECOVERED if registry else AgentState.UNKNOWN
         agent.kills.clear()
+        agent.offers.clear()
+        if not registry:
+            agent.deactivated, agent.drain = False, None
+        unavailability = cluster.unavailability_of(agent.spec)
+        agent.maintenance = None if unavailability is None else Maintenance(unavailability)
+        agent.wire = events.agent_wire(agent, cluster.host, cluster.port)
         agent.free = agent.total
         for task in agent.tasks:
             if not task.ended:
@@ -163,9 +202,11 @@ def _take_back(agent: Agent, task: Task) -> None:
         allocated[name] = allocated.get(name, 0) + milli
 
 
-def _rescind(cluster: Cluster, now: float, agent: Agent) -> None:
-    for offer in [each for each in cluster.offers.values() if each.agent is agent]:
+def rescind(cluster: Cluster, now: float, agent: Agent) -> None:
+    """Take its offers and inverse offers back."""
+    for offer in list(agent.offers.values()):
         allocation.take(cluster, now, offer, rescind=True)
+    inverse.withdraw(cluster, agent)
 
 
 def _tell_failure(cluster: Cluster, agent: Agent) -> None:

@@ -6,9 +6,11 @@ offer holds everything that is free on one agent, and a filter hides an agent as
 would be offered is a subset of what was refused.
 """
 
+from collections.abc import Iterable
+
 from localmesos.simulated import events, reserved
 from localmesos.simulated.resources import Bag, contains, for_role, is_empty, minus, plus
-from localmesos.simulated.state import Agent, AgentState, Cluster, Framework, Offer
+from localmesos.simulated.state import Agent, Cluster, Framework, Offer
 
 Seat = tuple[Framework, str]
 """A framework in one of its roles."""
@@ -31,6 +33,7 @@ def mark_all(cluster: Cluster, now: float) -> None:
     for agent in cluster.agents.values():
         if not is_empty(agent.free):
             cluster.dirty[agent] = None
+    cluster.dirty |= cluster.maintained  # even where nothing is free: it may have to leave
     cluster.allocation_due = now
 
 
@@ -44,20 +47,26 @@ def seats(cluster: Cluster) -> list[Seat]:
     ]
 
 
-def allocate(cluster: Cluster, now: float) -> None:
-    """Offer what is free on the agents that were marked."""
+def allocate(cluster: Cluster, now: float) -> Iterable[Agent]:
+    """Offer what is free on the agents that were marked, and tell which these were."""
     cluster.allocation_due = None
     cluster.last_allocation = now
     cluster.counters.allocations += 1
     agents, cluster.dirty = cluster.dirty, {}
     waiting = seats(cluster)
-    if not waiting:
-        return  # the next seat marks all agents anew
+    if waiting:  # else the next seat marks all agents anew
+        _make_offers(cluster, now, agents, waiting)
+    return agents
+
+
+def _make_offers(
+    cluster: Cluster, now: float, agents: Iterable[Agent], waiting: list[Seat]
+) -> None:
     fairness = _Fairness(cluster, waiting)
     made: dict[Framework, list[bytes]] = {}
     for agent in agents:
         # What is reserved for one role may be left when another got the rest.
-        while agent.state is AgentState.REGISTERED and _allocatable(agent.free):
+        while agent.active and _allocatable(agent.free):
             seat = _seat_for(cluster, now, agent, fairness.order())
             if seat is None:
                 break
@@ -121,11 +130,10 @@ def _wake(cluster: Cluster, agent: Agent, due: float) -> None:
 
 def _make_offer(cluster: Cluster, seat: Seat, agent: Agent) -> Offer:
     framework, role = seat
-    counters = cluster.counters
     bag = for_role(agent.free, role)
-    offer = Offer(f"{cluster.id}-O{counters.offers}", framework, role, agent, bag)
-    counters.offers += 1
-    cluster.offers[offer.id] = offer
+    offer = Offer(cluster.offer_id(), framework, role, agent, bag)
+    cluster.counters.offers += 1
+    cluster.offers[offer.id] = agent.offers[offer.id] = offer
     agent.free = Bag() if bag is agent.free else minus(agent.free, bag)
     allocated = framework.allocated.setdefault(role, {})
     for name, milli in offer.bag.scalars.items():
@@ -206,9 +214,15 @@ def recover(cluster: Cluster, now: float, seat: Seat, agent: Agent, bag: Bag) ->
     mark(cluster, now, agent)
 
 
+def forget(cluster: Cluster, offer: Offer) -> None:
+    """It is answered; what becomes of its resources is for the caller."""
+    del cluster.offers[offer.id]
+    del offer.agent.offers[offer.id]
+
+
 def take(cluster: Cluster, now: float, offer: Offer, *, rescind: bool = False) -> None:
     """Undo an offer, and tell its framework if it still believes in it."""
-    del cluster.offers[offer.id]
+    forget(cluster, offer)
     recover(cluster, now, (offer.framework, offer.role), offer.agent, offer.bag)
     if rescind:
         cluster.emit(offer.framework, events.rescind(offer.id))

@@ -9,8 +9,17 @@ import re
 import msgspec
 
 from localmesos.cluster import AgentSpec
+from localmesos.simulated.operator_wire import Unavailability
 from localmesos.simulated.resources import parse_items, parse_ranges, to_wire
-from localmesos.simulated.state import Agent, Cluster, Framework, Offer, Task, Update
+from localmesos.simulated.state import (
+    Agent,
+    Cluster,
+    Framework,
+    InverseOffer,
+    Offer,
+    Task,
+    Update,
+)
 
 encode = msgspec.json.encode
 
@@ -20,7 +29,7 @@ _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,2})?")
 
 
 def master_info(cluster: Cluster) -> dict[str, object]:
-    ip = cluster.host if cluster.host[:1].isdigit() else "127.0.0.1"
+    ip = cluster.ip
     number = int.from_bytes(bytes(map(int, ip.split("."))), "little")
     return {
         "id": cluster.id,
@@ -53,6 +62,29 @@ def error(message: str) -> bytes:
 
 def rescind(offer_id: str) -> bytes:
     return b'{"type":"RESCIND","rescind":{"offer_id":{"value":"%b"}}}' % offer_id.encode()
+
+
+def inverse_offers(each: list[bytes]) -> bytes:
+    return (
+        b'{"type":"INVERSE_OFFERS","inverse_offers":{"inverse_offers":[' + b",".join(each) + b"]}}"
+    )
+
+
+def inverse_offer(given: InverseOffer, unavailability: Unavailability, cluster: Cluster) -> bytes:
+    return encode(
+        {
+            "id": {"value": given.id},
+            "url": _url(given.agent, cluster.host, cluster.port),
+            "framework_id": {"value": given.framework.id},
+            "agent_id": {"value": given.agent.id},
+            "unavailability": unavailability,
+        }
+    )
+
+
+def rescind_inverse(offer_id: str) -> bytes:
+    body = {"inverse_offer_id": {"value": offer_id}}
+    return encode({"type": "RESCIND_INVERSE_OFFER", "rescind_inverse_offer": body})
 
 
 def agent_failure(agent_id: str) -> bytes:
@@ -140,15 +172,21 @@ def agent_wire(agent: Agent, host: str, port: int) -> bytes:
         "agent_id": {"value": agent.id},
         "attributes": attributes(agent.spec.attributes),
         "hostname": agent.spec.hostname,
-        "url": {
-            "address": {"hostname": agent.spec.hostname, "ip": host, "port": port},
-            "path": f"/slave({agent.index + 1})",
-            "scheme": "http",
-        },
+        "url": _url(agent, host, port),
     }
     if agent.spec.region is not None:
         from_spec["domain"] = domain(agent.spec)
+    if agent.maintenance is not None:
+        from_spec["unavailability"] = agent.maintenance.unavailability
     return encode(from_spec)[1:-1]
+
+
+def _url(agent: Agent, host: str, port: int) -> dict[str, object]:
+    return {
+        "address": {"hostname": agent.spec.hostname, "ip": host, "port": port},
+        "path": f"/slave({agent.index + 1})",
+        "scheme": "http",
+    }
 
 
 def domain(spec: AgentSpec) -> dict[str, object]:

@@ -7,7 +7,7 @@ closed. A framework whose stream broke keeps its tasks for its failover_timeout.
 import re
 from collections import deque
 
-from localmesos.simulated import agents, allocation, events, wire
+from localmesos.simulated import agents, allocation, events, inverse, wire
 from localmesos.simulated.state import Cluster, Framework, Stream
 
 _BLANK = re.compile(r"[\s\x08]")
@@ -155,6 +155,7 @@ def _displace(cluster: Cluster, now: float, framework: Framework) -> None:
 def _take_offers(cluster: Cluster, now: float, framework: Framework) -> None:
     for offer in [each for each in cluster.offers.values() if each.framework is framework]:
         allocation.take(cluster, now, offer)
+    inverse.withdraw_from(cluster, framework)
 
 
 def change(

@@ -12,6 +12,7 @@ from localmesos.simulated import (
     accepting,
     allocation,
     frameworks,
+    inverse,
     operations,
     reconciliation,
     tasks,
@@ -34,6 +35,8 @@ _UUID_BYTES, _LAST_UUID_VERSION = 16, 5
 _NEEDED = {
     "ACCEPT": "accept",
     "DECLINE": "decline",
+    "ACCEPT_INVERSE_OFFERS": "accept_inverse_offers",
+    "DECLINE_INVERSE_OFFERS": "decline_inverse_offers",
     "KILL": "kill",
     "ACKNOWLEDGE": "acknowledge",
     "ACKNOWLEDGE_OPERATION_STATUS": "acknowledge_operation_status",
@@ -144,8 +147,12 @@ def _carry_out_rare(cluster: Cluster, now: float, framework: Framework, call: wi
             _kill(cluster, now, framework, call.kill)
         case "RECONCILE" if call.reconcile is not None:
             reconciliation.reconcile(cluster, now, framework, call.reconcile.tasks)
+        case "ACCEPT_INVERSE_OFFERS" if call.accept_inverse_offers is not None:
+            inverse.answer(cluster, now, framework, call.accept_inverse_offers, "ACCEPT")
+        case "DECLINE_INVERSE_OFFERS" if call.decline_inverse_offers is not None:
+            inverse.answer(cluster, now, framework, call.decline_inverse_offers, "DECLINE")
         case "ACKNOWLEDGE_OPERATION_STATUS" if call.acknowledge_operation_status is not None:
-            operations.acknowledge(framework, call.acknowledge_operation_status)
+            operations.acknowledge(cluster, now, framework, call.acknowledge_operation_status)
         case "RECONCILE_OPERATIONS" if call.reconcile_operations is not None:
             operations.reconcile(cluster, framework, call.reconcile_operations.operations)
         case "TEARDOWN":
@@ -158,7 +165,9 @@ def _kill(cluster: Cluster, now: float, framework: Framework, call: wire.Kill) -
         asked = [wire.ReconcileTask(call.task_id, call.agent_id)]
         reconciliation.reconcile(cluster, now, framework, asked)
     elif call.agent_id is None or call.agent_id.value == task.agent.id:
-        tasks.kill(cluster, now, task)
+        grace = call.kill_policy.grace_period if call.kill_policy is not None else None
+        seconds = None if grace is None else grace.nanoseconds / 1e9
+        tasks.kill(cluster, now, task, seconds)
 
 
 def run_due(cluster: Cluster, now: float) -> None:
@@ -167,7 +176,9 @@ def run_due(cluster: Cluster, now: float) -> None:
     tasks.resend(cluster, now)
     operations.resend(cluster, now)
     if cluster.allocation_due is not None and cluster.allocation_due <= now:
-        allocation.allocate(cluster, now)
+        considered = allocation.allocate(cluster, now)
+        if cluster.maintained:
+            inverse.propose(cluster, now, considered)
 
 
 def next_due(cluster: Cluster) -> float | None:

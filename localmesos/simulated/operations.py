@@ -114,11 +114,16 @@ def resend(cluster: Cluster, now: float) -> None:
             send(cluster, now, operation, attempt)
 
 
-def acknowledge(framework: Framework, call: wire.AcknowledgeOperation) -> None:
+def acknowledge(
+    cluster: Cluster, now: float, framework: Framework, call: wire.AcknowledgeOperation
+) -> None:
     """It is known to the framework, so the agent forgets it."""
     operation = framework.operations.get(call.operation_id.value)
     if operation is not None and operation.uuid == call.uuid:
         del framework.operations[operation.id]
+        drain = operation.agent.drain
+        if drain is not None:
+            cluster.timers.at(now, drain.look)
 
 
 def reconcile(cluster: Cluster, framework: Framework, asked: list[wire.ReconcileOperation]) -> None:

@@ -8,15 +8,21 @@ from collections.abc import Iterable
 
 import msgspec
 
-from localmesos.simulated import agents, allocation, events, wire
-from localmesos.simulated.resources import EMPTY, Bag, plus, to_view, to_wire
-from localmesos.simulated.state import Agent, AgentState, Cluster, Framework, Task
+from localmesos.simulated import agents, allocation, draining, events, maintenance
+from localmesos.simulated.operator_wire import (
+    AgentReference,
+    DrainAgent,
+    Machines,
+    OperatorCall,
+    UpdateSchedule,
+)
+from localmesos.simulated.resources import EMPTY, plus, to_view, to_wire
+from localmesos.simulated.state import PRESENT, Agent, AgentState, Cluster, Drain, Framework, Task
 
 Json = dict[str, object]
-_PRESENT = (AgentState.REGISTERED, AgentState.DISCONNECTED)
 
 
-def answer(cluster: Cluster, now: float, call: wire.OperatorCall) -> Json | None:
+def answer(cluster: Cluster, now: float, call: OperatorCall) -> Json | None:
     """The answer to a call, None for a command. Raises ValueError, or KeyError: no such agent."""
     match call.type:
         case "GET_HEALTH":
@@ -39,11 +45,47 @@ def answer(cluster: Cluster, now: float, call: wire.OperatorCall) -> Json | None
                 "get_tasks": _tasks(cluster),
             }
             return {"type": call.type, "get_state": state}
-        case "MARK_AGENT_GONE" if call.mark_agent_gone is not None:
-            agent_id = call.mark_agent_gone.agent_id.value
-            agents.mark_gone(cluster, now, cluster.agents[agent_id])
-            return None
-    raise ValueError(f"{call.type} is not answered by the simulated Mesos")
+        case "GET_MAINTENANCE_STATUS":
+            found = maintenance.status(cluster)
+            return {"type": call.type, "get_maintenance_status": {"status": found}}
+        case "GET_MAINTENANCE_SCHEDULE":
+            return {"type": call.type, "get_maintenance_schedule": {"schedule": cluster.schedule}}
+    _command(cluster, now, call)
+    return None
+
+
+_NEEDED = {
+    "MARK_AGENT_GONE": "mark_agent_gone",
+    "DRAIN_AGENT": "drain_agent",
+    "DEACTIVATE_AGENT": "deactivate_agent",
+    "REACTIVATE_AGENT": "reactivate_agent",
+    "UPDATE_MAINTENANCE_SCHEDULE": "update_maintenance_schedule",
+    "START_MAINTENANCE": "start_maintenance",
+    "STOP_MAINTENANCE": "stop_maintenance",
+}
+
+
+def _command(cluster: Cluster, now: float, call: OperatorCall) -> None:
+    match call.type, getattr(call, _NEEDED.get(call.type, ""), None):
+        case "MARK_AGENT_GONE", AgentReference(agent_id=agent_id):
+            agents.mark_gone(cluster, now, cluster.agents[agent_id.value])
+        case "DRAIN_AGENT", DrainAgent() as asked:
+            draining.drain(cluster, now, asked)
+        case "DEACTIVATE_AGENT", AgentReference(agent_id=agent_id):
+            draining.deactivate(cluster, now, agent_id.value)
+        case "REACTIVATE_AGENT", AgentReference(agent_id=agent_id):
+            draining.reactivate(cluster, now, agent_id.value)
+        case "UPDATE_MAINTENANCE_SCHEDULE", UpdateSchedule(schedule=schedule):
+            maintenance.update_schedule(cluster, now, schedule)
+        case "START_MAINTENANCE", Machines(machines=machines):
+            maintenance.start(cluster, now, machines)
+        case "STOP_MAINTENANCE", Machines(machines=machines):
+            maintenance.stop(cluster, now, machines)
+        case kind, _ if kind in _NEEDED:
+            text = f"Expecting '{_NEEDED[kind]}' to be present"
+            raise ValueError(f"Failed to validate master::Call: {text}")
+        case kind, _:
+            raise ValueError(f"{kind} is not answered by the simulated Mesos")
 
 
 def _id(value: str) -> dict[str, str]:
@@ -51,13 +93,10 @@ def _id(value: str) -> dict[str, str]:
 
 
 def _agents(cluster: Cluster) -> Json:
-    present = [agent for agent in cluster.agents.values() if agent.state in _PRESENT]
+    present = [agent for agent in cluster.agents.values() if agent.state in PRESENT]
     recovered = [a for a in cluster.agents.values() if a.state is AgentState.RECOVERED]
-    offered: dict[Agent, Bag] = {}
-    for offer in cluster.offers.values():
-        offered[offer.agent] = plus(offered.get(offer.agent, EMPTY), offer.bag)
     return {
-        "agents": [_agent(cluster, agent, offered.get(agent, EMPTY)) for agent in present],
+        "agents": [_agent(cluster, agent) for agent in present],
         "recovered_agents": [_agent_info(agent) for agent in recovered],
     }
 
@@ -74,19 +113,33 @@ def _agent_info(agent: Agent) -> Json:
     return info
 
 
-def _agent(cluster: Cluster, agent: Agent, offered: Bag) -> Json:
-    used = EMPTY
+def _agent(cluster: Cluster, agent: Agent) -> Json:
+    used, offered = EMPTY, EMPTY
     for task in agent.tasks:
         if not task.ended:
             used = plus(used, task.bag)
+    for offer in agent.offers.values():
+        offered = plus(offered, offer.bag)
     return {
-        "active": agent.state is AgentState.REGISTERED,
+        "active": agent.active,
+        "deactivated": agent.deactivated,
         "agent_info": _agent_info(agent),
         "allocated_resources": msgspec.Raw(to_wire(used)),
         "offered_resources": msgspec.Raw(to_wire(offered)),
         "pid": f"slave({agent.index + 1})@{cluster.host}:{cluster.port}",
         "total_resources": msgspec.Raw(to_wire(agent.total)),
         "version": events.VERSION,
+        **({} if agent.drain is None else _drain(agent.drain)),
+    }
+
+
+def _drain(drain: Drain) -> Json:
+    config: Json = {"mark_gone": drain.mark_gone}
+    if drain.grace_nanoseconds is not None:
+        config["max_grace_period"] = {"nanoseconds": drain.grace_nanoseconds}
+    return {
+        "drain_info": {"state": "DRAINED" if drain.done else "DRAINING", "config": config},
+        "estimated_drain_start_time": {"nanoseconds": int(drain.began * 1e9)},
     }
 
 
@@ -151,10 +204,12 @@ def state_page(cluster: Cluster) -> Json:
         "id": cluster.id,
         "pid": f"master@{cluster.host}:{cluster.port}",
         "hostname": cluster.host,
-        "activated_slaves": states.count(AgentState.REGISTERED),
-        "deactivated_slaves": states.count(AgentState.DISCONNECTED),
+        "activated_slaves": sum(agent.active for agent in cluster.agents.values()),
+        "deactivated_slaves": sum(
+            agent.state in PRESENT and not agent.active for agent in cluster.agents.values()
+        ),
         "unreachable_slaves": states.count(AgentState.UNREACHABLE),
-        "slaves": [_slave(agent) for agent in cluster.agents.values() if agent.state in _PRESENT],
+        "slaves": [_slave(agent) for agent in cluster.agents.values() if agent.state in PRESENT],
         "frameworks": [
             {
                 "id": framework.id,
@@ -173,7 +228,8 @@ def _slave(agent: Agent) -> Json:
     return {
         "id": agent.id,
         "hostname": agent.spec.hostname,
-        "active": agent.state is AgentState.REGISTERED,
+        "active": agent.active,
+        "deactivated": agent.deactivated,
         "attributes": agent.spec.attributes,
         "resources": to_view(agent.total),
     }

@@ -15,6 +15,7 @@ import msgspec
 from localmesos.cluster import AgentSpec
 from localmesos.simulated import agents, events, faults, frameworks, master, operator_api, wire
 from localmesos.simulated.http_protocol import LAST_CHUNK, Connection, Head, chunk, response
+from localmesos.simulated.operator_wire import decode_operator_call
 from localmesos.simulated.options import Options
 from localmesos.simulated.state import Cluster, Stream
 
@@ -222,7 +223,7 @@ class Server:
         if refusal is not None:
             return refusal
         try:
-            call = wire.decode_operator_call(body)
+            call = decode_operator_call(body)
             answer = operator_api.answer(self.cluster, self._loop.time(), call)
         except KeyError as error:
             return response(404, f"Agent {error} not found".encode())

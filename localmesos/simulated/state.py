@@ -7,6 +7,7 @@ frameworks, tasks, reconciliation, agents and faults. Nothing here reads a clock
 import os
 from base64 import b64encode
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from uuid import uuid4
@@ -14,6 +15,7 @@ from uuid import uuid4
 import msgspec
 
 from localmesos.cluster import AgentSpec
+from localmesos.simulated.operator_wire import Machine, Schedule, Unavailability
 from localmesos.simulated.options import Options
 from localmesos.simulated.resources import Bag
 from localmesos.simulated.timers import Retries, Timers
@@ -43,6 +45,10 @@ class AgentState(Enum):
     UNKNOWN = "unknown"  # lives, but the master has lost its registry and waits for nobody
 
 
+PRESENT = frozenset({AgentState.REGISTERED, AgentState.DISCONNECTED})
+"""Those of which the master says that they are registered."""
+
+
 class Update(msgspec.Struct, frozen=True, gc=False):
     """A status update as the agent keeps it until it is acknowledged."""
 
@@ -62,6 +68,45 @@ class Behaviour(msgspec.Struct, frozen=True, gc=False):
     end_state: str | None = None
     end_message: str | None = None
     healthy: bool | None = None
+    kill_seconds: float | None = None
+    """How long it takes to end when it is told to."""
+    grace_seconds: float | None = None
+    """Of its kill policy: it is ended by force after that."""
+
+
+@dataclass(slots=True, eq=False)
+class Drain:
+    """What DRAIN_AGENT asked of an agent."""
+
+    grace_nanoseconds: int | None
+    mark_gone: bool
+    began: float
+    look: Callable[[float], None]
+    """To be called with the time when a task or an operation of the agent is forgotten."""
+    done: bool = False
+    """DRAINED: nothing is left there."""
+
+
+@dataclass(slots=True, eq=False)
+class Maintenance:
+    """What frameworks are told and asked about an agent that will be away."""
+
+    unavailability: Unavailability
+    asked: dict["Framework", "InverseOffer"] = field(default_factory=dict)
+    answers: dict[str, tuple[str, float]] = field(default_factory=dict)
+    """By framework id: ACCEPT or DECLINE, and the second since 1970."""
+    refused_until: dict["Framework", float] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class PlannedMachine:
+    """A machine of the maintenance schedule: it drains, or is down."""
+
+    id: Machine
+    unavailability: Unavailability
+    down: bool = False
+    absent: list[AgentSpec] = field(default_factory=list)
+    """The agents that were removed when it went down."""
 
 
 @dataclass(slots=True, eq=False)
@@ -83,6 +128,16 @@ class Agent:
     unreachable_at: float = 0.0
     rendered: tuple[Bag, str, bytes] | None = None
     """The last offered resources with their role and JSON."""
+    offers: dict[str, "Offer"] = field(default_factory=dict)
+    deactivated: bool = False
+    """By an operator: it runs on, but gets no offers."""
+    drain: Drain | None = None
+    maintenance: Maintenance | None = None
+
+    @property
+    def active(self) -> bool:
+        """Whether it may be offered."""
+        return self.state is AgentState.REGISTERED and not self.deactivated
 
 
 @dataclass(slots=True, eq=False)
@@ -171,6 +226,14 @@ class Offer(msgspec.Struct, frozen=True):
     bag: Bag
 
 
+class InverseOffer(msgspec.Struct, frozen=True):
+    """A framework is asked to leave an agent."""
+
+    id: str
+    framework: Framework
+    agent: Agent
+
+
 @dataclass(slots=True)
 class Outage:
     """Calls are answered with a status instead of being carried out."""
@@ -223,6 +286,12 @@ class Cluster:
         self.frameworks: dict[str, Framework] = {}
         self.removed: dict[str, Framework] = {}
         self.offers: dict[str, Offer] = {}
+        self.inverse_offers: dict[str, InverseOffer] = {}
+        self.schedule = Schedule()
+        self.machines: dict[Machine, PlannedMachine] = {}
+        """Those of the schedule, by their keys."""
+        self.maintained: dict[Agent, None] = {}
+        """The agents on them."""
         self.total: dict[str, int] = {}
         self.timers = Timers()
         self.retries: Retries[tuple[Task, Update]] = Retries(
@@ -240,12 +309,32 @@ class Cluster:
         self.agents_made = 0
         self.frameworks_made = 0
         self._numbers = 0
+        self._offer_ids = 0
 
     def lead(self, master: int | None) -> None:
         """Let this master lead, or none."""
         self.leading = master
         if master is not None:
             self.host, self.port = self.masters[master]
+
+    @property
+    def ip(self) -> str:
+        """The address that all of this Mesos has."""
+        return self.host if self.host[:1].isdigit() else "127.0.0.1"
+
+    def machine_of(self, spec: AgentSpec) -> Machine:
+        """The key of the machine on which such an agent is."""
+        return Machine(spec.hostname.lower(), self.ip)
+
+    def unavailability_of(self, spec: AgentSpec) -> Unavailability | None:
+        """When such an agent will be away."""
+        machine = self.machines.get(self.machine_of(spec)) if self.machines else None
+        return None if machine is None else machine.unavailability
+
+    def offer_id(self) -> str:
+        """For an offer or an inverse offer."""
+        self._offer_ids += 1
+        return f"{self.id}-O{self._offer_ids - 1}"
 
     def number(self) -> int:
         """Count up: for ids that are unique in this run."""

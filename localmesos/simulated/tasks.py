@@ -17,6 +17,7 @@ from localmesos.simulated.state import (
     Update,
 )
 
+_KILLS = frozenset({"TASK_KILLING", "TASK_KILLED"})
 HEALTH_REASON = "REASON_TASK_HEALTH_CHECK_STATUS_UPDATED"
 
 
@@ -76,6 +77,8 @@ def report(
 ) -> None:
     """The executor says how the task is."""
     wall = now + cluster.wall_offset
+    if task.agent.drain is not None and state in _KILLS:
+        state, reason = _drained(task, state)
     update = Update(cluster.uuid(), state, wall, reason, message, healthy)
     task.state, task.healthy = state, healthy
     if task.pending is None:
@@ -83,6 +86,13 @@ def report(
         send(cluster, now, task)
     else:
         task.pending.append(update)
+
+
+def _drained(task: Task, state: str) -> tuple[str, str]:
+    """State and reason that a draining agent tells of a task that it kills."""
+    drain = task.agent.drain
+    gone = drain is not None and drain.mark_gone and task.framework.partition_aware
+    return "TASK_GONE_BY_OPERATOR" if gone else state, "REASON_AGENT_DRAINING"
 
 
 def send(cluster: Cluster, now: float, task: Task, attempt: int = 0) -> None:
@@ -152,34 +162,56 @@ def acknowledge(
         return
     task.pending = None
     if acknowledged.state in TERMINAL:
-        forget(framework, task)
+        forget(cluster, now, framework, task)
 
 
-def forget(framework: Framework, task: Task) -> None:
+def forget(cluster: Cluster, now: float, framework: Framework, task: Task) -> None:
     framework.tasks.pop(task.id, None)
     framework.unreachable.pop(task.id, None)
     task.agent.tasks.pop(task, None)
     task.pending = None
     framework.completed.append((task.id, task.name, task.agent.id, task.state))
+    drain = task.agent.drain
+    if drain is not None and not task.agent.tasks:
+        cluster.timers.at(now, drain.look)
 
 
-def kill(cluster: Cluster, now: float, task: Task) -> None:
-    """Kill a task; on an agent that is away it happens when the agent is back."""
+def kill(cluster: Cluster, now: float, task: Task, grace_seconds: float | None = None) -> None:
+    """Kill a task; on an agent that is away it happens when the agent is back.
+
+    What ends slower than the grace that it has is ended by force.
+    """
     if task.agent.state is not AgentState.REGISTERED:
         task.agent.kills.append(task)
         return
-    if task.state in TERMINAL or task.kill_asked:
+    if task.state in TERMINAL:
         return
-    task.kill_asked = True
-    if "TASK_KILLING_STATE" in task.framework.capabilities:
-        report(cluster, now, task, "TASK_KILLING")
-    message = "Command terminated with signal Terminated"
-    delay = cluster.options.kill_delay_seconds
-    if delay > 0:
-        due = now + delay
+    if not task.kill_asked:
+        task.kill_asked = True
+        if "TASK_KILLING_STATE" in task.framework.capabilities:
+            report(cluster, now, task, "TASK_KILLING")
+    seconds, message = _ending(cluster, task, grace_seconds)
+    if seconds > 0:
+        due = now + seconds
         cluster.timers.at(due, lambda later: end(cluster, later, task, "TASK_KILLED", message))
     else:
         end(cluster, now, task, "TASK_KILLED", message)
+
+
+def _ending(cluster: Cluster, task: Task, asked: float | None) -> tuple[float, str]:
+    """How long it takes until a task that is told to end has ended, and what is said then."""
+    seconds = cluster.options.kill_delay_seconds
+    limits = [] if asked is None else [asked]
+    behaviour, drain = task.behaviour, task.agent.drain
+    if behaviour is not None and behaviour.kill_seconds is not None:
+        seconds = behaviour.kill_seconds
+    if not limits and behaviour is not None and behaviour.grace_seconds is not None:
+        limits = [behaviour.grace_seconds]
+    if drain is not None and drain.grace_nanoseconds is not None:
+        limits.append(drain.grace_nanoseconds / 1e9)
+    if limits and min(limits) < seconds:
+        return min(limits), "Command terminated with signal Killed"
+    return seconds, "Command terminated with signal Terminated"
 
 
 def answer(

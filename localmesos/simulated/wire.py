@@ -85,6 +85,14 @@ class Executor(Struct, gc=False):
     resources: list[Resource] = []
 
 
+class GracePeriod(Struct, frozen=True, gc=False):
+    nanoseconds: int
+
+
+class KillPolicy(Struct, frozen=True, gc=False):
+    grace_period: GracePeriod | None = None
+
+
 class Task(Struct, gc=False):
     """TaskInfo."""
 
@@ -96,6 +104,7 @@ class Task(Struct, gc=False):
     executor: Executor | None = None
     health_check: msgspec.Raw = ABSENT
     labels: Labels | None = None
+    kill_policy: KillPolicy | None = None
 
 
 class Launch(Struct, gc=False):
@@ -179,9 +188,17 @@ class Roles(Struct, gc=False):
     roles: list[str] = []
 
 
+class InverseAnswer(Struct, gc=False):
+    """AcceptInverseOffers and DeclineInverseOffers."""
+
+    inverse_offer_ids: list[Id] = []
+    filters: Filters = Filters()
+
+
 class Kill(Struct, gc=False):
     task_id: Id
     agent_id: Id | None = None
+    kill_policy: KillPolicy | None = None
 
 
 class Acknowledge(Struct, gc=False):
@@ -224,6 +241,8 @@ class Call(Struct, gc=False):
     subscribe: Subscribe | None = None
     accept: Accept | None = None
     decline: Decline | None = None
+    accept_inverse_offers: InverseAnswer | None = None
+    decline_inverse_offers: InverseAnswer | None = None
     revive: Roles | None = None
     suppress: Roles | None = None
     kill: Kill | None = None
@@ -234,16 +253,4 @@ class Call(Struct, gc=False):
     update_framework: Subscribe | None = None
 
 
-class AgentReference(Struct, gc=False):
-    agent_id: Id
-
-
-class OperatorCall(Struct, gc=False):
-    """The few calls of the operator API that are answered."""
-
-    type: str
-    mark_agent_gone: AgentReference | None = None
-
-
 decode_call = msgspec.json.Decoder(Call).decode
-decode_operator_call = msgspec.json.Decoder(OperatorCall).decode
