@@ -17,12 +17,12 @@ from cli.output import say, say_aside
 from haproxy_bridge.exits import MEANING, Exit
 from haproxy_bridge.render import render
 from haproxy_bridge.rendered import Problem
-from haproxy_bridge.run import metrics, state_file
+from haproxy_bridge.run import metrics, state_file, visit
 from haproxy_bridge.run.node import Node, wall_ms
 from haproxy_bridge.run.options import DEFAULT_STATE
 from haproxy_bridge.run.outcome import Outcome
 from haproxy_bridge.services import build
-from haproxy_bridge.source import Unchanged
+from haproxy_bridge.source import Kind, Unchanged
 
 _EXITS = "\b\nExit codes:\n" + "\n".join(
     f"  {code.value:>2}  {text}" for code, text in MEANING.items()
@@ -78,6 +78,14 @@ def generate(bridge: Bridge) -> None:
     metavar="PATH",
     help="Write metrics there, for the textfile collector of node_exporter.",
 )
+@click.option(
+    "--every",
+    type=click.FloatRange(min=1),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How often this is run: for how long Stayer is to know of this edge.",
+)
 @with_bridge
 def once(
     bridge: Bridge,
@@ -86,6 +94,7 @@ def once(
     detailed_exitcode: bool,
     as_json: bool,
     textfile: Path | None,
+    every: float,
 ) -> None:
     """Bring haproxy to what the scheduler at URL says, if that changed: fetch, judge, render,
     check, then change the running haproxy, or swap the file and reload.
@@ -94,7 +103,10 @@ def once(
     and again is told when it begins, every ten minutes, and when it is over.
     """
     known = _known_problems(bridge.node.state)
-    outcome = _run(Node(bridge.reader, bridge.node), force=force, dry_run=dry_run)
+    node = Node(bridge.reader, bridge.node)
+    outcome = _run(node, force=force, dry_run=dry_run)
+    if not dry_run and bridge.edge and node.answer and bridge.reader.kind is Kind.STAYER:
+        visit.tell(bridge.client, bridge.edge, node, every)
     if as_json:
         _print_json(outcome)
     elif dry_run or sys.stderr.isatty():

@@ -4,6 +4,7 @@ They are the same for each command, so that `generate` and `diff` show what `onc
 """
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -34,12 +35,17 @@ _folder = click.Path(exists=True, file_okay=False, path_type=Path)
 _share = click.FloatRange(0, 1)
 
 
+_EDGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
+
+
 class Bridge(NamedTuple):
-    """What a command works with."""
+    """What a command works with. ``edge``: the name under which Stayer knows this node, "" for
+    none."""
 
     reader: Reader
     client: Client
     node: NodeOptions
+    edge: str
 
 
 _SOURCE = (
@@ -166,6 +172,13 @@ _FILE = (
 )
 _RUN = (
     click.option(
+        "--edge-name",
+        default=lambda: os.uname().nodename,
+        show_default="the host's name",
+        metavar="NAME",
+        help="Under which Stayer knows this edge (once, watch); empty for not at all.",
+    ),
+    click.option(
         "--state",
         default=DEFAULT_STATE,
         show_default=True,
@@ -261,7 +274,8 @@ def with_bridge(command: Callable[Concatenate[Bridge, P], None]) -> Callable[...
         options = {name: given.pop(name) for name in own & given.keys()}
         with _client(urls, given) as client:
             source = SourceOptions(kind=Kind(given["source"]), any_check=given["any_check"])
-            bridge = Bridge(Reader(client, source), client, node_options(given))
+            edge = _edge_name(given["edge_name"])
+            bridge = Bridge(Reader(client, source), client, node_options(given), edge)
             command(bridge, *args, **options)
 
     for option in reversed(_ALL):
@@ -270,6 +284,13 @@ def with_bridge(command: Callable[Concatenate[Bridge, P], None]) -> Callable[...
 
 
 _ALL = (*_SOURCE, *_SERVICES, *_FILE, *_RUN)
+
+
+def _edge_name(given: str) -> str:
+    if given and not _EDGE_NAME.fullmatch(given):
+        shown = visible(given)
+        raise click.UsageError(f"--edge-name: letters, digits, dots, dashes and _: {shown}")
+    return given
 
 
 @contextmanager

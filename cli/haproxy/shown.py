@@ -6,9 +6,8 @@ import difflib
 from datetime import UTC, datetime
 
 from cli.output import Column, print_pairs, print_table, say, say_aside
-from haproxy_bridge.exits import Exit
 from haproxy_bridge.rendered import Problem
-from haproxy_bridge.run.outcome import Outcome
+from haproxy_bridge.run.outcome import SETTLED, Outcome
 from haproxy_bridge.run.state_file import State
 
 _COLUMNS = (Column("APP"), Column("TROUBLE"), Column("LABEL"), Column("WHAT"))
@@ -19,7 +18,7 @@ def tell(outcome: Outcome, *, known: tuple[Problem, ...] = ()) -> None:
     """One line for a change, one for each problem that the last run did not have."""
     for note in outcome.notes:
         say_aside(note)
-    if outcome.exit not in {Exit.OK, Exit.PARTIAL}:
+    if outcome.exit not in SETTLED:
         say_aside(f"Nothing was changed ({outcome.exit.name.lower()}): {outcome.why}")
     elif outcome.changed:
         say(changes(outcome))

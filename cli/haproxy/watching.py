@@ -1,7 +1,5 @@
 """`stayer haproxy watch`: the bridge as a daemon."""
 
-import os
-import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -19,7 +17,7 @@ from haproxy_bridge.exits import Exit
 from haproxy_bridge.rendered import Problem
 from haproxy_bridge.run.bell import Bell, Note
 from haproxy_bridge.run.daemon import Daemon, DaemonOptions
-from haproxy_bridge.run.outcome import Outcome
+from haproxy_bridge.run.outcome import SETTLED, Outcome
 from haproxy_bridge.run.pace import PaceOptions
 from haproxy_bridge.run.supervisor import HaproxyOptions
 from haproxy_bridge.swap.check import CheckError
@@ -31,7 +29,6 @@ _SIGNALS = {
     signal.SIGHUP: Note.ALL,
     signal.SIGUSR1: Note.ALL,
 }
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 _seconds = click.FloatRange(min=0)
 
 
@@ -77,13 +74,6 @@ _OPTIONS = (
         metavar="SECONDS",
         help="With --run: how long haproxy may finish connections at the end.",
     ),
-    click.option(
-        "--edge-name",
-        default=lambda: os.uname().nodename,
-        show_default="the host's name",
-        metavar="NAME",
-        help="Under which Stayer knows this edge; empty for not at all.",
-    ),
     click.option("--force", is_flag=True, help="Believe the first answer, whatever it takes away."),
 )
 
@@ -99,7 +89,6 @@ def watch(
     no_events: bool,
     metrics_bind: str,
     stop_timeout: float,
-    edge_name: str,
     force: bool,
 ) -> None:
     """Keep haproxy as the scheduler at URL says, change by change, until SIGTERM or Ctrl-C.
@@ -111,8 +100,6 @@ def watch(
         master = str(Path(bridge.node.state).with_name("haproxy-master.sock"))
         load = replace(bridge.node.load, master_socket=master)
         bridge = bridge._replace(node=replace(bridge.node, load=load))
-    if edge_name and not _NAME.fullmatch(edge_name):
-        raise click.UsageError(f"--edge-name: letters, digits, dots, dashes and _: {edge_name}")
     where = _bind(metrics_bind)
     if where is not None:
         reserved = bridge.node.services.reserved_ports | {where[1]}
@@ -122,7 +109,7 @@ def watch(
         pace=PaceOptions(poll_seconds=poll_interval, min_reload_seconds=min_reload_interval),
         haproxy=_haproxy(bridge, stop_timeout) if own else None,
         metrics_bind=where,
-        edge=edge_name,
+        edge=bridge.edge,
         events=not no_events,
         force=force,
     )
@@ -177,7 +164,7 @@ class _Teller:
         self._known: tuple[Problem, ...] = ()
 
     def __call__(self, outcome: Outcome) -> None:
-        settled = outcome.exit in {Exit.OK, Exit.PARTIAL}
+        settled = outcome.exit in SETTLED
         trouble = "" if settled else f"{outcome.exit.name}: {outcome.why}"
         if settled and self._trouble:
             say_aside("All is well again.")

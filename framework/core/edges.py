@@ -94,12 +94,20 @@ def _look(turn: Turn, task_id: str) -> None:
         turn.world.draining.pop(task_id, None)
         return
     definition = turn.world.definition_of(instance)
-    own = definition is not None and own_seconds(definition) > 0
-    if own and (live(turn, EdgeKind.CRON) or not live(turn, EdgeKind.DAEMON)):
-        return  # nobody tells when those are done
+    if definition is not None and own_seconds(definition) > 0 and _is_used_by_others(turn, task_id):
+        return
     if turn.world.draining[task_id].issuperset(live(turn, EdgeKind.DAEMON)):
         turn.put_instance(replace(instance, draining_until_ms=turn.now_ms))
         kills.owed(turn, instance)
+
+
+def _is_used_by_others(turn: Turn, task_id: str) -> bool:
+    """Whether those that only look now and then may still send it something: whom nobody has
+    heard of never says that it is done."""
+    now_and_then = live(turn, EdgeKind.CRON)
+    if not now_and_then and not live(turn, EdgeKind.DAEMON):
+        return True
+    return not turn.world.draining[task_id].issuperset(now_and_then)
 
 
 def _draining(turn: Turn, task_id: str) -> Instance | None:

@@ -11,8 +11,8 @@ from framework.domain.instance import Condition, Instance
 from framework.domain.notices import InstanceDraining
 
 LABEL = "STAYER_DRAIN_SECONDS"
-"""An app's own drain time: waited for in full unless every edge follows at once and said that it
-is done. For edges that look now and then."""
+"""An app's own drain time: waited for in full unless every edge said that it is done, also those
+that look now and then. For these, and for load balancers that are no edges."""
 LONGEST_SECONDS = 3_600
 
 

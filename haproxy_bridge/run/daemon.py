@@ -22,10 +22,10 @@ from haproxy_bridge.run.listener import SILENCE_SECONDS, Listener
 from haproxy_bridge.run.metrics import Latency, Live
 from haproxy_bridge.run.node import wall_ms
 from haproxy_bridge.run.options import NodeOptions
-from haproxy_bridge.run.outcome import Outcome
+from haproxy_bridge.run.outcome import SETTLED, Outcome
 from haproxy_bridge.run.pace import Pace, PaceOptions
 from haproxy_bridge.run.registry import Registry, reported
-from haproxy_bridge.run.resident import SETTLED, Resident
+from haproxy_bridge.run.resident import Resident
 from haproxy_bridge.run.supervisor import HaproxyOptions, Supervisor
 from haproxy_bridge.run.watch import Watch
 from haproxy_bridge.run.writer import Writer
@@ -160,7 +160,7 @@ class Daemon:
             self._settled = True
             gc.collect()
             gc.freeze()  # what is known now stays; looking through it again and again takes long
-        if outcome.exit in SETTLED and not outcome.postponed:
+        if outcome.is_live:
             self._register()
         self._told(outcome)
 

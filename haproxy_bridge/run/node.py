@@ -14,12 +14,15 @@ from api.client import ClientError
 from haproxy_bridge.exits import Exit
 from haproxy_bridge.guard import Judge
 from haproxy_bridge.render import Renderer
+from haproxy_bridge.rendered import Rendered
 from haproxy_bridge.run import state_file
 from haproxy_bridge.run.config_file import ConfigFile
 from haproxy_bridge.run.options import NodeOptions
 from haproxy_bridge.run.outcome import Outcome
+from haproxy_bridge.run.state_file import State
 from haproxy_bridge.run.turn import How, Render, Turn, remembered
 from haproxy_bridge.services import Builder
+from haproxy_bridge.snapshot import Snapshot
 from haproxy_bridge.source import Reader, Unchanged
 from haproxy_bridge.swap import lock
 
@@ -37,37 +40,44 @@ def renderer(options: NodeOptions) -> Render:
 
 
 class Node:
-    """The bridge of one node. Each run reads and stores what is remembered, under the lock."""
+    """The bridge of one node. Each run reads and stores what is remembered, under the lock.
+    ``answer``, ``rendered`` and ``state`` are those of the last run: what was said, what haproxy
+    was brought to (None if it does not serve what follows), and what is remembered."""
 
     def __init__(
         self, reader: Reader, options: NodeOptions, now_ms: Callable[[], int] = wall_ms
     ) -> None:
+        self.options = options
+        self.answer: Snapshot | None = None
+        self.rendered: Rendered | None = None
+        self.state = State()
         self._reader = reader
-        self._options = options
         self._now_ms = now_ms
-        self._state = Path(options.state)
+        self._path = Path(options.state)
 
     def run(self, *, force: bool = False, dry_run: bool = False) -> Outcome:
         """One run. ``force``: believe the answer whatever it takes away. ``dry_run``: only say
         what would be. What goes wrong is in the outcome; OSError for a fault of this machine."""
         try:
-            self._state.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-            with lock.held(self._state.with_suffix(".lock"), self._options.lock_seconds):
+            self._path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+            with lock.held(self._path.with_suffix(".lock"), self.options.lock_seconds):
                 return self._run(How(force=force, dry_run=dry_run))
         except lock.LockedError as error:
             return Outcome(exit=Exit.LOCKED, why=str(error))
 
     def _run(self, how: How) -> Outcome:
-        state, note = state_file.load(self._state)
-        file = ConfigFile(Path(self._options.config))
+        state, note = state_file.load(self._path)
+        file = ConfigFile(Path(self.options.config))
         now_ms = self._now_ms()
-        judge, render = Judge(self._options.guard), renderer(self._options)
-        turn = Turn(self._options, state, file, judge, render, now_ms, how)
+        judge, render = Judge(self.options.guard), renderer(self.options)
+        turn = Turn(self.options, state, file, judge, render, now_ms, how)
         outcome = self._outcome(turn)
         if note:
             outcome = replace(outcome, notes=(note, *outcome.notes))
+        self.rendered = turn.rendered if outcome.is_live else None
+        self.state = remembered(turn.state, outcome, now_ms)
         if not how.dry_run:
-            state_file.save(self._state, remembered(turn.state, outcome, now_ms))
+            state_file.save(self._path, self.state)
         return outcome
 
     def _outcome(self, turn: Turn) -> Outcome:
@@ -76,4 +86,5 @@ class Node:
         except ClientError as error:
             return Outcome(exit=Exit.UNREACHABLE, why=str(error))
         assert not isinstance(answer, Unchanged), "asked without a tag"
+        self.answer = answer
         return turn.take(answer)

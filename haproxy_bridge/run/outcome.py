@@ -5,18 +5,22 @@ from msgspec import Struct
 from haproxy_bridge.exits import Exit
 from haproxy_bridge.rendered import Problem
 
+SETTLED = frozenset({Exit.OK, Exit.PARTIAL})
+
 
 class Outcome(Struct, frozen=True, kw_only=True):
     """``why`` says what kept a run from its end, or what it did; ``added``, ``changed`` and
     ``removed`` count servers; ``reloaded``: haproxy loaded its configuration anew; ``postponed``:
-    it has to, but not yet. ``before`` and
-    ``after`` are the file's bytes, for a diff; ``apps`` and ``servers`` what is served now."""
+    it has to, but not yet; ``awaits_reload``: it has to, and somebody else is to tell it.
+    ``before`` and ``after`` are the file's bytes, for a diff; ``services`` and ``servers`` what is
+    served now."""
 
     exit: Exit
     why: str = ""
     changed: bool = False
     reloaded: bool = False
     postponed: bool = False
+    awaits_reload: bool = False
     added: int = 0
     modified: int = 0
     removed: int = 0
@@ -26,3 +30,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
     after: bytes = b""
     services: int = 0
     servers: int = 0
+
+    @property
+    def is_live(self) -> bool:
+        """Whether haproxy serves what follows from the answer."""
+        return self.exit in SETTLED and not self.postponed and not self.awaits_reload

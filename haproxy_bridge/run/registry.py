@@ -9,7 +9,7 @@ import hashlib
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from msgspec import Struct
@@ -28,6 +28,7 @@ _MAX_ACKNOWLEDGED = 1_000
 _MAX_QUARANTINED = 1_000
 _MAX_STALENESS = 1e9
 _MAX_LEASE_SECONDS = 3_600
+_MISSED_LOOKS = 2.5
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -47,10 +48,15 @@ class Report(Struct, frozen=True, kw_only=True):
         return self.state_id, self.epoch
 
 
+def digest(config: bytes) -> str:
+    """Tells configurations apart."""
+    return hashlib.sha256(config).hexdigest()[:16]
+
+
 def reported(answer: Snapshot, rendered: Rendered, left_out: Sequence[str]) -> Report:
     """What is true once haproxy serves what follows from this answer. ``left_out``: apps."""
     return Report(
-        version=hashlib.sha256(rendered.config).hexdigest()[:16],
+        version=digest(rendered.config),
         quarantined=tuple(left_out),
         state_id=answer.state_id,
         epoch=answer.epoch,
@@ -70,11 +76,26 @@ def lease(report: Report, kind: str, seconds: int, staleness: float) -> dict[str
     }
 
 
-def visit(client: Client, name: str, report: Report, every_seconds: float, stale: float) -> None:
-    """Register an edge that looks only now and then, until it should have looked again twice.
+def visited(
+    client: Client, name: str, report: Report, every_seconds: float, staleness: float
+) -> None:
+    """Register an edge that looks only now and then, until it ought to have looked twice more.
     ClientError."""
-    seconds = math.ceil(min(_MAX_LEASE_SECONDS, 2.5 * every_seconds))
-    v3_calls.renew_edge(client, name, lease(report, "cron", seconds, stale))
+    seconds = math.ceil(min(_MAX_LEASE_SECONDS, _MISSED_LOOKS * every_seconds))
+    v3_calls.renew_edge(client, name, lease(report, "cron", max(1, seconds), staleness))
+
+
+def unused(
+    tasks: Mapping[str, Places],
+    sessions: Sessions,
+    wait: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> list[str]:
+    """The tasks that have no session now, and had none a moment ago."""
+    idle = Idle()
+    if idle.settled(tasks, sessions, clock()) or idle.settling:
+        wait(2 * SETTLE_SECONDS)
+    return idle.settled(tasks, sessions, clock())[:_MAX_ACKNOWLEDGED]
 
 
 class Registry:

@@ -17,14 +17,12 @@ from haproxy_bridge.run import state_file
 from haproxy_bridge.run.config_file import ConfigFile
 from haproxy_bridge.run.node import renderer, wall_ms
 from haproxy_bridge.run.options import NodeOptions
-from haproxy_bridge.run.outcome import Outcome
+from haproxy_bridge.run.outcome import SETTLED, Outcome
 from haproxy_bridge.run.state_file import State
 from haproxy_bridge.run.turn import How, Load, Turn, remembered
 from haproxy_bridge.snapshot import Snapshot
 from haproxy_bridge.source import Kind, Reader, Unchanged
 from haproxy_bridge.swap import load, lock
-
-SETTLED = frozenset({Exit.OK, Exit.PARTIAL})
 
 
 class Resident:

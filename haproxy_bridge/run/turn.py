@@ -17,7 +17,7 @@ from haproxy_bridge.rendered import Backend, Rendered
 from haproxy_bridge.run import quarantine
 from haproxy_bridge.run.config_file import ConfigFile
 from haproxy_bridge.run.options import NodeOptions
-from haproxy_bridge.run.outcome import Outcome
+from haproxy_bridge.run.outcome import SETTLED, Outcome
 from haproxy_bridge.run.quarantine import RefusedError, Settled
 from haproxy_bridge.run.state_file import Applied, State
 from haproxy_bridge.runtime import apply, socket
@@ -138,21 +138,24 @@ class Turn:
         if same_file and (self._is_what_runs(plan) or self._waits_for_others(plan)):
             self._sweep(plan)
             self._believe(settled, judged)
-            return self._told(settled, plan, before, changed=False, reloaded=False)
+            told = self._told(settled, plan, before, changed=False, reloaded=False)
+            return replace(told, awaits_reload=bool(plan.reload))
         if plan.reload and not self._how.may_reload:
             return self._postponed(settled, plan.reload)
-        reloaded = False
+        reloaded = awaits_reload = False
         try:
             if plan.reload or not self._changed_at_run_time(plan, rendered, only):
                 if not self._how.may_reload:
                     return self._postponed(settled, "haproxy did not take the change of members")
                 reloaded = self._load(rendered)
+                awaits_reload = not reloaded
             elif not same_file:
                 self._file.change(rendered)
         except ReloadError as error:
             return Outcome(exit=Exit.NOT_RELOADED, why=self._taken_back(str(error)))
         self._believe(settled, judged)
-        return self._told(settled, plan, before, changed=True, reloaded=reloaded)
+        told = self._told(settled, plan, before, changed=True, reloaded=reloaded)
+        return replace(told, awaits_reload=awaits_reload)
 
     def _is_what_runs(self, plan: Plan) -> bool:
         return self.state.applied is not None and not (plan.reload or plan.commands)
@@ -261,7 +264,7 @@ def remembered(state: State, outcome: Outcome, now_ms: int) -> State:
     state = replace(state, last_run_ms=now_ms)
     if outcome.postponed and state.failure:
         return state  # members changed, but what failed did not come right
-    kept = outcome.exit not in {Exit.OK, Exit.PARTIAL}
+    kept = outcome.exit not in SETTLED
     state = replace(state, failure=outcome.why if kept else "")
     if kept:
         failed = outcome.exit is Exit.NOT_RELOADED

@@ -104,7 +104,24 @@ def test_edges_that_look_now_and_then_delay_only_what_asks_for_it() -> None:
     cron = edge("c", EdgeKind.CRON)
     assert len(killed(draining(cron).last)) == 1
     session = draining(cron, app=OWN)
-    session.ask(AcknowledgeDrained("c", (session.only().task_id,)))
+    assert kills(session, 29.9) == []
+    assert len(kills(session, 0.1)) == 1
+
+
+@pytest.mark.parametrize("names", [("c",), ("c", "d"), ("d", "c"), ("c", "f", "d")])
+def test_an_apps_own_time_is_cut_short_once_all_edges_are_done(names: tuple[str, ...]) -> None:
+    kinds = {"f": EdgeKind.DAEMON}
+    session = draining(*(edge(name, kinds.get(name, EdgeKind.CRON)) for name in names), app=OWN)
+    task_id = session.only().task_id
+    for name in names:
+        assert killed(session.last) == []
+        session.ask(AcknowledgeDrained(name, (task_id,)))
+    assert killed(session.last) == [task_id]
+
+
+def test_an_apps_own_time_is_for_those_that_are_no_edges() -> None:
+    session = draining(edge("c", EdgeKind.CRON), app=OWN)
+    session.ask(ForgetEdge("c"))
     assert kills(session, 29.9) == []
     assert len(kills(session, 0.1)) == 1
 

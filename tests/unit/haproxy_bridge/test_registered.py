@@ -11,7 +11,7 @@ from api.client import Client
 from api.options import ApiOptions
 from api.server import ApiServer
 from haproxy_bridge.run.drains import Sessions
-from haproxy_bridge.run.registry import LEASE_SECONDS, Registry, Report
+from haproxy_bridge.run.registry import LEASE_SECONDS, Registry, Report, visited
 from tests.contract.running import running_scheduler
 from tests.unit.api.reading import compile_pattern
 
@@ -38,3 +38,10 @@ def test_the_scheduler_takes_leases_and_acknowledgements(client: Client, tmp_pat
     expected = {"kind": "daemon", "version": "v1", "leaseSeconds": LEASE_SECONDS, "staleness": 2.5}
     assert {name: shown[name] for name in expected} == expected
     assert shown["quarantined"] == ["/a"]
+
+
+def test_the_scheduler_takes_visits(client: Client) -> None:
+    visited(client, "cron-1", Report(version="v1"), 86_400, 4.0)
+    shown = client.get("/v3/edges/cron-1")
+    assert isinstance(shown, dict)
+    assert (shown["kind"], shown["leaseSeconds"], shown["staleness"]) == ("cron", 3_600, 4.0)

@@ -7,6 +7,7 @@ from click.testing import CliRunner, Result
 
 from cli.main import main
 from haproxy_bridge.exits import Exit
+from tests.unit.cli.scripted_http import Answer, scripted
 
 
 def stayer(*words: str) -> Result:
@@ -61,3 +62,33 @@ def test_a_failure_that_lasts_is_told_once_but_each_exit_code_tells_it(tmp_path:
     assert "unreachable" in first.stderr
     assert second.stderr == second.stdout == ""
     assert first.exit_code == second.exit_code == Exit.UNREACHABLE
+
+
+@pytest.mark.parametrize(
+    ("words", "registered"),
+    [
+        (("--edge-name=n1",), True),
+        (("--edge-name=",), False),
+        (("--edge-name=n1", "--dry-run"), False),
+    ],
+)
+def test_once_registers_with_stayer(
+    tmp_path: Path, words: tuple[str, ...], registered: bool
+) -> None:
+    page = Answer({"stateId": "s", "epoch": 1, "synced": True, "services": []})
+    script = {"GET /v3/services": page, "PUT /v3/edges/n1": Answer({})}
+    with scripted(script) as server:
+        result = stayer(
+            "once",
+            f"--state={tmp_path}/state.json",
+            f"--config={tmp_path}/haproxy.cfg",
+            f"--socket={tmp_path}/no.sock",
+            "--no-validate",
+            "--reload-command=",
+            "--every=20",
+            *words,
+            server.url,
+        )
+        assert result.exit_code == 0, result.output
+        leases = [one.body for one in server.requests if one.method == "PUT"]
+    assert [(one["kind"], one["leaseSeconds"]) for one in leases] == [("cron", 50)] * registered
