@@ -37,11 +37,13 @@ _CALLS_OF_MARATHON = {"REVIVE": "revive", "SUPPRESS": "suppress"}
 @dataclass(frozen=True, slots=True)
 class Standing:
     """How a process stands: for how long it runs, for how long it leads (None: it does not), and
-    if it follows another one's state, when it last had all of it (seconds ago)."""
+    if it follows another one's state, when it last had all of it (seconds ago); and how many
+    lines of its log were lost."""
 
     uptime_seconds: float = 0.0
     leading_seconds: float | None = None
     following_seconds: float | None = None
+    lost_lines: int = 0
 
 
 def process_metrics(standing: Standing) -> Iterator[Metric]:
@@ -59,6 +61,9 @@ def process_metrics(standing: Standing) -> Iterator[Metric]:
             "of a process that stands by: since when it may lack changes of the state",
             standing.following_seconds,
         )
+    yield counter(
+        "stayer_log_lost_lines", "lines of the log that nobody read in time", standing.lost_lines
+    )
     yield from _PROCESS.collect()
 
 

@@ -26,6 +26,7 @@ from api.server import ApiServer
 from cli.exported import Standing, event_metrics, http_metrics, process_metrics
 from cli.keeping import open_keeping
 from cli.leading import lead, read_options
+from cli.logs import lost_lines
 from cli.patterns import linear_full_match
 from framework.domain.actions import Halt
 from framework.domain.events import TearDown
@@ -158,9 +159,10 @@ class Service:
 
     def _standing(self) -> Standing:
         now, led_since = time.monotonic(), self._led_since
+        uptime, lost = now - self._began, lost_lines()
         if led_since is None:
-            return Standing(now - self._began, None, self._keeping.behind_seconds())
-        return Standing(now - self._began, now - led_since)
+            return Standing(uptime, None, self._keeping.behind_seconds(), lost)
+        return Standing(uptime, now - led_since, lost_lines=lost)
 
     def _http_metrics(self) -> Iterator[Metric]:
         accounted = self.api.accounted
