@@ -4,6 +4,7 @@
 that several machines can form a cluster. Whatever they start ends with them.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -409,7 +410,10 @@ def _told_by_click() -> Iterator[None]:
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     except (EngineError, OSError) as error:
-        raise click.ClickException(str(error)) from error
+        text = str(error)
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            text = f"{error.strerror}\nChoose another port with --mesos-port, or 0 for a free one."
+        raise click.ClickException(text) from error
 
 
 @contextmanager

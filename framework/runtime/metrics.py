@@ -167,4 +167,6 @@ def work_metrics(loop: LoopCounts, pipeline: PipelineCounts, queued: int) -> Ite
     yield marathon("mesos.offers.declined.counter", "offers declined", pipeline.offers_declined)
     yield marathon("mesos.offer-operations.launch.counter", "launches asked for", launches)
     yield marathon("mesos.offer-operations.launch-group.counter", "of pods: there are none", 0)
-    yield marathon("mesos.offer-operations.reserve.counter", "reservations: there are none", 0)
+    yield marathon(
+        "mesos.offer-operations.reserve.counter", "reservations asked for", pipeline.reservations
+    )

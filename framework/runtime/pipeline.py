@@ -18,6 +18,7 @@ from framework.domain.health import ProbeAction
 from framework.domain.notices import Notice
 from framework.domain.replies import Reply
 from framework.domain.state import Change, Kind, Record, State
+from framework.domain.volumes import OperationKind
 from framework.interfaces import Mesos, Probes, Store
 
 _STEPS_LIMIT = 1_000
@@ -33,6 +34,7 @@ class PipelineCounts:
     append_seconds: float = 0.0
     longest_append_seconds: float = 0.0
     launches: int = 0
+    reservations: int = 0
     offers_used: int = 0
     offers_declined: int = 0
 
@@ -153,6 +155,8 @@ class Pipeline:
             if isinstance(call, Accept):
                 counts.offers_used += len(call.offer_ids)
                 counts.launches += len(call.launches)
+                kinds = [one.kind for one in call.operations]
+                counts.reservations += kinds.count(OperationKind.RESERVE)
             elif isinstance(call, Decline):
                 counts.offers_declined += len(call.offer_ids)
 

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 import pytest
 
 from framework.core.turn import Step
-from framework.domain.actions import Action, Decline, Halt, Kill
+from framework.domain.actions import Accept, Action, Decline, Halt, Kill, Operation
 from framework.domain.app import App
 from framework.domain.health import ProbeAction, Unwatch
 from framework.domain.notices import Notice, Remarked
 from framework.domain.replies import Done, Reply
 from framework.domain.rollout import Connection
 from framework.domain.state import Change, Kind
+from framework.domain.volumes import OperationKind
 from framework.interfaces import LeadershipLostError, StoreError
 from framework.runtime import pipeline as pipeline_module
 from framework.runtime.pipeline import Pipeline
@@ -212,3 +213,14 @@ def test_a_large_queue_is_cut_into_appends_of_bounded_size(
     stand.pipeline.stop()
     sizes = [len(changes) for changes in stand.record.of("append") if isinstance(changes, list)]
     assert sizes == [6, 6, 3]
+
+
+def test_calls_are_counted(stand: Stand) -> None:
+    kinds = (OperationKind.RESERVE, OperationKind.CREATE, OperationKind.RESERVE)
+    operations = tuple(Operation(f"o{at}", kind, ()) for at, kind in enumerate(kinds))
+    accept = Accept(("f1", "f2"), (), 5.0, operations)
+    stand.pipeline.put(step(put("/web"), actions=(accept, Decline(("f3",), 5.0))))
+    stand.pipeline.start()
+    stand.record.wait_for("perform")
+    counts = stand.pipeline.counts
+    assert (counts.offers_used, counts.launches, counts.reservations) == (2, 0, 2)
