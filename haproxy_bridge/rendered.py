@@ -4,6 +4,7 @@
 changes a running haproxy to it where that needs no reload.
 """
 
+from collections.abc import Iterator
 from enum import StrEnum
 
 from msgspec import Struct
@@ -59,18 +60,36 @@ class Problem(Struct, frozen=True, gc=False):
         return self.trouble is not Trouble.IGNORED
 
 
-class Rendered(Struct, frozen=True, gc=False):
-    """``config`` is the whole haproxy.cfg; ``files`` what it refers to beside it (maps, lists of
-    certificates), by name within the folder of the configuration. ``structure`` is a digest of all
-    that needs a reload: equal digests differ in ``backends`` and maps only. ``stanzas``: for each
-    app a digest of all that it contributes, members aside, to tell whose labels changed.
-    ``owners``: the app that lines of ``config`` come from, as (first, last, app id), numbered from
-    1: whom to blame when haproxy refuses a line."""
+class Piece(Struct, frozen=True, gc=False):
+    """Some ``lines`` of a configuration; ``app_id`` says whose they are, "" for nobody's."""
 
-    config: bytes
+    text: bytes
+    lines: int
+    app_id: str = ""
+
+
+class Rendered(Struct, frozen=True, gc=False):
+    """``pieces`` on end are the whole haproxy.cfg: where one app changed, all others are those of
+    before. ``files`` is what it refers to beside it (maps, lists of certificates), by name within
+    the folder of the configuration. ``structure`` is a digest of all that needs a reload: equal
+    digests differ in ``backends`` and maps only."""
+
+    pieces: tuple[Piece, ...] = ()
     files: dict[str, bytes] = {}
     structure: str = ""
     backends: tuple[Backend, ...] = ()
     problems: tuple[Problem, ...] = ()
-    stanzas: dict[str, str] = {}
-    owners: tuple[tuple[int, int, str], ...] = ()
+
+    @property
+    def config(self) -> bytes:
+        """The whole haproxy.cfg, put together when it is asked for."""
+        return b"".join([piece.text for piece in self.pieces])
+
+    def owners(self) -> Iterator[tuple[int, int, str]]:
+        """The app that lines of ``config`` come from, as (first, last, app id), numbered from 1:
+        whom to blame when haproxy refuses a line."""
+        line = 1
+        for piece in self.pieces:
+            if piece.app_id:
+                yield line, line + piece.lines - 1, piece.app_id
+            line += piece.lines

@@ -26,15 +26,27 @@ def suspicious(new: Snapshot, memory: Memory, options: GuardOptions) -> str:
     last = memory.rotation
     if last is None:
         return ""
-    before, after = sum(map(_serving, last.apps)), sum(len(app.tasks) for app in new.apps)
-    if last.state_id and new.state_id and last.state_id != new.state_id and before:
-        return f"the scheduler's state is another one ({new.state_id}), with {after} servers"
-    if before == 0 or after >= before:
+    other_state = bool(last.state_id and new.state_id and last.state_id != new.state_id)
+    lost = _lost_without_reason(new, last)
+    if not other_state and (not lost or _is_little(lost, new, last, options)):
         return ""
-    lost = sum(_lost_without_reason(new, last).values())
-    if lost and (after == 0 or lost > before * options.max_drop):
+    before, after = sum(map(_serving, last.apps)), sum(len(app.tasks) for app in new.apps)
+    if other_state and before:
+        return f"the scheduler's state is another one ({new.state_id}), with {after} servers"
+    if after < before and (after == 0 or lost > before * options.max_drop):
         return f"{lost} of {before} servers are gone without a reason"
     return ""
+
+
+def _is_little(lost: int, new: Snapshot, last: Snapshot, options: GuardOptions) -> bool:
+    """Whether some of the servers of before are enough to see that the loss is a small share: the
+    many are counted only in trouble."""
+    seen = 0
+    for app in last.apps:
+        seen += _serving(app)
+        if lost <= seen * options.max_drop:
+            return any(one.tasks for one in new.apps)
+    return False
 
 
 def _serving(app: App) -> int:
@@ -42,15 +54,15 @@ def _serving(app: App) -> int:
     return sum(not task.draining for task in app.tasks)
 
 
-def _lost_without_reason(new: Snapshot, last: Snapshot) -> dict[str, int]:
-    """By app, how many servers went that nobody asked to go."""
+def _lost_without_reason(new: Snapshot, last: Snapshot) -> int:
+    """How many servers went that nobody asked to go."""
     there = {app.id: app for app in new.apps}
     known = bool(new.state_id) and new.synced
-    found = {}
+    found = 0
     for before in last.apps:
-        lost = _lost(before, there.get(before.id), removal_known=known)
-        if lost > 0:
-            found[before.id] = lost
+        after = there.get(before.id)
+        if after is not before:
+            found += max(0, _lost(before, after, removal_known=known))
     return found
 
 

@@ -42,6 +42,10 @@ class _Known(Struct, frozen=True):
     serving: App
 
 
+_NOBODY = App("", 0)
+_NOTHING = _Known(_NOBODY, None, {}, {}, _NOBODY)
+
+
 class Rotation:
     """Decides again and again, and thinks only about apps that are not as they were the last time;
     what comes of it is that of a first decision."""
@@ -49,6 +53,7 @@ class Rotation:
     def __init__(self, options: GuardOptions) -> None:
         self._options = options
         self._known: dict[str, _Known] = {}
+        self._verdicts: dict[str, Verdict] = {}
 
     def decide(
         self, new: Snapshot, memory: Memory, now_ms: int
@@ -56,14 +61,39 @@ class Rotation:
         """The snapshot with only those tasks that serve, and those that drain; and the health of
         each task, where it is unknown the last one that was known."""
         last = {} if memory.rotation is None else {app.id: app for app in memory.rotation.apps}
+        before = self._known
+        own, timed = memory.verdicts is self._verdicts, self._options.min_uptime_seconds > 0
         known: dict[str, _Known] = {}
-        verdicts: dict[str, Verdict] = {}
+        anew: list[_Known] = []
         for app in new.apps:
-            found = self._of(app, last.get(app.id), memory, now_ms)
-            known[app.id] = found
-            verdicts.update(found.verdicts)
-        self._known = known
+            app_id = app.id
+            known[app_id] = found = before.get(app_id, _NOTHING)
+            same = found.app is app and found.last is last.get(app_id)
+            if not same or timed or (found.unknown and not own):
+                known[app_id] = other = self._of(app, last.get(app_id), memory, now_ms)
+                if other is not found:
+                    anew.append(other)
+        verdicts = self._verdicts_with(anew, known, memory)
+        self._known, self._verdicts = known, verdicts
         return replace(new, apps=tuple([one.serving for one in known.values()])), verdicts
+
+    def _verdicts_with(
+        self, anew: list[_Known], known: dict[str, _Known], memory: Memory
+    ) -> dict[str, Verdict]:
+        """Those of all tasks. They are many: of those of the last time only what is not so any
+        more is changed, if nothing came between."""
+        gone = [one for app_id, one in self._known.items() if app_id not in known]
+        changed = [self._known.get(one.app.id, _NOTHING) for one in anew]
+        if memory.verdicts is not self._verdicts:
+            gone, changed, anew, found = [], [], list(known.values()), {}
+        else:
+            found = memory.verdicts if not (anew or gone) else dict(memory.verdicts)
+        for one in (*gone, *changed):
+            for task_id in one.verdicts:
+                found.pop(task_id, None)
+        for one in anew:
+            found.update(one.verdicts)
+        return found
 
     def _of(self, app: App, last: App | None, memory: Memory, now_ms: int) -> _Known:
         before = self._known.get(app.id)

@@ -4,25 +4,32 @@ import hashlib
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from haproxy_bridge.render import backends, routes
 from haproxy_bridge.render.frontends import Shared
 from haproxy_bridge.render.options import RenderOptions
 from haproxy_bridge.render.pieces import Pieces
 from haproxy_bridge.render.texts import filled, word
-from haproxy_bridge.rendered import Backend, Rendered
-from haproxy_bridge.services.model import Service, Services
+from haproxy_bridge.rendered import Backend, Piece, Rendered
+from haproxy_bridge.services.model import Service, Services, other_members
 
 
 class _Part(Struct, frozen=True, gc=False):
-    """What one service contributes: its text, how many lines those are, and a digest of all that
-    can not be changed at run time."""
+    """What one service contributes: its text, its servers, and a digest of all that can not be
+    changed at run time."""
 
     service: Service
-    text: str
-    lines: int
+    piece: Piece
     backend: Backend
     structure: str
+
+
+class _Shared(Struct, frozen=True):
+    """What is no single service's: the text before all of them, and files."""
+
+    piece: Piece
+    files: dict[str, bytes]
 
 
 def render(services: Services, options: RenderOptions) -> Rendered:
@@ -37,53 +44,82 @@ class Renderer:
     def __init__(self, options: RenderOptions) -> None:
         self._options = options
         self._pieces = Pieces(options)
-        self._known: dict[str, _Part] = {}
+        self._extra = _piece(options.extra)
+        self._services: tuple[Service, ...] = ()
+        self._parts: list[_Part] = []
+        self._last: Rendered | None = None
 
     def render(self, services: Services) -> Rendered:
         """As the function of this name."""
-        options, pieces = self._options, self._pieces
-        files = _maps(services.services)
-        names = {kind: _file_name(kind, text) for kind, text in files.items()}
-        shared = [_head(pieces, options), Shared(services.services, pieces, options, names).text()]
-        parts = [self._part(service) for service in services.services]
-        self._known = {part.service.name: part for part in parts}
-        pieces.forget_unused()
-        stanzas: dict[str, str] = {}
-        for part in parts:
-            app_id = part.service.app_id
-            before = stanzas.get(app_id)
-            stanzas[app_id] = part.structure if before is None else _digest(before + part.structure)
-        fixed = [*shared, *sorted(stanzas.values()), options.extra, *names.values()]
-        return Rendered(
-            config="".join([*shared, *(part.text for part in parts), options.extra]).encode(),
-            files={names[kind]: text.encode() for kind, text in files.items()},
-            structure=_digest("".join(fixed)),
-            backends=tuple([part.backend for part in parts]),
-            problems=services.problems,
-            stanzas=stanzas,
-            owners=_owners(_lines(shared) + 1, parts),
-        )
+        last, wanted = self._last, services.services
+        changed = None if last is None else other_members(self._services, wanted)
+        parts = self._all(wanted) if changed is None else self._with(changed, wanted)
+        if last is None or changed is None or _structures(parts) != _structures(self._parts):
+            made = self._anew(services, parts)
+        else:
+            made = _with_parts(last, changed, parts, services)
+        self._services, self._parts, self._last = wanted, parts, made
+        self._pieces.forget_unused()
+        return made
 
-    def _part(self, service: Service) -> _Part:
-        known = self._known.get(service.name)
+    def _all(self, services: tuple[Service, ...]) -> list[_Part]:
+        known = {part.service.name: part for part in self._parts}
+        return [self._part(service, known.get(service.name)) for service in services]
+
+    def _with(self, changed: list[int], services: tuple[Service, ...]) -> list[_Part]:
+        parts = list(self._parts)
+        for at in changed:
+            parts[at] = self._part(services[at], parts[at])
+        return parts
+
+    def _part(self, service: Service, known: _Part | None) -> _Part:
         if known is not None and (known.service is service or known.service == service):
             return known
         made = backends.stanza(service, self._pieces, self._options)
         text = made.head + made.servers
         structure = made.head if made.backend.dynamic else text
-        return _Part(service, text, text.count("\n"), made.backend, _digest(structure))
+        piece = _piece(text, service.app_id)
+        return _Part(service, piece, made.backend, _digest(structure))
+
+    def _anew(self, services: Services, parts: list[_Part]) -> Rendered:
+        shared = self._shared(services.services)
+        whole = "".join([part.structure for part in parts])
+        fixed = (shared.piece.text.decode(), whole, self._options.extra, *shared.files)
+        return Rendered(
+            pieces=(shared.piece, *(part.piece for part in parts), self._extra),
+            files=shared.files,
+            structure=_digest("".join(fixed)),
+            backends=tuple([part.backend for part in parts]),
+            problems=services.problems,
+        )
+
+    def _shared(self, services: tuple[Service, ...]) -> _Shared:
+        texts = _maps(services)
+        names = {kind: _file_name(kind, text) for kind, text in texts.items()}
+        front_ends = Shared(services, self._pieces, self._options, names).text()
+        return _Shared(
+            _piece(_head(self._pieces, self._options) + front_ends),
+            {names[kind]: text.encode() for kind, text in texts.items()},
+        )
 
 
-def _owners(line: int, parts: Sequence[_Part]) -> tuple[tuple[int, int, str], ...]:
-    found = []
-    for part in parts:
-        found.append((line, line + part.lines - 1, part.service.app_id))
-        line += part.lines
-    return tuple(found)
+def _structures(parts: list[_Part]) -> list[str]:
+    return [part.structure for part in parts]
 
 
-def _lines(parts: Sequence[str]) -> int:
-    return sum(part.count("\n") for part in parts)
+def _with_parts(
+    last: Rendered, changed: list[int], parts: list[_Part], services: Services
+) -> Rendered:
+    """The last one with other members."""
+    pieces, found = list(last.pieces), list(last.backends)
+    for at in changed:
+        pieces[at + 1] = parts[at].piece  # behind what is shared
+        found[at] = parts[at].backend
+    return replace(last, pieces=tuple(pieces), backends=tuple(found), problems=services.problems)
+
+
+def _piece(text: str, app_id: str = "") -> Piece:
+    return Piece(text.encode(), text.count("\n"), app_id)
 
 
 def _digest(text: str) -> str:

@@ -18,7 +18,7 @@ class ConfigFile:
         self._path = path
         self._late = late
         self._lock = threading.Lock()
-        self._known: bytes | None = None
+        self._known: Rendered | None = None
         self._owed: Rendered | None = None
 
     @property
@@ -26,15 +26,23 @@ class ConfigFile:
         """Where it lies."""
         return self._path.parent
 
-    def content(self, *, anew: bool = True) -> bytes:
-        """What it holds, or is to hold. ``anew``: look at the disk; else as far as is known.
-        OSError."""
+    def content(self) -> bytes:
+        """What it holds, or is to hold. OSError."""
         with self._lock:
-            if self._owed is not None:
-                return self._owed.config
-            if anew or self._known is None:
-                self._known = files.read(self._path) or b""
-            return self._known
+            return self._content() if self._owed is None else self._owed.config
+
+    def _content(self) -> bytes:
+        return files.read(self._path) or b""
+
+    def holds(self, rendered: Rendered, *, anew: bool) -> bool:
+        """Whether it holds, or is to hold, this configuration. ``anew``: look at the disk; else as
+        far as is known, which takes no putting together of its text. OSError."""
+        with self._lock:
+            known = self._known if self._owed is None else self._owed
+            if known is not None and (self._owed is not None or not anew):
+                return known.pieces == rendered.pieces
+            self._known = rendered if self._content() == rendered.config else None
+            return self._known is not None
 
     def change(self, rendered: Rendered) -> None:
         """Other members, nothing else; the running haproxy has them. OSError."""
@@ -49,7 +57,7 @@ class ConfigFile:
             self._write()
             self._known = None
             files.install(self._path, rendered, new_generation=True)
-            self._known = rendered.config
+            self._known = rendered
 
     def restore(self) -> bool:
         """Put the one before back; False if there is none. OSError."""
@@ -66,6 +74,6 @@ class ConfigFile:
         if self._owed is None:
             return False
         files.install(self._path, self._owed, new_generation=False)
-        self._known = self._owed.config
+        self._known = self._owed
         self._owed = None
         return True

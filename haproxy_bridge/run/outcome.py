@@ -12,8 +12,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
     """``why`` says what kept a run from its end, or what it did; ``added``, ``changed`` and
     ``removed`` count servers; ``reloaded``: haproxy loaded its configuration anew; ``postponed``:
     it has to, but not yet; ``awaits_reload``: it has to, and somebody else is to tell it.
-    ``before`` and ``after`` are the file's bytes, for a diff; ``services`` and ``servers`` what is
-    served now."""
+    ``before`` and ``after`` are the file's bytes, for a diff, where the run looked at everything;
+    ``services`` and ``servers`` count what is served now."""
 
     exit: Exit
     why: str = ""

@@ -48,7 +48,8 @@ def settled(
     RefusedError."""
     trial = _Trial(snapshot, good, render)
     rendered = trial.rendered()
-    bad_labels = _apps(rendered.problems, _LABEL_TROUBLES) & trial.can_step_back
+    bad_labels = _apps(rendered.problems, _LABEL_TROUBLES)
+    bad_labels &= trial.can_step_back if bad_labels else set()
     if bad_labels:
         trial.step_back(bad_labels)
         told = tuple(one for one in rendered.problems if one.app_id in bad_labels)
@@ -98,7 +99,7 @@ class _Trial:
         return good is not None and (good.labels, good.ports) != (app.labels, app.ports)
 
     def rendered(self, without: frozenset[str] = frozenset()) -> Rendered:
-        apps = tuple(app for app_id, app in self._apps.items() if app_id not in without)
+        apps = tuple([app for app_id, app in self._apps.items() if app_id not in without])
         return self._render(replace(self._snapshot, apps=apps))
 
     def step_back(self, app_ids: set[str]) -> None:
@@ -110,7 +111,7 @@ class _Trial:
         """Step back or leave out those that haproxy has something against."""
         culprits = {
             app_id
-            for first, last, app_id in rendered.owners
+            for first, last, app_id in rendered.owners()
             if any(first <= line <= last for line in refusal.lines)
         }
         if not culprits:
@@ -148,4 +149,10 @@ class _Trial:
         return candidates[bad - 1]
 
     def good_now(self) -> dict[str, Good]:
-        return {app_id: Good(app.labels, app.ports) for app_id, app in self._apps.items()}
+        """Of most apps the same as before."""
+        good, now = self._good, {}
+        for app_id, app in self._apps.items():
+            known = good.get(app_id)
+            same = known is not None and known.labels is app.labels and known.ports is app.ports
+            now[app_id] = known if known is not None and same else Good(app.labels, app.ports)
+        return now

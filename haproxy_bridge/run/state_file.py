@@ -24,15 +24,14 @@ class Good(Struct, frozen=True):
 
 
 class Applied(Struct, frozen=True):
-    """What haproxy was last brought to; as ``Rendered`` without its bytes."""
+    """What haproxy was last brought to; as ``Rendered`` without its text."""
 
     structure: str
     backends: tuple[Backend, ...]
-    stanzas: dict[str, str]
 
     def rendered(self) -> Rendered:
         """For comparison with the next one."""
-        return Rendered(b"", structure=self.structure, backends=self.backends, stanzas=self.stanzas)
+        return Rendered(structure=self.structure, backends=self.backends)
 
 
 class State(Struct, frozen=True):

@@ -112,9 +112,8 @@ class Turn:
         if self._how.everything or applied is None:
             return None
         before = {backend.name: backend for backend in applied.backends}
-        return frozenset(
-            one.name for one in wanted.backends if not _same(before.get(one.name), one)
-        )
+        others = [one for one in wanted.backends if before.get(one.name) is not one]
+        return frozenset(one.name for one in others if before.get(one.name) != one)
 
     def _plan(self, wanted: Rendered, only: Collection[str] | None) -> Plan:
         before = None if self.state.applied is None else self.state.applied.rendered()
@@ -133,8 +132,8 @@ class Turn:
         rendered = settled.rendered
         only = self._changed_backends(rendered)
         plan = self._plan(rendered, only)
-        before = self._file.content(anew=self._how.everything)
-        same_file = before == rendered.config
+        before = self._file.content() if self._how.everything else b""
+        same_file = self._file.holds(rendered, anew=self._how.everything)
         if same_file and (self._is_what_runs(plan) or self._waits_for_others(plan)):
             self._sweep(plan)
             self._believe(settled, judged)
@@ -222,7 +221,7 @@ class Turn:
 
     def _believe(self, settled: Settled, judged: Judged) -> None:
         rendered = self.rendered = settled.rendered
-        applied = Applied(rendered.structure, rendered.backends, rendered.stanzas)
+        applied = Applied(rendered.structure, rendered.backends)
         self.state = replace(self.state, memory=judged.memory, applied=applied, good=settled.good)
 
     def _told(
@@ -241,14 +240,10 @@ class Turn:
             problems=problems,
             notes=tuple(self._notes),
             before=before,
-            after=settled.rendered.config,
+            after=settled.rendered.config if self._how.everything else b"",
             services=len(settled.rendered.backends),
             servers=sum(len(backend.servers) for backend in settled.rendered.backends),
         )
-
-
-def _same(one: Backend | None, other: Backend) -> bool:
-    return one is other or one == other
 
 
 def _nearest(old: Backend, new: Backend | None) -> Backend:

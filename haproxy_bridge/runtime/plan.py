@@ -28,7 +28,8 @@ def plan(before: Rendered | None, wanted: Rendered, have: Have) -> Plan:
         return Plan(
             reload="other front ends or settings" if before else "nothing is known of before"
         )
-    known = {backend.name: backend for backend in before.backends}
+    names = {backend.name for backend in wanted.backends}
+    known = {backend.name: backend for backend in before.backends if backend.name in names}
     steps: list[_Step] = []
     for backend in wanted.backends:
         there = have.get(backend.name)

@@ -23,12 +23,21 @@ def build(snapshot: Snapshot, options: ServiceOptions, seed: str = "") -> Servic
 
 
 class _OfApp(Struct, frozen=True):
-    """What one app leads to, whatever the others say."""
+    """What one app leads to, whatever the others say. ``group``: with whom it is deployed as one,
+    "" for alone."""
 
     app: App
-    read: AppLabels | None
-    services: tuple[Service, ...]
-    problems: tuple[Problem, ...]
+    read: AppLabels
+    services: tuple[Service, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    group: str = ""
+
+
+class _Group(Struct, frozen=True):
+    """Apps of which one service each is served together, and as what."""
+
+    parts: tuple[_OfApp, ...]
+    service: Service
 
 
 class Builder:
@@ -39,37 +48,39 @@ class Builder:
         self._options = options
         self._seed = seed
         self._known: dict[str, _OfApp] = {}
+        self._groups: dict[tuple[str, int, str], _Group] = {}
+        self._settlement = conflicts.Settlement(options)
 
     def build(self, snapshot: Snapshot) -> Services:
         """As the function of this name."""
-        known = self._known
-        of_apps = []
+        before, known = self._known, {}
         for app in snapshot.apps:
-            before = known.get(app.id)
-            same = before is not None and (before.app is app or before.app == app)
-            of_apps.append(before if before is not None and same else self._of(app))
-        self._known = {one.app.id: one for one in of_apps}
-        problems = [problem for one in of_apps for problem in one.problems]
-        together = self._together(of_apps)
-        kept, lost = conflicts.settled(together, self._options)
-        services_by_name = tuple(sorted(kept, key=lambda one: one.name))
-        return Services(services_by_name, (*problems, *lost))
+            one = before.get(app.id)
+            known[app.id] = one if one is not None and one.app is app else self._of(app, one)
+        self._known = known
+        problems = [problem for one in known.values() for problem in one.problems]
+        kept, lost = self._settlement.settled(self._together(known.values()))
+        return Services(kept, (*problems, *lost))
 
-    def _of(self, app: App) -> _OfApp:
+    def _of(self, app: App, before: _OfApp | None) -> _OfApp:
         options = self._options
+        if before is not None and before.app == app:
+            return before
         if options.own_app_id and app.id == options.own_app_id:
-            return _OfApp(app, None, (), ())
+            return _OfApp(app, AppLabels())
         if not values.is_app_id(app.id):
             message = "not an id of letters, digits and ._- behind slashes"
-            return _OfApp(app, None, (), (Problem(Trouble.INVALID, app.id[:100], message),))
+            problem = Problem(Trouble.INVALID, app.id[:100], message)
+            return _OfApp(app, AppLabels(), problems=(problem,))
         problems: list[Problem] = []
         read = labels.read(app, options)
         services = tuple(_services(app, read, options, problems))
         if services or _concerns(read, options):
             problems += read.problems
-        if not _group_of(read):
+        group = read.app.get("DEPLOYMENT_GROUP", "").strip()
+        if not group:
             services = tuple(map(self._turned, services))
-        return _OfApp(app, read, services, tuple(problems))
+        return _OfApp(app, read, services, tuple(problems), group)
 
     def _turned(self, service: Service) -> Service:
         turned = members.rotated(service.members, self._seed, service.name)
@@ -80,22 +91,23 @@ class Builder:
         under the name of the group; its labels are those of the app that was started last. Apps
         that the policy tells apart are never one: else whoever may submit an app could join."""
         alone: list[Service] = []
-        groups: dict[tuple[str, int, str], list[tuple[App, AppLabels, Service]]] = {}
+        several: dict[tuple[str, int, str], list[tuple[_OfApp, Service]]] = {}
         for one in of_apps:
-            group = "" if one.read is None else _group_of(one.read)
-            if one.read is None or not group:
+            if not one.group:
                 alone += one.services
                 continue
             party = self._options.policy.party(one.app.id)
             for service in one.services:
-                several = groups.setdefault((group, service.index, party), [])
-                several.append((one.app, one.read, service))
-        merged = (_merged(group, several) for (group, *_), several in groups.items())
-        return alone + list(map(self._turned, merged))
+                several.setdefault((one.group, service.index, party), []).append((one, service))
+        self._groups = {key: self._group(key, parts) for key, parts in several.items()}
+        return alone + [one.service for one in self._groups.values()]
 
-
-def _group_of(read: AppLabels) -> str:
-    return read.app.get("DEPLOYMENT_GROUP", "").strip()
+    def _group(self, key: tuple[str, int, str], found: list[tuple[_OfApp, Service]]) -> _Group:
+        before = self._groups.get(key)
+        parts = tuple(one for one, _ in found)
+        if before is not None and before.parts == parts:
+            return before
+        return _Group(parts, self._turned(_merged(key[0], found)))
 
 
 def _concerns(read: AppLabels, options: ServiceOptions) -> bool:
@@ -185,20 +197,20 @@ def _checked_by_http(app: App, index: int) -> bool:
     )
 
 
-def _merged(group: str, several: list[tuple[App, AppLabels, Service]]) -> Service:
+def _merged(group: str, several: list[tuple[_OfApp, Service]]) -> Service:
     ordered = sorted(
-        several, key=lambda one: (one[1].app.get("DEPLOYMENT_STARTED_AT", ""), one[0].id)
+        several, key=lambda one: (one[0].read.app.get("DEPLOYMENT_STARTED_AT", ""), one[0].app.id)
     )
-    app, read, newest = ordered[-1]
+    last, newest = ordered[-1]
     named = replace(newest, name=_group_name(group, newest))
-    if any(one.share is not None for one, _, _ in ordered):
-        shares = [(one, service.members) for one, _, service in ordered]
+    if any(one.app.share is not None for one, _ in ordered):
+        shares = [(one.app, service.members) for one, service in ordered]
         return replace(named, members=members.shared(shares))
-    old = [member for _, _, service in ordered[:-1] for member in service.members]
+    old = [member for _, service in ordered[:-1] for member in service.members]
     if not old:
         return named
-    wanted = app.wanted
-    return replace(named, members=members.handed_over(old, newest.members, read.app, wanted))
+    labels, wanted = last.read.app, last.app.wanted
+    return replace(named, members=members.handed_over(old, newest.members, labels, wanted))
 
 
 def _group_name(group: str, service: Service) -> str:

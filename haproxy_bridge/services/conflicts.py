@@ -4,17 +4,49 @@ The winner is the one with the higher weight, then the lower app id: the same on
 each run, whatever the order of starts. Who loses is told, and loses only what it lost.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 
 from msgspec.structs import replace
 
 from haproxy_bridge.rendered import Problem, Trouble
-from haproxy_bridge.services.model import Host, Mode, Service
+from haproxy_bridge.services.model import Host, Mode, Service, other_members
 from haproxy_bridge.services.options import ServiceOptions
 
 HTTP_PORTS = frozenset({80, 443})
 """Those of the front ends that all virtual hosts share."""
 _ANY = frozenset({"*", "0.0.0.0", "[::]"})
+
+
+class Settlement:
+    """Settles again and again. Who has what depends on everything but members: where only these
+    are others, it stays as it was."""
+
+    def __init__(self, options: ServiceOptions) -> None:
+        self._options = options
+        self._asked: Sequence[Service] = ()
+        self._got: tuple[Service, ...] = ()
+        self._problems: tuple[Problem, ...] = ()
+
+    def settled(self, services: Sequence[Service]) -> tuple[tuple[Service, ...], Sequence[Problem]]:
+        """The services by name with what each of them got, and what somebody lost."""
+        changed = other_members(self._asked, services)
+        if changed is None:
+            got, problems = settled(services, self._options)
+            self._got, self._problems = tuple(sorted(got, key=attrgetter("name"))), tuple(problems)
+        elif changed:
+            news = {(one.app_id, one.index): one for one in (services[at] for at in changed)}
+            apps = {app_id for app_id, _ in news}
+            self._got = tuple(
+                [one if one.app_id not in apps else _with_members(one, news) for one in self._got]
+            )
+        self._asked = services
+        return self._got, self._problems
+
+
+def _with_members(settled: Service, news: Mapping[tuple[str, int], Service]) -> Service:
+    new = news.get((settled.app_id, settled.index))
+    return settled if new is None else replace(settled, members=new.members)
 
 
 def settled(

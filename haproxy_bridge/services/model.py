@@ -1,8 +1,10 @@
 """Services: each exposed port of an app, with everything that its labels ask of haproxy."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from haproxy_bridge.rendered import Problem
 from haproxy_bridge.snapshot import Check, Endpoint
@@ -97,6 +99,17 @@ class Service(Struct, frozen=True, gc=False, kw_only=True):
     http2: bool = False
     send_proxy: bool = False
     templates: dict[str, str] = {}
+
+
+def other_members(before: Sequence[Service], now: Sequence[Service]) -> list[int] | None:
+    """The places of services that have other members than before; None if anything else is not as
+    it was, too."""
+    if len(before) != len(now):
+        return None
+    places = [at for at, (old, new) in enumerate(zip(before, now, strict=True)) if old is not new]
+    if any(replace(before[at], members=()) != replace(now[at], members=()) for at in places):
+        return None
+    return places
 
 
 class Services(Struct, frozen=True, gc=False):

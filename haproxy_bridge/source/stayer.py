@@ -55,7 +55,9 @@ class Pages:
         before = _before(self._read, page.services)
         new = {place: _APP.decode(page.services[place]) for place in _gaps(before)}
         known = self._addresses(self._hosts_with(new.values(), before))
-        moved = {host for host, address in known.items() if self._known.get(host) != address}
+        moved = {
+            host for host, address in known.items() if self._known.get(host, address) != address
+        }
         read = [
             _Read(page.services[place].copy(), new[place], _checked(new[place], known))
             if one is None

@@ -69,7 +69,8 @@ def install(path: Path, rendered: Rendered, *, new_generation: bool) -> None:
     if new_generation:
         _keep(path)
     write_atomically(path, rendered.config)
-    _forget_maps(path)
+    if new_generation:
+        _forget_maps(path)
 
 
 def generation(path: Path, number: int) -> Path:

@@ -1,10 +1,13 @@
 """Building and rendering again costs what changed, and gives what a first time would."""
 
+from pathlib import Path
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from haproxy_bridge.render import Renderer, RenderOptions, render
+from haproxy_bridge.run.config_file import ConfigFile
 from haproxy_bridge.services import Builder, Policy, Rule, ServiceOptions, build
 from haproxy_bridge.snapshot import App, Snapshot
 from tests.unit.haproxy_bridge.made import app, snapshot, task
@@ -65,3 +68,31 @@ def test_only_what_changed_is_done_again() -> None:
     assert "a7_10007" not in kept
     drawn = [one.name for one in second.backends if not any(one is old for old in first.backends)]
     assert drawn == ["a7_10007"]
+    texts = [one for one in second.pieces if not any(one is old for old in first.pieces)]
+    assert [one.app_id for one in texts] == ["/a7"]
+    assert second.structure == first.structure
+    assert second.files is first.files
+
+
+def test_a_file_is_known_by_its_pieces(tmp_path: Path) -> None:
+    """The text of all is put together when it is written, not to see whether it is the same."""
+    apps = [app(f"/a{number}", 10000 + number, 3) for number in range(3)]
+    renderer, builder = Renderer(RENDER), Builder(OPTIONS)
+    first = renderer.render(builder.build(snapshot(*apps)))
+    apps[1] = replace(apps[1], tasks=apps[1].tasks[:2])
+    second = renderer.render(builder.build(snapshot(*apps)))
+    path = tmp_path / "haproxy.cfg"
+    file = ConfigFile(path, late=True)
+    assert not file.holds(first, anew=False)
+    file.replace(first)
+    assert file.holds(first, anew=True)
+    file.change(second)
+    assert path.read_bytes() == first.config
+    assert file.holds(second, anew=True), "what is owed is as good as written"
+    assert not file.holds(first, anew=False)
+    file.write()
+    assert path.read_bytes() == second.config
+    path.write_bytes(b"somebody else's")
+    assert file.holds(second, anew=False), "as far as is known"
+    assert not file.holds(second, anew=True)
+    assert not file.holds(second, anew=False)

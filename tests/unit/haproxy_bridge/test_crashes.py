@@ -8,7 +8,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from haproxy_bridge.rendered import Rendered
+from haproxy_bridge.rendered import Piece, Rendered
 from haproxy_bridge.swap import files
 
 _MAPS = re.compile(rb"stayer-[a-z]+-[0-9a-f]{16}\.map")
@@ -19,7 +19,7 @@ _MOST_LINES = 2_000
 def _made(number: int) -> Rendered:
     name = f"stayer-exact-{number:016x}.map"
     config = f"# {number}\nuse {name}\n".encode()
-    return Rendered(config=config, files={name: b"a.example/ a_1\n"})
+    return Rendered((Piece(config, 2),), files={name: b"a.example/ a_1\n"})
 
 
 def _dies_at(line: int, path: Path, rendered: Rendered) -> bool:

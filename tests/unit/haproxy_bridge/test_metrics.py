@@ -21,9 +21,7 @@ STATE = State(
         Problem(Trouble.CONFLICT, "/a", "taken"),
         Problem(Trouble.IGNORED, "/b", "unknown"),
     ),
-    applied=Applied(
-        "", (Backend("x", (Server("s", "h", 1), Server("t", "h", 2, draining=True))),), {}
-    ),
+    applied=Applied("", (Backend("x", (Server("s", "h", 1), Server("t", "h", 2, draining=True))),)),
 )
 
 

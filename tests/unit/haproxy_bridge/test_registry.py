@@ -188,7 +188,7 @@ def test_where_a_draining_task_is() -> None:
     leaving = tuple(replace(task, draining=task.id != "a.2") for task in one.tasks)
     answer = snapshot(replace(one, tasks=leaving))
     servers = tuple(Server(f"s{n}", "10.0.0.1", n, task_id=f"a.{n}") for n in (1, 2))
-    rendered = Rendered(b"", backends=(Backend("x", servers), Backend("y", servers[:1])))
+    rendered = Rendered(backends=(Backend("x", servers), Backend("y", servers[:1])))
     found = draining(answer, rendered)
     assert found == {"a.1": (("x", "s1"), ("y", "s1")), "a.3": ()}
     assert idle(found, {("x", "s1"): 0, ("y", "s1"): 1}) == ["a.3"]

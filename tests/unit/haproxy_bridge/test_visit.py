@@ -54,7 +54,7 @@ def made(tmp_path: Path) -> Iterator[Visit]:
         haproxy.sessions = {("x", "s1"): 0, ("x", "s3"): 2}
         node = Node(Reader(client, SourceOptions()), options)
         node.answer = replace(snapshot(replace(three, tasks=leaving)), state_id="s", epoch=4)
-        node.rendered = Rendered(b"config", backends=(Backend("x", servers),))
+        node.rendered = Rendered(backends=(Backend("x", servers),))
         node.state = State(
             last_success_ms=10_000, problems=(Problem(Trouble.REFUSED, "/bad", "why"),)
         )
