@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from api.client import Client
 from haproxy_bridge.render import RenderOptions
-from haproxy_bridge.rendered import Backend, Problem, Rendered, Server, Trouble
+from haproxy_bridge.rendered import Backend, Piece, Problem, Rendered, Server, Trouble
 from haproxy_bridge.run import visit
 from haproxy_bridge.run.node import Node
 from haproxy_bridge.run.options import NodeOptions
@@ -54,7 +54,7 @@ def made(tmp_path: Path) -> Iterator[Visit]:
         haproxy.sessions = {("x", "s1"): 0, ("x", "s3"): 2}
         node = Node(Reader(client, SourceOptions()), options)
         node.answer = replace(snapshot(replace(three, tasks=leaving)), state_id="s", epoch=4)
-        node.rendered = Rendered(backends=(Backend("x", servers),))
+        node.rendered = Rendered((Piece(b"config", 1),), backends=(Backend("x", servers),))
         node.state = State(
             last_success_ms=10_000, problems=(Problem(Trouble.REFUSED, "/bad", "why"),)
         )
