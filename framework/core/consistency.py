@@ -6,6 +6,7 @@ ask; nothing is mended here.
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from framework.core.index import ancestors, service_ports
@@ -36,6 +37,11 @@ def check_state(state: State) -> Iterator[Finding]:
         yield from check(state)
 
 
+@lru_cache(maxsize=16)  # all failures of an app are looked at in a row
+def _failure_keys(app_id: str) -> tuple[str, ...]:
+    return tuple(failure_key(app_id, slot) for slot in range(MOST_FAILURES))
+
+
 # The ids under which a record may be kept, from the record.
 _IDS: dict[Kind, Callable[..., tuple[str, ...]]] = {
     Kind.APP: lambda one: (one.id,),
@@ -47,9 +53,7 @@ _IDS: dict[Kind, Callable[..., tuple[str, ...]]] = {
     Kind.TREE_CHANGE: lambda one: (one.version,),
     Kind.DELAY: lambda one: (one.app_id, old_key(one.app_id)),
     Kind.FAILURE: lambda one: (one.app_id,),
-    Kind.PAST_FAILURE: lambda one: tuple(
-        failure_key(one.app_id, slot) for slot in range(MOST_FAILURES)
-    ),
+    Kind.PAST_FAILURE: lambda one: _failure_keys(one.app_id),
     Kind.TOMBSTONE: lambda one: (one.task_id,),
     Kind.ORPHAN: lambda one: (one.task_id,),
     Kind.FRAMEWORK: lambda _: ("framework",),

@@ -9,6 +9,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -21,7 +22,7 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.generation.case import Case
-from schemathesis.schemas import APIOperation
+from schemathesis.schemas import APIOperation, BaseSchema
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_schema_conformance,
@@ -59,6 +60,14 @@ _OTHER_ROUTES = frozenset(
 )
 _REQUESTS_SHORT = 13
 _REQUESTS_LONG = 125
+
+
+@cache
+def operations() -> BaseSchema:
+    """All operations, made once: schemathesis reads the sources of ``app`` for words to try."""
+    schema = schemathesis.openapi.from_dict(SCHEMA)
+    schema.app = create_app(Recorder(), ApiOptions(), compile_pattern)
+    return schema
 
 
 @contextmanager
@@ -144,15 +153,13 @@ def sensible(body: Any) -> st.SearchStrategy[Any]:
 def send(app: Flask, path: str, method: str, count: int) -> Counter[int]:
     """Send ``count`` generated requests; how many were answered with each status."""
     answered: Counter[int] = Counter()
-    schema = schemathesis.openapi.from_dict(SCHEMA)
-    schema.app = app
-    operation = schema[path][method]
+    operation = operations()[path][method]
     known = known_values(app.test_client())
 
     @settings(max_examples=count, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
     @given(requests(operation, known))
     def answers(case: GeneratedCase) -> None:
-        response = case.call()
+        response = case.call(app=app)
         case.validate_response(response, checks=CHECKS)
         answered[response.status_code] += 1
 
