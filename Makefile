@@ -105,7 +105,7 @@ $(VENV)/.installed: pyproject.toml | $(VENV)/.created
 	@echo "Installing Stayer and what it needs into .venv"
 	@$(PIP) install --editable '.[local]' && touch $@
 
-$(VENV)/.installed-dev: pyproject.toml | $(VENV)/.created
+$(VENV)/.installed-dev: pyproject.toml docker-images/http-parser/pyproject.toml | $(VENV)/.created
 	@echo "Installing the tools of developers into .venv"
-	@$(PIP) install --editable '.[dev]' && \
+	@$(PIP) install ./docker-images/http-parser --editable '.[dev]' && \
 		touch $(VENV)/.installed $@

@@ -17,7 +17,8 @@ from framework.health.prober import AsyncProber
 from framework.interfaces import Leader
 from framework.mesos.detection import detector_for
 from framework.mesos.driver import HttpDriver
-from framework.mesos.options import MesosOptions
+from framework.mesos.options import PYMESOS_DRIVER, MesosOptions
+from framework.mesos.transport import HttpTransport, Transport
 from framework.runtime.moments import steady_clock
 from framework.runtime.scheduler import Facts, RunningScheduler
 from framework.store.zookeeper import ZooKeeperStore
@@ -75,7 +76,25 @@ def _driver(
 ) -> HttpDriver:
     mesos = options.mesos
     detector = detector_for(mesos.master, options.zookeeper, tls=mesos.mesos_tls)
-    return HttpDriver(mesos, detector=detector, confirm=confirm, on_lost=on_lost)
+    transport = _transport(mesos)
+    return HttpDriver(
+        mesos, detector=detector, confirm=confirm, on_lost=on_lost, transport=transport
+    )
+
+
+def _transport(options: MesosOptions) -> Transport:
+    """What the operator chose; ValueError where it can not do what the options ask for. Called
+    first by the main thread, which pymesos wants to be imported by."""
+    if options.mesos_driver != PYMESOS_DRIVER:
+        return HttpTransport(options)
+    try:
+        from framework.mesos.pymesos_driver import PymesosTransport  # here: an extra
+    except ImportError as missing:
+        raise ValueError(
+            f"mesos_driver pymesos needs packages that are not installed ({missing.name}): "
+            "see docs/pymesos.md"
+        ) from None
+    return PymesosTransport(options)
 
 
 def lead(

@@ -16,26 +16,24 @@ from framework.domain.actions import Action, RemoveFramework, Revive, Suppress, 
 from framework.domain.events import CallNotSent, Disconnected, Event, FrameworkRefused, Subscribed
 from framework.interfaces import LeadershipLostError, Secrets, SubmitEvent
 from framework.mesos.backoff import Backoff
-from framework.mesos.call_connection import CallConnection
 from framework.mesos.calls import CallEncoder, FrameworkDescription, subscribe_call
-from framework.mesos.connection import BEFORE_BODY, Connector, connector_for
 from framework.mesos.counts import DriverCounts
 from framework.mesos.decoding import Decoded, decode
 from framework.mesos.detection import detector_for
 from framework.mesos.http1 import MalformedResponseError
 from framework.mesos.master import Endpoint, MasterDetector
 from framework.mesos.options import MesosOptions
-from framework.mesos.pipeline import Outcomes, Pipeline, not_sent
+from framework.mesos.pipeline import Outcomes, not_sent
 from framework.mesos.recordio import MalformedStreamError
 from framework.mesos.secret_files import SecretFiles
 from framework.mesos.subscription import (
     NotSubscribedError,
     RedirectedError,
     SilenceError,
-    Subscription,
     SubscriptionError,
 )
 from framework.mesos.templates import TaskInfoBuilder
+from framework.mesos.transport import Calls, HttpTransport, Stream, Transport
 from framework.mesos.wire import SubscribedBody
 
 MAX_REDIRECTS = 5
@@ -82,7 +80,8 @@ class HttpDriver:
     ``confirm`` is called before each SUBSCRIBE, because Mesos takes any: it may wait, and raises
     LeadershipLostError when this process may not displace another. Then ``on_lost`` is told,
     once, and there is no further attempt. Both are called by the stream's thread. ``secrets``
-    says the values of apps' secrets; None: the built-in provider.
+    says the values of apps' secrets; None: the built-in provider. ``transport`` carries the bytes;
+    None: our own.
 
     ``stop`` waits up to two seconds for calls on their way (a TEARDOWN, acknowledgements), and
     after it no event is submitted. ValueError or OSError from the constructor if ``options``
@@ -97,6 +96,7 @@ class HttpDriver:
         confirm: Callable[[], None] = lambda: None,
         on_lost: Callable[[LeadershipLostError], None] = lambda _lost: None,
         secrets: Secrets | None = None,
+        transport: Transport | None = None,
         backoff: Backoff | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -107,7 +107,7 @@ class HttpDriver:
         self._on_lost = on_lost
         self._backoff = backoff or Backoff()
         self._clock = clock
-        connector_for(options)  # to find a missing secret now, not when it is needed
+        self._transport = transport or HttpTransport(options, clock)
         self._framework = FrameworkDescription(options, options.user, options.host)
         self._builder = TaskInfoBuilder(
             options.env_vars_prefix,
@@ -124,8 +124,8 @@ class HttpDriver:
         self._leaving = False  # we asked to be removed, so what follows is no surprise
         self._lock = threading.Lock()  # of what perform and stop share with the stream's thread
         self._roles = _Roles()
-        self._calls: CallConnection | None = None
-        self._subscription: Subscription | None = None
+        self._calls: Calls | None = None
+        self._stream: Stream | None = None
         self._complaints: set[str] = set()
 
     def start(self, submit: SubmitEvent, framework_id: str, roles: Sequence[str]) -> None:
@@ -156,11 +156,11 @@ class HttpDriver:
         self._stopping.set()
         self._awake.set()
         with self._lock:
-            calls, subscription = self._calls, self._subscription
+            calls, stream = self._calls, self._stream
         if calls is not None:
             calls.finish(_DRAIN_SECONDS, send=True)
-        if subscription is not None:
-            subscription.interrupt()
+        if stream is not None:
+            stream.interrupt()
         if self._thread is not None:
             self._thread.join(_JOIN_SECONDS)
         self._detector.stop()
@@ -170,9 +170,9 @@ class HttpDriver:
         detector's thread."""
         self._awake.set()
         with self._lock:
-            subscription = self._subscription
-        if subscription is not None and not self._detector.leads(subscription.endpoint):
-            subscription.interrupt(f"{self._detector.leader()} leads now")
+            stream = self._stream
+        if stream is not None and not self._detector.leads(stream.endpoint):
+            stream.interrupt(f"{self._detector.leader()} leads now")
 
     # Everything below runs in the stream's thread, but for _report.
 
@@ -216,27 +216,26 @@ class HttpDriver:
         if endpoint is None:
             raise NotSubscribedError(f"no leading master is known ({self._detector})")
         try:
-            connector = connector_for(self._options)
-            subscription = Subscription(connector.open(endpoint), endpoint, self._clock)
+            stream = self._transport.open(endpoint)
         except (OSError, ValueError) as error:
             raise NotSubscribedError(f"{endpoint}: {_sentence(error)}") from None
         try:
             with self._lock:
-                self._subscription = subscription
+                self._stream = stream
                 roles, suppressed = self._roles.roles, self._roles.suppressed & {*self._roles.roles}
             self._confirm()
             self._look_up_again(endpoint)
             body = subscribe_call(self._framework, self._framework_id, roles, suppressed)
-            subscription.subscribe(connector, body)
-            self._follow(subscription, connector)
+            stream.subscribe(body)
+            self._follow(stream)
         except NotSubscribedError as error:
             if error.refused:
                 self._hand_over(FrameworkRefused(str(error)))
             raise
         finally:
             with self._lock:
-                self._subscription = None
-            subscription.close()
+                self._stream = None
+            stream.close()
 
     def _look_up_again(self, endpoint: Endpoint) -> None:
         """What would have shut the socket may have come before there was one."""
@@ -245,19 +244,19 @@ class HttpDriver:
         if self._awake.is_set() and not self._detector.leads(endpoint):
             raise NotSubscribedError(f"{self._detector.leader()} leads now")
 
-    def _follow(self, subscription: Subscription, connector: Connector) -> None:
+    def _follow(self, stream: Stream) -> None:
         silence_seconds = self._silence_seconds(self._options.mesos_heartbeat_interval / 1000)
         error: Exception | None = None
         try:
             while not self._stopping.is_set():
-                for record in subscription.records(silence_seconds):
+                for record in stream.records(silence_seconds):
                     decoded = decode(record)
                     self._count(decoded)
                     if decoded.subscribed is not None:
                         interval = decoded.subscribed.heartbeat_interval_seconds
                         if interval:
                             silence_seconds = self._silence_seconds(interval)
-                        self._subscribed(decoded.subscribed, subscription, connector)
+                        self._subscribed(decoded.subscribed, stream)
                     self._pass_on(decoded)
         except _OVER as why:
             error = why
@@ -268,27 +267,13 @@ class HttpDriver:
     def _silence_seconds(self, interval_seconds: float) -> float:
         return interval_seconds * self._options.mesos_heartbeat_failure_threshold
 
-    def _subscribed(
-        self, body: SubscribedBody, subscription: Subscription, connector: Connector
-    ) -> None:
+    def _subscribed(self, body: SubscribedBody, stream: Stream) -> None:
         if self._calls is not None:
             return  # a second SUBSCRIBED on one stream says nothing new
         self._framework_id = body.framework_id.value
         encoder = CallEncoder(self._framework, self._framework_id, self._builder)
-        endpoint = subscription.endpoint
-        head = connector.request_head(endpoint, subscription.stream_id)
-
-        def encode(action: Action) -> bytes:
-            call = encoder.encode(action)
-            return b"%b%d%b%b" % (head, len(call), BEFORE_BODY, call)
-
-        calls = CallConnection(
-            lambda: connector.open(endpoint),
-            Pipeline(encode),
-            self._report,
-            subscription.interrupt,
-            self._clock,
-        )
+        endpoint = stream.endpoint
+        calls = stream.calls(encoder.encode, self._report)
         calls.start()
         with self._lock:
             self._calls = calls

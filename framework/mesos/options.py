@@ -5,6 +5,9 @@ import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 
+HTTP_DRIVER = "http"
+PYMESOS_DRIVER = "pymesos"
+_DRIVERS = (HTTP_DRIVER, PYMESOS_DRIVER)
 _MAX_SECRET_BYTES = 4096
 
 
@@ -28,6 +31,13 @@ class MesosOptions:
     mesos_tls: bool = field(
         default=False,
         metadata=_help("Reach the masters found in ZooKeeper by https."),
+    )
+    mesos_driver: str = field(
+        default=HTTP_DRIVER,
+        metadata=_help(
+            "What carries our calls and the events of Mesos: http (our own), or pymesos (the "
+            "library of that name, slower, without TLS; it needs the extra pymesos)."
+        ),
     )
     framework_name: str = field(
         default="stayer", metadata=_help("The name under which Mesos lists this framework.")
@@ -103,6 +113,10 @@ class MesosOptions:
     )
 
     def __post_init__(self) -> None:
+        if self.mesos_driver not in _DRIVERS:
+            raise ValueError(
+                f"mesos_driver is one of {', '.join(_DRIVERS)}, not {self.mesos_driver!r}"
+            )
         if self.mesos_heartbeat_interval <= 0 or self.mesos_heartbeat_failure_threshold <= 0:
             raise ValueError(
                 "mesos_heartbeat_interval and mesos_heartbeat_failure_threshold must be above 0"

@@ -135,26 +135,34 @@ class Pipeline:
             elif isinstance(part, Body):
                 self._why += part.data[: _MAX_WHY_BYTES - len(self._why)]
             elif isinstance(part, End):
-                ends = self._answered(outcomes) or ends
+                if self._head is None:
+                    raise MalformedResponseError("an answer without a head")
+                text = self._why.decode("utf-8", "replace")
+                ends = self._settle(self._head.status, text, outcomes) or ends
         return Outcomes(outcomes.events, outcomes.results, ends, outcomes.role_changes)
 
-    def _answered(self, outcomes: Outcomes) -> str:
-        """Settle the oldest call with the answer now complete; returns why all must end."""
-        head = self._head
-        if head is None or not self._unanswered:
+    def answered(self, status: int, text: str) -> Outcomes:
+        """What this answer says about the oldest call. MalformedResponseError if there is none."""
+        outcomes = Outcomes([], [])
+        ends = self._settle(status, text, outcomes)
+        return Outcomes(outcomes.events, outcomes.results, ends, outcomes.role_changes)
+
+    def _settle(self, status: int, text: str, outcomes: Outcomes) -> str:
+        """Settle the oldest call with its answer; returns why all must end."""
+        if not self._unanswered:
             raise MalformedResponseError("the master answers what it was not asked")
         action, _ = self._unanswered.popleft()
-        outcomes.results.append((call_type(action), str(head.status)))
-        if 200 <= head.status < 300:
+        outcomes.results.append((call_type(action), str(status)))
+        if 200 <= status < 300:
             if isinstance(action, _ROLE_CHANGES):
                 outcomes.role_changes.append(action)
             return ""
-        why = f"{head.status} {self._why.decode('utf-8', 'replace')}".strip()
-        if head.status >= 500 and head.status != 503 and isinstance(action, _MAY_HAVE_HAPPENED):
+        why = f"{status} {text}".strip()
+        if status >= 500 and status != 503 and isinstance(action, _MAY_HAVE_HAPPENED):
             outcomes.events.append(CallUnanswered(action))
         else:
             outcomes.events.append(CallNotSent(action, why))
-        return _why_all_must_end(head, why)
+        return _why_all_must_end(status, why)
 
     def abandon(self, why: str) -> Outcomes:
         """The connection is gone: the fate of every call that is left, oldest first."""
@@ -181,10 +189,10 @@ def not_sent(actions: Sequence[Action], why: str) -> Outcomes:
     )
 
 
-def _why_all_must_end(head: Head, why: str) -> str:
+def _why_all_must_end(status: int, why: str) -> str:
     """A master that does not lead any more, or does not know us as subscribed any more. A stream
     id that is not ours is no such reason: whoever displaced us is the one subscribed now, and an
     ERROR on the stream says so; to subscribe again by ourselves would displace it in turn."""
-    if head.status in (307, 503) or (head.status == 403 and "not subscribed" in why):
+    if status in (307, 503) or (status == 403 and "not subscribed" in why):
         return f"the master answers a call with {why}"
     return ""

@@ -43,6 +43,15 @@ class NotSubscribedError(SubscriptionError):
         self.refused = refused
 
 
+def refusal(endpoint: Endpoint, status: int, text: str) -> NotSubscribedError:
+    """What an answer to SUBSCRIBE other than 200 and redirects means, with advice."""
+    why = f"{endpoint} answers {status} {text}".strip()
+    advice = _ADVICE.get(status)
+    if advice is not None:
+        return NotSubscribedError(f"{why}: {advice}", refused=True)
+    return NotSubscribedError(why)
+
+
 class RedirectedError(SubscriptionError):
     """Another master leads."""
 
@@ -144,12 +153,7 @@ class Subscription:
             except ValueError as error:
                 raise NotSubscribedError(str(error)) from None
             raise RedirectedError(leader)
-        text = self._error_text(parts, deadline)
-        why = f"{self.endpoint} answers {head.status} {text}".strip()
-        advice = _ADVICE.get(head.status)
-        if advice is not None:
-            raise NotSubscribedError(f"{why}: {advice}", refused=True)
-        raise NotSubscribedError(why)
+        raise refusal(self.endpoint, head.status, self._error_text(parts, deadline))
 
     def _error_text(self, parts: list[Part], deadline: float) -> str:
         text = b""

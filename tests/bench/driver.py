@@ -22,6 +22,7 @@ from framework.domain.app import App, PortDefinition
 from framework.domain.events import Event as DomainEvent
 from framework.domain.events import Subscribed
 from framework.domain.mesos import Agent, OfferResource
+from framework.mesos.call_connection import CallConnection
 from framework.mesos.calls import CallEncoder, FrameworkDescription
 from framework.mesos.decoding import decode
 from framework.mesos.driver import HttpDriver
@@ -137,7 +138,9 @@ def _pipelined(master: FakeMaster, count: int) -> tuple[float, float]:
         driver.start(submit, "", ("*",))
         master.accept_subscription()
         assert subscribed.wait(_PATIENCE_SECONDS), "not subscribed"
-        assert driver._calls is not None  # the calls go to another server than the stream
+        assert isinstance(
+            driver._calls, CallConnection
+        )  # the calls go to another server than the stream
         driver._calls._open_socket = connector_open
         actions = [_acknowledge(number) for number in range(count)]
         begin, cpu_begin = time.perf_counter(), time.process_time()

@@ -1,4 +1,5 @@
-"""The driver against a simulated and against a genuine Mesos: the same tests for both."""
+"""The driver against a simulated and against a genuine Mesos, by our own transport and by
+pymesos: the same tests for all."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -27,6 +28,8 @@ from framework.domain.ids import instance_id, task_id
 from framework.domain.mesos import Offer, OfferResource, TaskState, TaskStatus
 from framework.mesos.driver import HttpDriver
 from framework.mesos.options import MesosOptions
+from framework.mesos.pymesos_driver import PymesosTransport
+from framework.mesos.transport import HttpTransport
 from localmesos.apache.engine import ApacheEngine
 from localmesos.cluster import agent_specs
 from localmesos.simulated.engine import SimulatedEngine
@@ -48,15 +51,22 @@ def master(request: pytest.FixtureRequest) -> str:
     return engine.url
 
 
+@pytest.fixture(params=[HttpTransport, PymesosTransport])
+def transport(request: pytest.FixtureRequest) -> type[HttpTransport | PymesosTransport]:
+    kind: type[HttpTransport | PymesosTransport] = request.param
+    return kind
+
+
 @pytest.fixture
-def connect(master: str) -> Iterator[Connect]:
+def connect(master: str, transport: type[HttpTransport | PymesosTransport]) -> Iterator[Connect]:
     """Start a driver; all that a test starts are removed from Mesos with it, tasks included."""
     running: list[tuple[HttpDriver, EventLog]] = []
 
     def start(
         framework_id: str = "", roles: tuple[str, ...] = ("*",)
     ) -> tuple[HttpDriver, EventLog]:
-        driver, log = HttpDriver(MesosOptions(master=master, failover_timeout=60)), EventLog()
+        options = MesosOptions(master=master, failover_timeout=60)
+        driver, log = HttpDriver(options, transport=transport(options)), EventLog()
         driver.start(log.submit, framework_id, roles)
         running.append((driver, log))
         return driver, log

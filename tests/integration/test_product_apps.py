@@ -58,6 +58,17 @@ def test_a_killed_process_is_replaced(stayer: Stayer, apache: ApacheEngine) -> N
     await_same_tasks(stayer, apache.url, "/kept", 3)
 
 
+def test_pymesos_carries_what_our_own_driver_carries(apache: ApacheEngine, tmp_path: Path) -> None:
+    with serving(apache.url, tmp_path, "--mesos-driver", "pymesos") as stayer:
+        victim = stayer.run("/carried", instances=2)[0]["id"]
+        os.kill(_pid_of(victim), signal.SIGKILL)
+        stayer.await_running("/carried", 2, lambda now: victim not in {task["id"] for task in now})
+        await_same_tasks(stayer, apache.url, "/carried", 2)
+        stayer.client.scale_app("/carried", 1)
+        stayer.await_running("/carried", 1)
+        await_same_tasks(stayer, apache.url, "/carried", 1)
+
+
 def test_an_app_is_scaled_up_and_down(stayer: Stayer, apache: ApacheEngine) -> None:
     first = {task["id"] for task in stayer.run("/scaled", instances=3)}
 

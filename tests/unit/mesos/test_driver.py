@@ -30,6 +30,7 @@ from framework.domain.events import (
     Subscribed,
     TaskStatusReceived,
 )
+from framework.mesos.call_connection import CallConnection
 from framework.mesos.driver import MAX_REDIRECTS
 from framework.mesos.pipeline import WINDOW
 from tests.polling import eventually
@@ -176,7 +177,7 @@ def test_an_idle_connection_for_calls_is_opened_again(master: FakeMaster, start:
     eventually(lambda: driver.counts.calls["KILL", "202"] == 1, "the answer is read")
     peer.close()
     calls = driver._calls
-    assert calls is not None
+    assert isinstance(calls, CallConnection)
     eventually(lambda: calls._connection is None, "the close is noticed")
     driver.perform([Revive(("a",))])
     second = master.accept()
@@ -481,7 +482,7 @@ def test_stopping_sends_what_was_handed_over_and_no_teardown(
     for _ in range(WINDOW):
         assert peer.read().body["type"] == "ACKNOWLEDGE"
     calls = driver._calls
-    assert calls is not None
+    assert isinstance(calls, CallConnection)
     eventually(lambda: calls._finish_at is not None, "it stops")
     for _ in range(5):
         peer.answer(202)

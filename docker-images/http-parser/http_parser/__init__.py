@@ -1,0 +1,1 @@
+"""A stand-in for the distribution http-parser: see the README beside this package."""
