@@ -195,7 +195,7 @@ def test_calls_that_wait_do_not_leave_after_the_stream(master: FakeMaster, start
     for _ in range(WINDOW):
         peer.read()
     calls = driver._calls
-    assert calls is not None
+    assert isinstance(calls, CallConnection)
     stream.close()
     eventually(lambda: calls._finish_at is not None, "the end is noticed")
     peer.answer(202)  # room in the window, but for a subscription that is over
