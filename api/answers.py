@@ -1,4 +1,5 @@
-"""Answers from before the application: what the front and the check of credentials say.
+"""Answers from before the application: what the front and the check of credentials say, and how
+all of them read paths and the header Accept.
 
 They look like the application's own: Marathon's error body, and the headers of every answer.
 """
@@ -6,6 +7,9 @@ They look like the application's own: Marathon's error body, and the headers of 
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
 
 from api.render.json import encode
 
@@ -50,3 +54,15 @@ def plain_path(environ: "WSGIEnvironment") -> str:
     """
     path = environ.get("PATH_INFO", "").replace("%2F", "/")
     return "/" + "/".join(part for part in path.split("/") if part)
+
+
+def best_of(kinds: Sequence[str], accept: str) -> str | None:
+    """The media type that a client with this header ``Accept`` likes best, the first of equal
+    ones; None if none will do. Parameters (``text/plain; version=0.0.4``) make no difference."""
+    accepted = MIMEAccept(
+        [
+            (kind.partition(";")[0].strip(), quality)
+            for kind, quality in parse_accept_header(accept, MIMEAccept)
+        ]
+    )
+    return accepted.best_match(kinds)

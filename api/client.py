@@ -286,7 +286,7 @@ class Client:
         self.send("DELETE", f"/v3/agents/{quote(agent, safe='')}/drain")
 
     def list_agents(self) -> list[JsonObject]:
-        """Agents seen in offers: {id, hostname, attributes: {name: text}, region, zone,
+        """Agents with instances of ours: {id, hostname, attributes: {name: text}, region, zone,
         address}. A scheduler without this page (Marathon) tells of none."""
         try:
             answer = self.get("/v3/agents")

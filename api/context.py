@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from flask import Response, g, request
-from werkzeug.datastructures import MIMEAccept
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from api import conditional
+from api.answers import best_of
 from api.body import decode
 from api.definitions import absolute
 from api.errors import UnsupportedMediaTypeError, refusal
@@ -140,12 +140,8 @@ def values(name: str) -> list[str]:
 
 
 def preferred(*kinds: str) -> str | None:
-    """The media type that the client likes best, the first of equal ones; None if none will do.
-    Parameters of what it accepts (``text/plain; version=0.0.4``) make no difference."""
-    accepted = MIMEAccept(
-        [(kind.partition(";")[0].strip(), quality) for kind, quality in request.accept_mimetypes]
-    )
-    return accepted.best_match(kinds)
+    """The media type that the client likes best; see ``best_of``."""
+    return best_of(kinds, request.headers.get("Accept", ""))
 
 
 def prefers_text() -> bool:

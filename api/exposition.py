@@ -9,10 +9,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client.parser import text_string_to_metric_families
-from werkzeug.datastructures import MIMEAccept
-from werkzeug.http import parse_accept_header
 
-from api.answers import COMMON_HEADERS, plain_path
+from api.answers import COMMON_HEADERS, best_of, plain_path
 from api.render.json import encode
 from framework.domain.metric_names import MARATHON_NAME
 
@@ -30,15 +28,8 @@ _PERCENTILES = {0.5: "p50", 0.75: "p75", 0.95: "p95", 0.98: "p98", 0.99: "p99", 
 
 
 def wants_text(accept: str) -> bool:
-    """Whether a client that sends this header ``Accept`` likes text better than JSON; what its
-    types have as parameters (``text/plain; version=0.0.4``) makes no difference."""
-    accepted = MIMEAccept(
-        [
-            (kind.partition(";")[0].strip(), quality)
-            for kind, quality in parse_accept_header(accept, MIMEAccept)
-        ]
-    )
-    return accepted.best_match(_KINDS) not in {None, "application/json"}
+    """Whether a client that sends this header ``Accept`` likes text better than JSON."""
+    return best_of(_KINDS, accept) not in {None, "application/json"}
 
 
 class OwnMetrics:

@@ -31,7 +31,7 @@ def agent() -> None:
 @json_option
 @with_client
 def list_agents(client: Client, as_json: bool) -> None:
-    """List the agents that were seen in offers, with what constraints can ask of them."""
+    """List the agents that instances are on, with what constraints can ask of them."""
     answer = client.list_agents()
     if as_json:
         print_json(answer)
@@ -40,7 +40,7 @@ def list_agents(client: Client, as_json: bool) -> None:
     if rows:
         print_table(_COLUMNS, rows)
     else:
-        say("No agent was seen in an offer yet.")
+        say("No agent has an instance yet.")
 
 
 def _row(found: Agent) -> Sequence[object]:

@@ -1,4 +1,4 @@
-"""What is ours alone, on ``/v3``: agents seen in offers, and tasks that nobody knows."""
+"""What is ours alone, on ``/v3``: agents that instances are on, and tasks that nobody knows."""
 
 from typing import Any
 

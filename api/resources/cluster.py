@@ -32,7 +32,8 @@ class Cluster:
 
     @describes("AgentArray", query=PAGING)
     def list_agents(self) -> Response:
-        """Agents as their last offer described them, by hostname."""
+        """Agents that instances are on, as their last offer described them, and drained ones, by
+        hostname. Of others nothing is remembered."""
         view = self._context.view
         agents = sorted(agents_of(view), key=_place)
         return listing("", agents, partial(agent_object, view), _place)

@@ -49,7 +49,7 @@ def test_the_list(api: ScriptedServer, stayer: Stayer) -> None:
 
 def test_no_agents(api: ScriptedServer, stayer: Stayer) -> None:
     api.script["GET /v3/agents"] = Answer([])
-    assert "No agent" in stayer("agent", "list").stdout
+    assert "No agent has an instance" in stayer("agent", "list").stdout
     assert json.loads(stayer("agent", "list", "--json").stdout) == []
 
 
