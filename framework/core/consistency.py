@@ -50,7 +50,6 @@ _IDS: dict[Kind, Callable[..., tuple[str, ...]]] = {
     Kind.AGENT: lambda one: (one.id,),
     Kind.DEPLOYMENT: lambda one: (one.id,),
     Kind.GROUP: lambda one: (one.id,),
-    Kind.TREE_CHANGE: lambda one: (one.version,),
     Kind.DELAY: lambda one: (one.app_id, old_key(one.app_id)),
     Kind.FAILURE: lambda one: (one.app_id,),
     Kind.PAST_FAILURE: lambda one: _failure_keys(one.app_id),
@@ -188,6 +187,12 @@ def _groups(state: State) -> Iterator[Finding]:
                 yield Finding(kind, path, f"its group {missing[0]} does not exist")
 
 
+def _history(state: State) -> Iterator[Finding]:
+    for key, change in state.tree_changes.items():
+        if key.partition("/")[0] != change.version:
+            yield Finding(Kind.TREE_CHANGE, key, f"holds the record of {change.version!r}")
+
+
 def _delays(state: State) -> Iterator[Finding]:
     for kind, table in (
         (Kind.DELAY, state.delays),
@@ -233,6 +238,7 @@ _CHECKS = (
     _deployments,
     _parts,
     _groups,
+    _history,
     _delays,
     _ports,
     _reservations,

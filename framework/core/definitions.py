@@ -25,7 +25,7 @@ def check_puts(
     turn: Turn,
     puts: Sequence[PutApp],
     removes: Collection[str],
-    groups: Iterable[Group] = (),
+    groups: Sequence[Group] = (),
     *,
     force: bool = False,
 ) -> Refused | None:
@@ -54,6 +54,10 @@ def check_puts(
         is_group = app_id in paths or turn.world.paths.below(app_id) > leaving[app_id]
         if is_group or _inside_app(turn, app_id, ids, gone):
             return _invalid(app_id, _CLASH)
+    for group in groups:
+        if sum(len(one.encode()) + _AROUND_A_PATH for one in group.dependencies) > _GROUP_BYTES:
+            fault = ("/dependencies", "The dependencies of a group are too many to be stored.")
+            return Refused(Why.INVALID, group.id, "Object is not valid", (fault,))
     apps = turn.world.state.apps
     clashes = {one.id for one in groups if one.id in ids or (one.id in apps and one.id not in gone)}
     if clashes:
@@ -84,6 +88,8 @@ def _resident_faults(old: App, new: App, *, force: bool) -> Iterable[tuple[str, 
         yield "/role", "The role of a resident app changes only with ?force=true, for new instances"
 
 
+_GROUP_BYTES = 256 * 1024
+_AROUND_A_PATH = 3  # bytes of the record's form
 _CLASH = "Groups and Applications may not have the same identifier."
 
 

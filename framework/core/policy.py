@@ -5,20 +5,20 @@ table are generated from them. Durations are milliseconds, as Marathon's flags a
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from constraints import CompilePattern
 
 
-def _option(default: int | str, text: str, flag: str | None = None) -> int:
-    """A documented field; typed as int for the checker, the default's own type at run time."""
-    metadata = {"help": text} | ({"flag": flag} if flag else {})
-    return field(default=default, metadata=metadata)  # type: ignore[return-value]  # see docstring
+def _option(default: int, text: str, *, least: int = 0) -> int:
+    """A documented field, and the least that it may be."""
+    return field(default=default, metadata={"help": text, "least": least})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What an operator may set about decisions. Flag names are Marathon's where it has them."""
+    """What an operator may set about decisions. Flag names are Marathon's where it has them.
+    ValueError for what would mean to ask without end, or to remember nothing."""
 
     mesos_role: str = field(
         default="*",
@@ -33,12 +33,13 @@ class Policy:
     max_revive_offers_interval: int = _option(
         60_000,
         "while something waits, declined offers are asked for again at least this often (ms)",
+        least=1,
     )
     max_launches_per_agent: int = _option(
-        64, "tasks of ours that may be starting on one agent at the same time"
+        64, "tasks of ours that may be starting on one agent at the same time", least=1
     )
     task_launch_reconcile_interval: int = _option(
-        10_000, "a launch without any status is asked about this often (ms)"
+        10_000, "a launch without any status is asked about this often (ms)", least=1
     )
     task_launch_confirm_timeout: int = _option(
         300_000, "a launch without any status is given up and relaunched after this (ms)"
@@ -46,20 +47,24 @@ class Policy:
     task_launch_timeout: int = _option(
         300_000, "a task that stays staging or starting is killed and relaunched after this (ms)"
     )
-    kill_retry_timeout: int = _option(30_000, "an unanswered kill is sent again after this (ms)")
+    kill_retry_timeout: int = _option(
+        30_000, "an unanswered kill is sent again after this (ms)", least=1
+    )
     drain_timeout: int = _option(
         10_000, "a planned kill waits this long for the edges to take its task out of use (ms)"
     )
     reconciliation_interval: int = _option(
-        600_000, "all tasks are reconciled with Mesos this often (ms)"
+        600_000, "all tasks are reconciled with Mesos this often (ms)", least=1
     )
     local_port_min: int = _option(10_000, "first service port given to apps that ask for port 0")
     local_port_max: int = _option(20_000, "end of the service port range (not included)")
-    max_running_deployments: int = _option(100, "deployments that may run at the same time")
-    zk_max_versions: int = _option(25, "definitions kept per app, the newest included")
+    max_running_deployments: int = _option(
+        100, "deployments that may run at the same time", least=1
+    )
+    zk_max_versions: int = _option(25, "definitions kept per app, the newest included", least=1)
     max_task_failures: int = _option(20, "failures kept per app, the last included; at most 100")
     max_tombstones: int = _option(
-        10_000, "given-up tasks remembered, so that they are killed should they return"
+        10_000, "given-up tasks remembered, so that they are killed should they return", least=1
     )
     storm_share: int = _option(
         20, "a storm: more than this share of all instances is lost within the window (percent)"
@@ -106,6 +111,12 @@ class Policy:
         default="restricted",
         metadata={"help": "restricted: only apps with gpus use agents with GPUs; or unrestricted"},
     )
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            least = one.metadata.get("least")
+            if least is not None and getattr(self, one.name) < least:
+                raise ValueError(f"{one.name} must be {least} or more")
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,7 +184,7 @@ def _ended(turn: Turn, instance: Instance, condition: Condition, status: TaskSta
     ended = replace(
         ended,
         reason=status.reason,
-        message=status.message[:10_000],
+        message=status.message,
         kill_reason="",
         draining_until_ms=0,
         mark=None,
@@ -224,7 +224,7 @@ def _learn(turn: Turn, app: App, before: Instance, ended: Instance, status: Task
         message = before.kill_reason if overdue else status.message
         if unhealthy:  # the executor's own words tell only how the process ended
             message = f"the executor killed it because its health check failed: {message}"
-        remember_failure(turn, ended, str(status.state), message[:10_000])
+        remember_failure(turn, ended, str(status.state), message)
 
 
 def remember_failure(turn: Turn, instance: Instance, state: str, message: str) -> None:

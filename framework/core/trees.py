@@ -5,17 +5,19 @@ version. The history is kept as changes taken in; an earlier tree is today's wit
 taken back (``domain/groups.py``).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from framework.core.index import ancestors
 from framework.core.planning import Pair
 from framework.core.turn import Turn
-from framework.domain.groups import Group, TreeChange
+from framework.domain.groups import Group, TreeChange, change_key
 from framework.domain.instance import Goal
 from framework.domain.records import replace
 from framework.domain.state import Kind, version_key
 
 ROOT = "/"
+_PART_BYTES = 256 * 1024
+_AROUND_A_PATH = 50  # bytes of a version, and of the record's form
 
 
 def below(path: str, paths: Iterable[str]) -> list[str]:
@@ -61,8 +63,29 @@ def changed(
         groups_before[path] = before
         now = put.get(path) or before or Group(path, version)
         turn.put(Kind.GROUP, path, replace(now, version=version))
-    turn.put(Kind.TREE_CHANGE, version, TreeChange(version, apps_before, groups_before))
+    for number, part in enumerate(_parts(version, apps_before, groups_before)):
+        turn.put(Kind.TREE_CHANGE, change_key(version, number), part)
     _forget_oldest(turn)
+
+
+def _parts(
+    version: str, apps: dict[str, str], groups: dict[str, Group | None]
+) -> Iterator[TreeChange]:
+    """The change in records of bounded size; one at least."""
+    part, size = TreeChange(version, {}, {}), 0
+    for path in dict.fromkeys([*apps, *groups]):
+        group = groups.get(path)
+        others = () if group is None else group.dependencies
+        more = sum(_AROUND_A_PATH + len(one.encode()) for one in (path, path, *others))
+        if size and size + more > _PART_BYTES:
+            yield part
+            part, size = TreeChange(version, {}, {}), 0
+        size += more
+        if path in apps:
+            part.apps_before[path] = apps[path]
+        if path in groups:
+            part.groups_before[path] = group
+    yield part
 
 
 def _same(group: Group, stored: Group | None) -> bool:
@@ -72,10 +95,13 @@ def _same(group: Group, stored: Group | None) -> bool:
 def _forget_oldest(turn: Turn) -> None:
     """Bound the history; with its last mention go the definitions of an app that is gone."""
     changes = turn.world.state.tree_changes
-    while len(changes) > turn.policy.zk_max_versions:
-        oldest = changes[min(changes)]
-        turn.put(Kind.TREE_CHANGE, oldest.version, None)
-        for app_id in oldest.apps_before:
+    versions = sorted({one.version for one in changes.values()})
+    gone = {*versions[: -turn.policy.zk_max_versions]}
+    forgotten = [(key, one) for key, one in changes.items() if one.version in gone]
+    for key, _ in forgotten:
+        turn.put(Kind.TREE_CHANGE, key, None)
+    for _, change in forgotten:
+        for app_id in change.apps_before:
             forget_unmentioned(turn, app_id)
 
 

@@ -19,9 +19,16 @@ class Group(Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class TreeChange(Struct, frozen=True, gc=False, omit_defaults=True):
-    """One accepted change. ``apps_before`` maps each touched app to the version it had (empty: it
-    was not there), ``groups_before`` each touched group to its record (None: not there)."""
+    """One accepted change, or a part of one: a large change is several records of the same
+    version, so that none grows with the number of apps. ``apps_before`` maps each touched app to
+    the version it had (empty: it was not there), ``groups_before`` each touched group to its
+    record (None: not there)."""
 
     version: str
     apps_before: dict[str, str] = {}
     groups_before: dict[str, Group | None] = {}
+
+
+def change_key(version: str, number: int) -> str:
+    """The id of a change's ``number``-th part, from 0."""
+    return f"{version}/{number}" if number else version

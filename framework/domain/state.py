@@ -81,7 +81,7 @@ class Kind(StrEnum):
     DEPLOYMENT = "deployment"
     DEPLOYMENT_PART = "deployment-part"  # id: <deployment id>/<number>
     GROUP = "group"
-    TREE_CHANGE = "tree-change"  # id: its version
+    TREE_CHANGE = "tree-change"  # id: its version, for further parts /<number>
     DELAY = "delay"  # id: app id
     FAILURE = "failure"  # id: app id
     PAST_FAILURE = "past-failure"  # id: <app id>@<slot>

@@ -6,6 +6,11 @@ from framework.mesos.wire import WireOperationStatus, WireStatus, text
 _OPERATION_STATES = {state.value: state for state in OperationState}
 _STATES = {state.value: state for state in TaskState}
 _NANOSECONDS_PER_MS = 1_000_000
+# An executor writes what it likes, and an instance's record has to be stored whole.
+_MESSAGE_CHARACTERS = 10_000
+_NAME_CHARACTERS = 200
+_CHECK_CHARACTERS = 10_000
+_ADDRESSES = 100
 
 
 class UnknownStateError(ValueError):
@@ -24,13 +29,13 @@ def to_status(wire: WireStatus) -> TaskStatus:
         state,
         wire.agent_id.value if wire.agent_id else "",
         wire.uuid,
-        wire.reason,
-        wire.message,
-        wire.source,
+        wire.reason[:_NAME_CHARACTERS],
+        wire.message[:_MESSAGE_CHARACTERS],
+        wire.source[:_NAME_CHARACTERS],
         round(wire.timestamp * 1000),
         wire.healthy,
         _addresses(wire) if container is not None else (),
-        text(wire.check_status),
+        _checked(text(wire.check_status)),
         since.nanoseconds // _NANOSECONDS_PER_MS if since is not None else None,
     )
 
@@ -45,8 +50,13 @@ def to_operation_status(wire: WireOperationStatus) -> OperationStatus:
         state,
         wire.agent_id.value if wire.agent_id else "",
         wire.uuid.value if wire.uuid else "",
-        wire.message,
+        wire.message[:_MESSAGE_CHARACTERS],
     )
+
+
+def _checked(check_json: str) -> str:
+    """What a check of the executor found; as good as nothing if it is too long to keep."""
+    return check_json if len(check_json) <= _CHECK_CHARACTERS else ""
 
 
 def _addresses(wire: WireStatus) -> tuple[str, ...]:
@@ -56,6 +66,6 @@ def _addresses(wire: WireStatus) -> tuple[str, ...]:
             address.ip_address
             for network in wire.container_status.network_infos
             for address in network.ip_addresses
-            if address.ip_address
-        ]
+            if 0 < len(address.ip_address) <= _NAME_CHARACTERS
+        ][:_ADDRESSES]
     )

@@ -2,14 +2,18 @@
 
 import pytest
 
+from framework.core.consistency import check_state
 from framework.core.policy import Policy
 from framework.domain.app import App, Container, Network, NetworkMode, PortDefinition, PortMapping
 from framework.domain.clock import iso
 from framework.domain.events import ChangeApps, PutApp
+from framework.domain.groups import Group
 from framework.domain.instance import Goal
 from framework.domain.mesos import TaskState
 from framework.domain.records import replace
 from framework.domain.replies import Why
+from framework.domain.state import Kind
+from framework.store.codec import Codec
 from tests.unit.core.session import START_MS, WEB, Session, agent, killed, status_of
 
 FEW_PORTS = Policy(local_port_min=100, local_port_max=104)
@@ -243,3 +247,39 @@ def test_removing_stops_every_instance_and_forgets_all_about_the_app() -> None:
     session.step(*(status_of(one, TaskState.KILLED) for one in session.instances()))
     assert session.instances() == []
     assert session.world.apps == {}
+
+
+# -- the history of the tree -------------------------------------------------------------------
+
+
+def test_a_change_of_any_number_of_apps_is_kept_in_records_of_bounded_size() -> None:
+    session = Session(Policy(zk_max_versions=2))
+    apps = [replace(WEB, id=f"/group/{'long-' * 30}{n}", instances=0) for n in range(1_500)]
+    first = session.put(*apps).version
+    session.wait(1)
+    second = session.put(*(replace(app, cmd="sleep 2") for app in apps)).version
+    codec = Codec()
+    parts = [one for one in session.last.changes if one.kind is Kind.TREE_CHANGE]
+    assert len(parts) > 1
+    assert all(codec.refusal(one) == "" for one in session.last.changes)
+    kept = session.state.tree_changes.values()
+    parts_kept = [one.apps_before for one in kept if one.version == second]
+    before = {key: was for part in parts_kept for key, was in part.items()}
+    assert before == {app.id: first for app in apps}
+    assert not [one for one in check_state(session.state) if one.wrong]
+
+
+def test_of_a_change_that_is_forgotten_every_part_goes() -> None:
+    session = Session(Policy(zk_max_versions=2))
+    session.put(*(replace(WEB, id=f"/{'long-' * 30}{n}", instances=0) for n in range(800)))
+    for instances in (2, 3):
+        assert len({one.version for one in session.state.tree_changes.values()}) == instances - 1
+        session.wait(1)
+        session.put(replace(WEB, instances=instances), force=True)
+    assert len(session.state.tree_changes) == 2
+
+
+def test_a_group_that_could_not_be_stored_is_refused() -> None:
+    session = Session()
+    many = Group("/a", "", tuple(f"/{'long-' * 30}{n}" for n in range(2_000)))
+    assert session.refused(ChangeApps(groups=(many,))).details[0][0] == "/dependencies"

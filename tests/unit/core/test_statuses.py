@@ -75,11 +75,11 @@ def test_the_end_keeps_its_reason() -> None:
     session = started()
     session.status(session.only(), TaskState.RUNNING)
     session.status(
-        session.only(), TaskState.FAILED, reason="REASON_CONTAINER_LIMITATION", message="m" * 20_000
+        session.only(), TaskState.FAILED, reason="REASON_CONTAINER_LIMITATION", message="too much"
     )
     instance = session.only()
     assert instance.reason == "REASON_CONTAINER_LIMITATION"
-    assert len(instance.message) == len(session.state.failures["/web"].message) == 10_000
+    assert instance.message == session.state.failures["/web"].message == "too much"
 
 
 def lost(inactive: int, expunge: int, *, disabled: bool = False) -> Session:

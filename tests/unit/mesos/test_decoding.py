@@ -16,8 +16,11 @@ from framework.domain.events import (
     OffersReceived,
     TaskStatusReceived,
 )
+from framework.domain.instance import Instance
 from framework.domain.mesos import Agent, Attribute, Offer, OfferResource, TaskState, TaskStatus
+from framework.domain.state import Change, Kind
 from framework.mesos.decoding import Decoded, decode
+from framework.store.codec import Codec
 
 
 def decoded(kind: str, **bodies: Any) -> Decoded:
@@ -214,6 +217,29 @@ def test_a_whole_status() -> None:
         check_json=found.check_json,
         unreachable_since_ms=3_000,
     )
+
+
+def test_whatever_a_status_says_an_instance_with_it_can_be_stored() -> None:
+    much = "m" * 600_000
+    addresses = [{"ip_address": much}, *({"ip_address": f"10.0.0.{n}"} for n in range(40_000))]
+    found = status_in(
+        reason=much,
+        message=much,
+        source=much,
+        container_status={"network_infos": [{"ip_addresses": addresses}]},
+        check_status={"type": "COMMAND", "command": {"output": much}},
+    )
+    assert len(found.message) == 10_000
+    instance = Instance(
+        id="i",
+        app_id="/web",
+        version="v",
+        addresses=found.addresses,
+        check_json=found.check_json,
+        reason=found.reason,
+        message=found.message,
+    )
+    assert Codec().refusal(Change(Kind.INSTANCE, "i", instance)) == ""
 
 
 def test_the_least_a_status_can_be() -> None:
