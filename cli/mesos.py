@@ -115,7 +115,8 @@ _CLUSTER_OPTIONS = (
         "flags",
         multiple=True,
         metavar="NAME=VALUE",
-        help="A flag of Mesos itself, for master and agents (may be given several times).",
+        help="A flag of Mesos itself, for master and agents (may be given several times). The "
+        "simulated one has start_delay, preload and others: python -m localmesos.simulated --help",
     ),
     click.option(
         "--single-process",
@@ -169,8 +170,16 @@ def _engine(
     if simulated:
         # Imported only when asked for: a genuine cluster needs nothing of it.
         from localmesos.simulated.engine import SimulatedEngine
+        from localmesos.simulated.settings import from_flags
 
-        return SimulatedEngine(specs, port=options.mesos_port)
+        wanted = from_flags(flags)
+        return SimulatedEngine(
+            specs,
+            port=options.mesos_port,
+            options=wanted.options,
+            at_start=wanted.at_start,
+            on_end=console.print,
+        )
     return ApacheEngine(
         specs,
         state_dir=state,

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import gc
 import json
 import os
 import signal
@@ -16,14 +15,12 @@ from localmesos.cluster import (
     AgentSpec,
     agent_specs,
 )
-from localmesos.simulated.options import Options
+from localmesos.simulated import settings
+from localmesos.simulated.engine import spare_garbage_collection
 from localmesos.simulated.server import Server
-
-_GC_THRESHOLDS = (100_000, 50, 1_000)
 
 
 def parser() -> argparse.ArgumentParser:
-    defaults = Options()
     made = argparse.ArgumentParser(prog="python -m localmesos.simulated", description=__doc__)
     made.add_argument("--agents", type=int, default=3, help="how many agents")
     made.add_argument("--attributes", default=DEFAULT_ATTRIBUTES, help="template over i")
@@ -35,19 +32,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--port", type=int, default=5050, help="0 takes a free one")
     made.add_argument("--masters", type=int, default=1, help="how many; the first leads at first")
     made.add_argument("--ready-file", type=Path, help="gets a JSON object when it serves")
-    made.add_argument(
-        "--start-delay",
-        type=float,
-        default=defaults.start_delay_seconds,
-        help="seconds from TASK_STARTING to TASK_RUNNING",
-    )
-    made.add_argument(
-        "--allocation-interval",
-        type=float,
-        default=defaults.allocation_seconds,
-        help="seconds between offers of freed resources",
-    )
-    made.add_argument("--no-starting", action="store_true", help="send no TASK_STARTING")
+    settings.add_flags(made)
     return made
 
 
@@ -55,7 +40,7 @@ async def serve(
     specs: Sequence[AgentSpec],
     address: tuple[str, int],
     masters: int,
-    options: Options,
+    wanted: settings.Settings,
     ready_file: Path | None,
 ) -> None:
     """Serve until SIGTERM or SIGINT."""
@@ -63,11 +48,9 @@ async def serve(
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stop.set)
-    server = Server(options)
+    server = Server(wanted.options, wanted.at_start)
     bound = await server.start(specs, *address, masters)
-    # What lives long here is no garbage in cycles: full collections would only cost time.
-    gc.freeze()
-    gc.set_threshold(*_GC_THRESHOLDS)
+    spare_garbage_collection()
     urls = [f"http://{host}:{port}" for host, port in bound]
     if ready_file is not None:
         part = ready_file.with_name(ready_file.name + ".part")
@@ -77,6 +60,7 @@ async def serve(
     print(f"simulated Mesos with {len(specs)} agents at {', '.join(urls)}", flush=True)  # noqa: T201 - it is a command
     await stop.wait()
     await server.stop()
+    print(server.summary(), flush=True)  # noqa: T201 - it is a command
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -86,11 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         if given.masters < 1:
             raise ValueError("--masters must be at least 1")
-        options = Options(
-            allocation_seconds=given.allocation_interval,
-            start_delay_seconds=given.start_delay,
-            send_starting=not given.no_starting,
-        )
+        wanted = settings.read(given)
         specs = agent_specs(
             given.agents,
             attributes=given.attributes,
@@ -99,10 +79,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             domain_region=given.region,
             domain_zone=given.zone,
         )
+        address = (given.host, given.port)
+        asyncio.run(serve(specs, address, given.masters, wanted, given.ready_file))
     except ValueError as error:
         made.error(str(error))
-    address = (given.host, given.port)
-    asyncio.run(serve(specs, address, given.masters, options, given.ready_file))
 
 
 if __name__ == "__main__":

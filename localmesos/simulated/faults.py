@@ -10,7 +10,8 @@ import msgspec
 from msgspec import Struct
 
 from localmesos.cluster import AgentSpec
-from localmesos.simulated import agents, allocation, events, frameworks, tasks
+from localmesos.simulated import agents, allocation, events, frameworks, preload, tasks
+from localmesos.simulated.chance import Chances, begin
 from localmesos.simulated.resources import parse_text
 from localmesos.simulated.state import (
     TERMINAL,
@@ -44,6 +45,15 @@ class AddTasks(Struct, frozen=True, tag="add_tasks"):
     agent: AgentName
     tasks: dict[str, str]
     role: str = "*"
+
+
+class Preload(Struct, frozen=True, tag="preload"):
+    """So many tasks of equal size run already, spread over all agents (see AddTasks)."""
+
+    count: int
+    framework_id: str = preload.FRAMEWORK_ID
+    role: str = "*"
+    resources: str = preload.RESOURCES
 
 
 class DisconnectAgent(Struct, frozen=True, tag="disconnect_agent"):
@@ -155,6 +165,8 @@ class Stats(Struct, frozen=True, tag="stats"):
 Fault = (
     AddAgent
     | AddTasks
+    | Preload
+    | Chances
     | DisconnectAgent
     | LoseAgent
     | ReturnAgent
@@ -190,8 +202,8 @@ def carry_out(cluster: Cluster, now: float, fault: Fault) -> Result:
     match fault:
         case AddAgent():
             return _add_agent(cluster, now, fault)
-        case AddTasks():
-            _add_tasks(cluster, fault)
+        case AddTasks() | Preload() | Chances():
+            _to_load(cluster, now, fault)
         case DisconnectAgent() | LoseAgent() | ReturnAgent() | MarkAgentGone():
             _to_agent(cluster, now, fault)
         case RescindOffers() | DropStreams() | RefuseCalls() | ServeCalls():
@@ -208,6 +220,18 @@ def carry_out(cluster: Cluster, now: float, fault: Fault) -> Result:
 def _add_agent(cluster: Cluster, now: float, fault: AddAgent) -> Result:
     spec = AgentSpec(fault.hostname, fault.attributes, fault.resources, fault.region, fault.zone)
     return {"agent_id": agents.add_agent(cluster, now, spec).id}
+
+
+def _to_load(cluster: Cluster, now: float, fault: AddTasks | Preload | Chances) -> None:
+    match fault:
+        case AddTasks():
+            _add_tasks(cluster, fault)
+        case Preload(count, framework_id, role, resources):
+            preload.preload(
+                cluster, count, framework_id=framework_id, role=role, resources=resources
+            )
+        case Chances():
+            begin(cluster, now, fault)
 
 
 def _add_tasks(cluster: Cluster, fault: AddTasks) -> None:

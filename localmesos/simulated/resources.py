@@ -18,7 +18,7 @@ Ranges = tuple[tuple[int, int], ...]
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _FEW_RANGES = 8
-_MAX_INTERNED = 4096
+_MAX_INTERNED = 16_384
 _MAX_AMOUNT = 1e12
 
 
@@ -187,11 +187,12 @@ def _ranges(name: str, pieces: list[wire.Range]) -> Ranges:
     return tuple((each.begin, each.end) for each in pieces)
 
 
-_interned: dict[tuple[tuple[str, int], ...], dict[str, int]] = {}
+_Key = tuple[tuple[tuple[str, int], ...], tuple[tuple[str, Ranges], ...]]
+_interned: dict[_Key, Bag] = {}
 
 
 def from_wire(resources: list[wire.Resource]) -> Bag:
-    """Add up what a task asks for. A million tasks of an app share one dict of scalars.
+    """Add up what a task asks for. Of a million tasks those that ask for the same share one bag.
 
     Raises ValueError for a wrong value.
     """
@@ -211,13 +212,15 @@ def from_wire(resources: list[wire.Resource]) -> Bag:
             sets[name] = sets.get(name, frozenset()) | frozenset(resource.set.item)
         else:
             raise ValueError(f"{resource.name} has no value")
-    key = tuple(scalars.items())
+    if sets:
+        return Bag(scalars, ranges, sets)
+    key = (tuple(scalars.items()), tuple(ranges.items()))
     shared = _interned.get(key)
     if shared is None:
         if len(_interned) >= _MAX_INTERNED:
             _interned.clear()
-        shared = _interned[key] = scalars
-    return Bag(shared, ranges, sets)
+        shared = _interned[key] = Bag(scalars, ranges)
+    return shared
 
 
 def to_wire(bag: Bag, role: str | None = None) -> bytes:

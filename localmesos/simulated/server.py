@@ -28,8 +28,10 @@ _UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 class Server:
     """The masters of one Mesos. Everything runs in the event loop in which `start` was called."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, at_start: Sequence[faults.Fault] = ()) -> None:
+        """`at_start` happens before it serves."""
         self.options = options
+        self._at_start = at_start
         self.cluster: Cluster
         self._loop: asyncio.AbstractEventLoop
         self._servers: list[asyncio.Server] = []
@@ -37,6 +39,8 @@ class Server:
         self._of_stream: dict[str, Connection] = {}
         self._stream_of: dict[Connection, Stream] = {}
         self._settling = False
+        self._cpu_at_start = 0.0
+        self._summary = ""
         self._timer: asyncio.TimerHandle | None = None
 
     async def start(
@@ -45,7 +49,8 @@ class Server:
         """Bind, register the agents, serve; returns the masters' addresses, the leading one's
         first: the given port and those after it, or free ones for 0.
 
-        Raises OSError when one is taken and ValueError for an agent that cannot be.
+        Raises OSError when one is taken and ValueError for an agent that cannot be, or for what
+        cannot happen at the start.
         """
         self._loop = asyncio.get_running_loop()
         try:
@@ -55,10 +60,13 @@ class Server:
             self.cluster.masters = tuple(addresses)
             for spec in specs:
                 agents.add_agent(self.cluster, now, spec)
+            for fault in self._at_start:
+                faults.carry_out(self.cluster, now, fault)
         except (OSError, ValueError):
             for server in self._servers:
                 server.close()
             raise
+        self._cpu_at_start = time.thread_time()
         for server in self._servers:
             await server.start_serving()
         self.settle_soon()
@@ -77,6 +85,7 @@ class Server:
 
     async def stop(self) -> None:
         """Break all connections off and free the ports."""
+        self._summary = self._summed_up()
         for server in self._servers:
             server.close()
         if self._timer is not None:
@@ -91,9 +100,36 @@ class Server:
         result = faults.carry_out(self.cluster, self._loop.time(), fault)
         self.settle_soon()
         if isinstance(fault, faults.Stats):
-            result["thread_cpu_seconds"] = time.thread_time()
-            result["process_cpu_seconds"] = time.process_time()
+            result |= self._costs()
         return result
+
+    def _costs(self) -> faults.Result:
+        """Processor time: of all, of this thread, and of that its own since it was ready."""
+        thread = time.thread_time()
+        return {
+            "thread_cpu_seconds": thread,
+            "process_cpu_seconds": time.process_time(),
+            "own_cpu_seconds": thread - self._cpu_at_start,
+        }
+
+    def summary(self) -> str:
+        """What was done and what that cost, in one line; empty before the end."""
+        return self._summary
+
+    def _summed_up(self) -> str:
+        counters = self.cluster.counters
+        seconds = time.thread_time() - self._cpu_at_start
+        each = f", {seconds / counters.launched * 1e6:.1f} us a task" if counters.launched else ""
+        return (
+            f"simulated Mesos: {counters.launched} tasks launched, {counters.ended} ended, "
+            f"{counters.updates} updates sent, {counters.calls} calls, "
+            f"{seconds:.2f} s of processor time{each}"
+        )
+
+    def _metrics(self) -> dict[str, object]:
+        """The page of Mesos' metrics: what it counts, and what it costs."""
+        found = {**faults.stats(self.cluster), **self._costs()}
+        return {f"simulated/{name}": n for name, n in found.items() if not isinstance(n, dict)}
 
     def settle_soon(self) -> None:
         """Write out at the end of this turn of the event loop."""
@@ -159,6 +195,8 @@ class Server:
         if path in ("/state", "/state.json"):
             page = operator_api.state_page(self.cluster)
             return response(200, msgspec.json.encode(page), _JSON)
+        if path == "/metrics/snapshot":
+            return response(200, msgspec.json.encode(self._metrics()), _JSON)
         if path == "/version":
             return response(200, msgspec.json.encode({"version": events.VERSION}), _JSON)
         return response(200 if path == "/health" else 404)

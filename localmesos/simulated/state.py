@@ -255,6 +255,8 @@ class Faults:
     """Updates that wait for their release; None when they flow."""
     duplicates: int = 0
     """So many of the next updates are sent twice."""
+    drawing: object = None
+    """What lets tasks fail and agents be lost by chance (see ``chance``)."""
 
 
 @dataclass(slots=True)

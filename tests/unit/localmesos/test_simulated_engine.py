@@ -163,7 +163,7 @@ def test_it_runs_as_a_process_of_its_own(tmp_path: Path) -> None:
     ready = tmp_path / "ready.json"
     command = [sys.executable, "-m", "localmesos.simulated", "--agents", "4", "--port", "0"]
     command += ["--attributes", "rack:r{i//2}", "--region", "eu", "--zone", "eu-{i%2}"]
-    command += ["--no-starting", "--ready-file", str(ready)]
+    command += ["--starting", "no", "--ready-file", str(ready)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             deadline = time.monotonic() + 30
