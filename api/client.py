@@ -123,8 +123,13 @@ class Client:
         """One app with its tasks, counts, deployments and last failure."""
         return object_in(self.get(_app_path(app_id), query), "app")
 
+    def list_apps_to_change(self) -> tuple[list[JsonObject], str]:
+        """Every app, and the ETag for ``put_apps``; "" of a scheduler without (Marathon)."""
+        page = self.fetch("/v2/apps")
+        return objects_in(decoded(page.content), "apps"), page.tag
+
     def get_app_to_change(self, app_id: str) -> tuple[JsonObject, str]:
-        """The same, and its ETag for ``update_app``; "" of a scheduler without (Marathon)."""
+        """One app, and its ETag for ``update_app``; "" of a scheduler without (Marathon)."""
         page = self.fetch(_app_path(app_id))
         return object_in(decoded(page.content), "app"), page.tag
 
@@ -145,11 +150,13 @@ class Client:
         path = _app_path(app_id)
         return object_in(self._transport.send("PATCH", path, change, _switches(how), tag=tag))
 
-    def put_apps(self, definitions: Sequence[JsonObject], **how: Unpack[How]) -> JsonObject:
+    def put_apps(
+        self, definitions: Sequence[JsonObject], *, tag: str = "", **how: Unpack[How]
+    ) -> JsonObject:
         """Create these apps or put these whole definitions in their places, all or none of them:
-        {version, deploymentId}."""
+        {version, deploymentId}. ``tag``: as in ``update_app``, of all apps that there are."""
         query = {"partialUpdate": "false", **_switches(how)}
-        return object_in(self.send("PUT", "/v2/apps", list(definitions), query))
+        return object_in(self._transport.send("PUT", "/v2/apps", list(definitions), query, tag=tag))
 
     def rollback_app(self, app_id: str, version: str, **how: Unpack[How]) -> JsonObject:
         """Put the stored definition of that version in the app's place; as ``update_app``."""

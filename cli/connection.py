@@ -315,7 +315,7 @@ def _refusal(error: RefusedError) -> str:
         lines.append("To change what exists: `stayer app add --replace FILE`.")
     elif isinstance(error, ChangedError):
         lines = [
-            "Nothing is done: somebody else changed it since it was read, a moment ago.",
+            "Nothing is done: somebody else changed it since it was read.",
             "Look at it and repeat the command; --force undoes what they changed.",
         ]
     elif isinstance(error, UnauthorizedError):

@@ -182,8 +182,10 @@ def import_command(
     if not as_json:
         show_plan(plan)
     twice = _running_twice(source, plan)
+    # What was compared is still there when it is replaced. Groups that are set before change it.
+    tag = "" if force or plan.groups else target.tag
     if plan.definitions and not plan.sets_roles:
-        _put(client, plan, force=force, dry_run=True)
+        _put(client, plan, tag, force=force, dry_run=True)
     _refuse(plan, twice, choice)
     if dry_run:
         say_aside("Nothing is changed: this was a dry run.")
@@ -193,7 +195,7 @@ def import_command(
             print_json(plan_as_json(plan))
         return
     _ask(yes)
-    _carry_out(client, plan, force, follow, as_json)
+    _carry_out(client, plan, tag, force, follow, as_json)
 
 
 def _save(source: Source, path: Path) -> None:
@@ -216,9 +218,10 @@ def _target(client: Client) -> Target:
     except ClientError:
         settings = client.info().get("marathon_config")
     present = merged([read_document(client.get_group(query=_STRUCTURE))])
-    apps = {str(app.get("id")): app for app in client.list_apps()}
+    found, tag = client.list_apps_to_change()
+    apps = {str(app.get("id")): app for app in found}
     options = options_of(settings if isinstance(settings, dict) else {})
-    return Target(apps, present.groups, options, linear_full_match)
+    return Target(apps, present.groups, options, linear_full_match, tag)
 
 
 _STRUCTURE = {"embed": ["group.groups"]}
@@ -281,13 +284,15 @@ def _ask(yes: bool) -> None:
     click.confirm("Do that?", abort=True, err=True)
 
 
-def _carry_out(client: Client, plan: Plan, force: bool, follow: Follow, as_json: bool) -> None:
+def _carry_out(
+    client: Client, plan: Plan, tag: str, force: bool, follow: Follow, as_json: bool
+) -> None:
     """The groups' own settings first, which start nothing; then all apps at once."""
     for path, change in plan.groups.items():
         client.update_group(path, change, force=force)
     answer: JsonObject = {}
     if plan.definitions:
-        answer = _put(client, plan, force=force, dry_run=False)
+        answer = _put(client, plan, tag, force=force, dry_run=False)
     if as_json:
         print_json(plan_as_json(plan) | answer)
     begun = read(answer, Started)
@@ -297,11 +302,11 @@ def _carry_out(client: Client, plan: Plan, force: bool, follow: Follow, as_json:
     say_started(client, followed, text, follow, as_json)
 
 
-def _put(client: Client, plan: Plan, *, force: bool, dry_run: bool) -> JsonObject:
+def _put(client: Client, plan: Plan, tag: str, *, force: bool, dry_run: bool) -> JsonObject:
     """All apps in one request; a refusal names the app, not its place in the request."""
     definitions = plan.definitions
     try:
-        return client.put_apps(definitions, force=force, dry_run=dry_run)
+        return client.put_apps(definitions, tag=tag, force=force, dry_run=dry_run)
     except InvalidError as error:
         details = [(_with_id(path, definitions), why) for path, why in error.details]
         raise InvalidError(error.status, error.message, details) from error

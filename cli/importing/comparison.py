@@ -94,12 +94,14 @@ _PUT = (Action.CREATE, Action.CHANGE)
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The scheduler that is to take the apps: what it has, and how it judges."""
+    """The scheduler that is to take the apps: what it has, and how it judges. ``tag`` is the
+    ETag of its apps."""
 
     apps: Mapping[str, RawApp]
     groups: Mapping[str, GroupSettings]
     options: ApiOptions
     compile_pattern: CompilePattern
+    tag: str = ""
 
 
 def options_of(settings: Mapping[str, object]) -> ApiOptions:

@@ -47,6 +47,17 @@ def test_all_apps_go_in_one_request_that_was_tried_before(api: ScriptedServer, s
     assert tried.body == put.body == APPS
 
 
+def test_what_was_compared_is_guarded(api: ScriptedServer, source: str) -> None:
+    api.script["GET /v2/apps"] = Answer({"apps": []}, headers={"ETag": '"e-1"'})
+    assert run(api, source, "--yes").exit_code == 0
+    assert [one.headers.get("If-Match") for one in api.requests[-2:]] == ['"e-1"'] * 2
+    assert run(api, source, "--yes", "--force").exit_code == 0
+    assert "If-Match" not in api.requests[-1].headers
+    api.script["PUT /v2/apps"] = Answer({"message": "If-Match does not hold"}, 412)
+    result = run(api, source, "--yes")
+    assert (result.exit_code, "Nothing is done: somebody else" in result.stderr) == (1, True)
+
+
 def test_a_refusal_names_the_app(api: ScriptedServer, source: str) -> None:
     details = [{"path": "/(1)/cpus", "errors": ["too many"]}]
     api.script["PUT /v2/apps"] = Answer({"message": "Object is not valid", "details": details}, 422)
