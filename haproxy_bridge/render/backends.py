@@ -14,10 +14,12 @@ from haproxy_bridge.render.options import RenderOptions
 from haproxy_bridge.render.pieces import Pieces
 from haproxy_bridge.render.texts import PROXYPASS_PATH, filled, formatted, word
 from haproxy_bridge.rendered import Backend, Server
+from haproxy_bridge.services import templates
 from haproxy_bridge.services.model import HostKind, Mode, Service
 from haproxy_bridge.snapshot import HTTP_KINDS
 
 _OWN_SERVER = re.compile(r"^\s*server\s+(\S+)", re.MULTILINE)
+_NOT_OF_ACL = re.compile(r"[^A-Za-z0-9-]")
 _PROXYPASS = "HTTP_BACKEND_PROXYPASS_GLUE"
 MAX_WORDS = 40
 """Values in one line; haproxy takes 64 words, some of which are the line's own."""
@@ -31,7 +33,7 @@ def names(service: Service) -> Values:
     """What marathon-lb's templates call the parts of a service."""
     hosts = [host.text for host in service.hosts if host.kind is HostKind.EXACT]
     first = hosts[0] if hosts else ""
-    cleaned = re.sub(r"[^A-Za-z0-9]", "_", first) + service.app_id.replace("/", "_")
+    cleaned = _NOT_OF_ACL.sub("_", first) + service.app_id.replace("/", "_")
     return {
         "backend": service.name,
         "bindAddr": service.bind_addr,
@@ -41,7 +43,7 @@ def names(service: Service) -> Values:
         "mode": service.mode.value,
         "balance": service.balance,
         "cleanedUpHostname": cleaned,
-        "cleanedUpAppId": re.sub(r"[^A-Za-z0-9]", "_", service.app_id),
+        "cleanedUpAppId": _NOT_OF_ACL.sub("_", service.app_id),
         "hostname": first,
         "appId": service.app_id,
         "path": " ".join(("-i", *service.paths) if service.ignore_case else service.paths),
@@ -121,10 +123,11 @@ def _http(service: Service, pieces: Pieces, values: Values) -> Iterator[str]:
         yield from _networks(service, pieces, values, "HTTP")
         # Said here and not by the common piece: what follows an `allow` would be passed over.
         yield "  http-request deny unless network_allowed\n"
-    yield from _redirects(service, pieces, values)
+    yield from _redirects(service, pieces)
     if service.auth is not None:
-        realm = word(service.auth.realm)
-        yield f"  http-request auth realm {realm} unless {{ http_auth(user_{service.name}) }}\n"
+        realm, known = word(service.auth.realm), f"{{ http_auth(user_{service.name}) }}"
+        asked = "".join(_asked_before(service, pieces))
+        yield f"  http-request auth realm {realm} unless {known}{asked}\n"
     if service.rate_limit is not None:
         requests, seconds = service.rate_limit
         store = f"expire {seconds}s store http_req_rate({seconds}s)"
@@ -147,6 +150,17 @@ def _http(service: Service, pieces: Pieces, values: Values) -> Iterator[str]:
         yield pieces.of(service, "HTTP_BACKEND_REVPROXY_GLUE", values)
 
 
+def _asked_before(service: Service, pieces: Pieces) -> Iterator[str]:
+    """Where somebody wrote how the front end asks for passwords, it is the front end that asks."""
+    for scheme, of_front_end in (
+        ("http", templates.http_route),
+        ("https", templates.https_route),
+    ):
+        own = (name for name in of_front_end(service) if not pieces.is_ours(service, name))
+        if any("_AUTH" in name for name in own):
+            yield f" || {{ var(txn.stayer_in) -m str {scheme} }}"
+
+
 def _networks(service: Service, pieces: Pieces, values: Values, mode: str) -> Iterator[str]:
     """Lines of one name count as one list; haproxy takes 64 words a line."""
     networks = service.allowed_networks
@@ -155,11 +169,12 @@ def _networks(service: Service, pieces: Pieces, values: Values, mode: str) -> It
         yield pieces.of(service, f"{mode}_BACKEND_NETWORK_ALLOWED_ACL", values | some)
 
 
-def _redirects(service: Service, pieces: Pieces, values: Values) -> Iterator[str]:
-    if service.redirect_to_https and service.hosts:
-        with_path = "BACKEND_REDIRECT_HTTP_TO_HTTPS_WITH_PATH"
-        own = with_path if service.paths and with_path in service.templates else ""
-        yield pieces.of(service, own or "BACKEND_REDIRECT_HTTP_TO_HTTPS", values)
+def _redirects(service: Service, pieces: Pieces) -> Iterator[str]:
+    redirect = templates.REDIRECTS[bool(service.paths)]
+    if service.redirect_to_https and service.hosts and pieces.is_ours(service, redirect):
+        yield (
+            "  http-request redirect scheme https code 301 if { var(txn.stayer_in) -m str http }\n"
+        )
     if service.www_redirect:
         yield (
             "  http-request redirect prefix //%[req.hdr(host),regsub(^www\\.,,i)] code 301 "

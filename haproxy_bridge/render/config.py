@@ -94,7 +94,7 @@ class Renderer:
         )
 
     def _shared(self, services: tuple[Service, ...]) -> _Shared:
-        texts = _maps(services)
+        texts = _maps(services, self._pieces)
         names = {kind: _file_name(kind, text) for kind, text in texts.items()}
         front_ends = Shared(services, self._pieces, self._options, names).text()
         return _Shared(
@@ -126,8 +126,8 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _maps(services: Sequence[Service]) -> Mapping[str, str]:
-    found = routes.route_maps(services)
+def _maps(services: Sequence[Service], pieces: Pieces) -> Mapping[str, str]:
+    found = routes.route_maps(services, pieces)
     # A map for each app id leads to the first of its ports, as with marathon-lb.
     by_app: dict[str, str] = {}
     for service in sorted(services, key=lambda one: (one.app_id, one.index)):

@@ -71,10 +71,10 @@ class Shared:
 
     def _routing(self, *, https: bool) -> str:
         lines = [self._log("http"), _REQUEST.format(here="https" if https else "http")]
-        lines += routes.own_rules(self._services, self._pieces, https=https)
+        lines += routes.first_rules(self._services, self._pieces, https=https)
         lines += self._looked_up("exact", routes.BASE, "map_beg")
         lines += self._looked_up("nocase", f"{routes.BASE},lower", "map_beg")
-        lines += routes.other_rules(self._services)
+        lines += routes.last_rules(self._services, self._pieces, https=https)
         return "".join(lines)
 
     def _looked_up(self, kind: str, sample: str, lookup: str) -> list[str]:

@@ -1,6 +1,6 @@
 """Which text a piece has: the app's own, the operator's, or ours."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from haproxy_bridge.render.options import RenderOptions
 from haproxy_bridge.render.texts import DEFAULTS, filled
@@ -19,6 +19,11 @@ class Pieces:
             name: _ended(translated(text)) for name, text in options.templates.items()
         }
         self._apps: dict[str, str] = {}
+
+    @property
+    def of_operator(self) -> Collection[str]:
+        """Names of those that the operator replaced."""
+        return self._operators.keys()
 
     def of(self, service: Service, name: str, values: Mapping[str, object]) -> str:
         """The piece for a service."""

@@ -1,47 +1,27 @@
 """Virtual hosts to backends: maps for what is exact, rules for the rest, the specific ones first.
 
 One look into a map finds the longest ``host/path`` that a request begins with, whatever the number
-of hosts. Rules come before it where labels give a weight or a text of their own, and behind it for
-``*.x`` and patterns.
+of hosts. Rules come before it where labels give a weight or where somebody wrote the way to a path,
+and behind it for ``*.x``, patterns, and what is to come last.
 """
 
 from collections.abc import Iterable, Iterator
 
 from haproxy_bridge.render.backends import MAX_WORDS, names
 from haproxy_bridge.render.pieces import Pieces
-from haproxy_bridge.render.texts import word
+from haproxy_bridge.render.texts import DEFAULTS, filled, word
+from haproxy_bridge.services import templates
 from haproxy_bridge.services.model import Host, HostKind, Service
 
 HOST = "var(txn.stayer_host)"
 BASE = "var(txn.stayer_base)"
 
-_HTTP_TEMPLATES = (
-    "HTTP_FRONTEND_ACL",
-    "HTTP_FRONTEND_ACL_ONLY",
-    "HTTP_FRONTEND_ACL_WITH_AUTH",
-    "HTTP_FRONTEND_ACL_WITH_PATH",
-    "HTTP_FRONTEND_ACL_WITH_AUTH_AND_PATH",
-    "HTTP_FRONTEND_ACL_ONLY_WITH_PATH",
-    "HTTP_FRONTEND_ACL_ONLY_WITH_PATH_AND_AUTH",
-    "HTTP_FRONTEND_ROUTING_ONLY",
-    "HTTP_FRONTEND_ROUTING_ONLY_WITH_AUTH",
-    "HTTP_FRONTEND_ROUTING_ONLY_WITH_PATH",
-    "HTTP_FRONTEND_ROUTING_ONLY_WITH_PATH_AND_AUTH",
-)
-_HTTPS_TEMPLATES = (
-    "HTTPS_FRONTEND_ACL",
-    "HTTPS_FRONTEND_ACL_WITH_AUTH",
-    "HTTPS_FRONTEND_ACL_WITH_PATH",
-    "HTTPS_FRONTEND_ACL_WITH_AUTH_AND_PATH",
-    "HTTPS_FRONTEND_ACL_ONLY_WITH_PATH",
-)
 
-
-def route_maps(services: Iterable[Service]) -> dict[str, str]:
+def route_maps(services: Iterable[Service], pieces: Pieces) -> dict[str, str]:
     """Entries of the maps by kind: ``exact`` and, for paths of any case, ``nocase``."""
     maps: dict[str, list[str]] = {"exact": [], "nocase": []}
     for service in services:
-        if service.weight is not None or service.tls_passthrough:
+        if service.weight or service.tls_passthrough or _has_own(service, pieces):
             continue
         kind = "nocase" if service.ignore_case else "exact"
         for host in service.hosts:
@@ -53,30 +33,86 @@ def route_maps(services: Iterable[Service]) -> dict[str, str]:
     return {kind: "".join(sorted(entries)) for kind, entries in maps.items()}
 
 
-def own_rules(services: Iterable[Service], pieces: Pieces, *, https: bool) -> Iterator[str]:
-    """Rules before the maps: texts of the apps themselves, and routes with a weight."""
-    some = [one for one in services if one.templates or one.weight is not None]
-    ranked = sorted(some, key=lambda one: (-(one.weight or 0), one.name))
+def first_rules(services: Iterable[Service], pieces: Pieces, *, https: bool) -> Iterator[str]:
+    """Rules before the maps: routes with a weight, and to paths where somebody wrote the way."""
+    for service in _ranked(services):
+        if _weight(service) > 0 and (service.weight or _has_own(service, pieces)):
+            yield from _route(service, pieces, https=https)
+
+
+def last_rules(services: Iterable[Service], pieces: Pieces, *, https: bool) -> Iterator[str]:
+    """Rules behind the maps: hosts to which somebody wrote the way, ``*.x`` with the longest first,
+    patterns, and what has a weight below that of all others."""
+    ranked = _ranked(services)
+    own = {one.name for one in ranked if not one.weight and _has_own(one, pieces)}
     for service in ranked:
-        own = [name for name in _HTTPS_TEMPLATES if https and name in service.templates]
-        own = own or [name for name in _HTTP_TEMPLATES if name in service.templates]
-        for name in own:
-            yield pieces.of(service, name, names(service))
-        if service.weight is not None and not service.tls_passthrough and not own:
-            yield from (_rule(service, host) for host in service.hosts)
-
-
-def other_rules(services: Iterable[Service]) -> Iterator[str]:
-    """Rules behind the maps: ``*.x``, the longest first, then patterns."""
+        if service.name in own and not service.paths:
+            yield from _route(service, pieces, https=https)
     found = [
         (host, service)
-        for service in services
-        if service.weight is None and not service.tls_passthrough
+        for service in ranked
+        if not service.weight and service.name not in own
         for host in service.hosts
         if host.kind is not HostKind.EXACT
     ]
     found.sort(key=_by_specificity)
     yield from (_rule(service, host) for host, service in found)
+    for service in ranked:
+        if _weight(service) < 0:
+            yield from _route(service, pieces, https=https)
+
+
+def _ranked(services: Iterable[Service]) -> list[Service]:
+    some = [one for one in services if not one.tls_passthrough]
+    return sorted(some, key=lambda one: (-_weight(one), one.name))
+
+
+def _weight(service: Service) -> int:
+    """As marathon-lb takes it: without one, a path counts 1."""
+    return service.weight or (1 if service.paths else 0)
+
+
+def _has_own(service: Service, pieces: Pieces) -> bool:
+    """Whether somebody wrote some of the way to it: then that is the way, and no map is."""
+    if not (service.templates or pieces.of_operator):
+        return False
+    return any(not pieces.is_ours(service, name) for name in templates.routes(service))
+
+
+def _route(service: Service, pieces: Pieces, *, https: bool) -> Iterator[str]:
+    """In pieces if one of them is not ours: the others go with it as marathon-lb's do."""
+    of_front_end = templates.https_route if https else templates.http_route
+    chosen = tuple(of_front_end(service))
+    if all(pieces.is_ours(service, name) for name in chosen):
+        yield from (_rule(service, host) for host in service.hosts)
+        return
+    each = chosen[-1] if https else "HTTP_FRONTEND_ACL_ONLY"
+    for name in chosen:
+        for host in service.hosts if name == each else service.hosts[:1]:
+            yield _piece(name, service, host, pieces)
+
+
+def _piece(name: str, service: Service, host: Host, pieces: Pieces) -> str:
+    own = {
+        "hostname": host.text,
+        "hostMatch": _host_match(host, HOST),
+        "pathLines": "".join(f"  acl path_{service.name} {one}\n" for one in _paths(service)),
+        "realmWord": word(service.auth.realm) if service.auth else "",
+    }
+    values = names(service) | own
+    if name in templates.REDIRECTS and pieces.is_ours(service, name):
+        return filled(DEFAULTS[_TO_REDIRECT[name]], values)
+    return pieces.of(service, name, values)
+
+
+_TO_REDIRECT = dict(
+    zip(
+        templates.REDIRECTS,
+        ("HTTP_FRONTEND_ROUTING_ONLY", "HTTP_FRONTEND_ROUTING_ONLY_WITH_PATH"),
+        strict=True,
+    )
+)
+"""Where the text is ours, the backend redirects: what leads there, then."""
 
 
 def _by_specificity(route: tuple[Host, Service]) -> tuple[bool, int, int, str]:
@@ -87,21 +123,26 @@ def _by_specificity(route: tuple[Host, Service]) -> tuple[bool, int, int, str]:
 
 def _rule(service: Service, host: Host) -> str:
     condition = host_condition(host, HOST)
-    if not service.paths:
-        return f"  use_backend {service.name} if {condition}\n"
+    paths = [f" {{ {one} }}" for one in _paths(service)] or [""]
+    return "".join(f"  use_backend {service.name} if {condition}{path}\n" for path in paths)
+
+
+def _paths(service: Service) -> list[str]:
+    """That the path is one of the service's, in as many lines as haproxy's limit of words takes."""
     flag = "-i " if service.ignore_case else ""
     paths = [word(path) for path in service.paths]
-    parts = (
-        " ".join(paths[first : first + MAX_WORDS]) for first in range(0, len(paths), MAX_WORDS)
-    )
-    return "".join(
-        f"  use_backend {service.name} if {condition} {{ path_beg {flag}{part} }}\n"
-        for part in parts
-    )
+    return [
+        f"path_beg {flag}{' '.join(paths[first : first + MAX_WORDS])}"
+        for first in range(0, len(paths), MAX_WORDS)
+    ]
 
 
 def host_condition(host: Host, sample: str) -> str:
     """That the sample, a host in lower case, is one of these."""
+    return f"{{ {_host_match(host, sample)} }}"
+
+
+def _host_match(host: Host, sample: str) -> str:
     how = {HostKind.EXACT: "str", HostKind.SUFFIX: "end", HostKind.REGEX: "reg"}[host.kind]
     text = f"^(?:{host.text})$" if host.kind is HostKind.REGEX else host.text
-    return f"{{ {sample} -m {how} {word(text)} }}"
+    return f"{sample} -m {how} {word(text)}"

@@ -13,7 +13,47 @@ PROXYPASS_PATH = """\
 """
 # A server that refuses connections is out after three: one that has ended always has room, and
 # would be asked again and again, by requests that have six tries in all.
-DEFAULTS: dict[str, str] = {
+_HOST_ACL = "  acl host_{cleanedUpHostname} {hostMatch}\n"
+_AUTH_ACL = "  acl auth_{cleanedUpHostname} http_auth(user_{backend})\n"
+_PATH_ACL = "{pathLines}"
+_FOR_HOST = "host_{cleanedUpHostname}"
+_FOR_PATH = f"{_FOR_HOST} path_{{backend}}"
+_IN_HTTPS = "{{ {hostMatch} }}"
+_PATH_IN_HTTPS = f"{_IN_HTTPS} path_{{backend}}"
+
+
+def _use(condition: str) -> str:
+    return f"  use_backend {{backend}} if {condition}\n"
+
+
+def _ask(condition: str) -> str:
+    return f"  http-request auth realm {{realmWord}} if {condition} !auth_{{cleanedUpHostname}}\n"
+
+
+# The way to a virtual host, for services of which somebody replaced a piece of it.
+ROUTES: dict[str, str] = {
+    "HTTP_FRONTEND_ACL": _HOST_ACL + _use(_FOR_HOST),
+    "HTTP_FRONTEND_ACL_WITH_AUTH": _HOST_ACL + _AUTH_ACL + _ask(_FOR_HOST) + _use(_FOR_HOST),
+    "HTTP_FRONTEND_ACL_WITH_PATH": _HOST_ACL + _PATH_ACL + _use(_FOR_PATH),
+    "HTTP_FRONTEND_ACL_WITH_AUTH_AND_PATH": (
+        _HOST_ACL + _AUTH_ACL + _PATH_ACL + _ask(_FOR_PATH) + _use(_FOR_PATH)
+    ),
+    "HTTP_FRONTEND_ACL_ONLY": _HOST_ACL,
+    "HTTP_FRONTEND_ACL_ONLY_WITH_PATH": _PATH_ACL,
+    "HTTP_FRONTEND_ACL_ONLY_WITH_PATH_AND_AUTH": _PATH_ACL + _AUTH_ACL,
+    "HTTP_FRONTEND_ROUTING_ONLY": _use(_FOR_HOST),
+    "HTTP_FRONTEND_ROUTING_ONLY_WITH_AUTH": _AUTH_ACL + _ask(_FOR_HOST) + _use(_FOR_HOST),
+    "HTTP_FRONTEND_ROUTING_ONLY_WITH_PATH": _use(_FOR_PATH),
+    "HTTP_FRONTEND_ROUTING_ONLY_WITH_PATH_AND_AUTH": _ask(_FOR_PATH) + _use(_FOR_PATH),
+    "HTTPS_FRONTEND_ACL": _use(_IN_HTTPS),
+    "HTTPS_FRONTEND_ACL_WITH_AUTH": _AUTH_ACL + _ask(_IN_HTTPS) + _use(_IN_HTTPS),
+    "HTTPS_FRONTEND_ACL_WITH_PATH": _use(_PATH_IN_HTTPS),
+    "HTTPS_FRONTEND_ACL_WITH_AUTH_AND_PATH": (
+        _AUTH_ACL + _ask(_PATH_IN_HTTPS) + _use(_PATH_IN_HTTPS)
+    ),
+    "HTTPS_FRONTEND_ACL_ONLY_WITH_PATH": _PATH_ACL,
+}
+DEFAULTS: dict[str, str] = ROUTES | {
     "FRONTEND_HEAD": """
 frontend {backend}
   bind {bindAddr}:{servicePort}{sslCert}{bindOptions}
@@ -30,9 +70,6 @@ backend {backend}
     "USERLIST_HEAD": """
 userlist user_{backend}
   user {user} password {passwd}
-""",
-    "BACKEND_REDIRECT_HTTP_TO_HTTPS": """\
-  http-request redirect scheme https code 301 if { var(txn.stayer_in) -m str http }
 """,
     "BACKEND_HSTS_OPTIONS": """\
   http-response set-header Strict-Transport-Security max-age=15768000 if { ssl_fc }

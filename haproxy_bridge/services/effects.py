@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from haproxy_bridge.rendered import Problem, Trouble
+from haproxy_bridge.services import templates
 from haproxy_bridge.services.labels import PortLabels
 from haproxy_bridge.services.model import Mode, Service
 
@@ -67,5 +68,8 @@ def _without_effect(service: Service, said: PortLabels) -> Iterator[tuple[str, s
             yield name, f"does nothing without HAPROXY_{service.index}_VHOST"
     for name in sorted(UNREAD & said.templates.keys()):
         yield name, "no such piece is written here: routes by host and by id are in maps"
+    chosen = templates.routes(service)
+    for name in sorted((templates.OF_ROUTES - UNREAD - chosen) & said.templates.keys()):
+        yield name, f"the pieces of its route are others: {', '.join(sorted(chosen)) or 'none'}"
     if service.tls_passthrough and service.paths:
         yield "PATH", "does nothing with TLS_PASSTHROUGH, as the path can not be seen"

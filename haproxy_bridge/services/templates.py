@@ -1,8 +1,14 @@
 """Names of marathon-lb's templates: pieces of configuration that a label may replace.
 
 ``HAPROXY_0_BACKEND_HEAD`` on an app replaces the piece for that port; an operator replaces one for
-all apps. (marathon-lb's documentation of its templates; bridge.md 3.2 and 3.3.)
+all apps. Which pieces lead to a virtual host depends on what else its labels say; ``http_route``
+and ``https_route`` make marathon-lb's choice. (marathon-lb's documentation of its templates, and
+its generateHttpVhostAcl; bridge.md 3.2 and 3.3.)
 """
+
+from collections.abc import Iterator
+
+from haproxy_bridge.services.model import Mode, Service
 
 OF_APPS = frozenset(
     {
@@ -58,3 +64,52 @@ OF_OPERATORS = frozenset(
     }
 )
 ALL = OF_APPS | OF_OPERATORS
+REDIRECTS = ("BACKEND_REDIRECT_HTTP_TO_HTTPS", "BACKEND_REDIRECT_HTTP_TO_HTTPS_WITH_PATH")
+_ROUTE_HEADS = ("HTTP_FRONTEND_", "HTTPS_FRONTEND_", *REDIRECTS)
+OF_ROUTES = frozenset(name for name in OF_APPS if name.startswith(_ROUTE_HEADS))
+
+
+def routes(service: Service) -> frozenset[str]:
+    """The pieces that lead to its virtual hosts."""
+    return frozenset({*http_route(service), *https_route(service)})
+
+
+def http_route(service: Service) -> Iterator[str]:
+    """The pieces that lead there in the front end for http, in their order. HTTP_FRONTEND_ACL_ONLY
+    stands for one host, and comes for each."""
+    if not _is_routed(service):
+        return
+    auth, path, redirect = service.auth is not None, bool(service.paths), service.redirect_to_https
+    if len(service.hosts) > 1:
+        if path:
+            yield f"HTTP_FRONTEND_ACL_ONLY_WITH_PATH{'_AND_AUTH' if auth else ''}"
+        yield "HTTP_FRONTEND_ACL_ONLY"
+        yield REDIRECTS[path] if redirect else f"HTTP_FRONTEND_ROUTING_ONLY{_with(path, auth)}"
+    elif redirect and path:
+        yield from ("HTTP_FRONTEND_ACL_ONLY", "HTTP_FRONTEND_ACL_ONLY_WITH_PATH", REDIRECTS[True])
+    elif redirect:
+        yield from ("HTTP_FRONTEND_ACL", REDIRECTS[False])
+    else:
+        yield f"HTTP_FRONTEND_ACL{_with_auth_first(path, auth)}"
+
+
+def https_route(service: Service) -> Iterator[str]:
+    """The same in the front end for https; the last one comes for each host."""
+    if not _is_routed(service):
+        return
+    if service.paths:
+        yield "HTTPS_FRONTEND_ACL_ONLY_WITH_PATH"
+    yield f"HTTPS_FRONTEND_ACL{_with_auth_first(bool(service.paths), service.auth is not None)}"
+
+
+def _is_routed(service: Service) -> bool:
+    return bool(service.hosts) and service.mode is Mode.HTTP and not service.tls_passthrough
+
+
+def _with(path: bool, auth: bool) -> str:
+    words = [word for word, there in (("PATH", path), ("AUTH", auth)) if there]
+    return f"_WITH_{'_AND_'.join(words)}" if words else ""
+
+
+def _with_auth_first(path: bool, auth: bool) -> str:
+    return "_WITH_AUTH_AND_PATH" if path and auth else _with(path, auth)

@@ -98,6 +98,65 @@ def test_what_labels_ask_of_http(edge: Edge) -> None:
     assert (status, headers["location"]) == (301, "//w.example/y")
 
 
+def test_ways_that_templates_lay(make_edge: Callable[..., Edge]) -> None:
+    """As marathon-lb chooses among them; what is not replaced goes with what is."""
+    edge = make_edge(services=RAW)
+    a = edge.task("a")
+    from_here, from_afar = "src 127.0.0.1", "src 192.0.2.1"
+    route = "  acl host_{cleanedUpHostname} hdr(host) -i {hostname}\n  use_backend {backend} if "
+    only = route + "host_{cleanedUpHostname} {{ %s }}"
+    open_path = (
+        "  acl auth_{cleanedUpHostname} http_auth(user_{backend})\n"
+        "  acl host_{cleanedUpHostname} hdr(host) -i {hostname}\n"
+        '  http-request auth realm "{realm}" if host_{cleanedUpHostname} '
+        "!auth_{cleanedUpHostname} !{{ path /ping }}\n"
+        "  use_backend {backend} if host_{cleanedUpHostname}"
+    )
+    redirect = "  redirect scheme https code 302 if !{{ ssl_fc }} host_{cleanedUpHostname}"
+    users = {"AUTH": "my realm:joe:$5$x$y"}
+    edge.say(
+        edge.app("a", [a], 0, VHOST="near.example", HTTP_FRONTEND_ACL=only % from_here),
+        edge.app("b", [a], 1, VHOST="far.example", HTTP_FRONTEND_ACL=only % from_afar),
+        edge.app("c", [a], 2, VHOST="c.example", HTTP_FRONTEND_ACL_WITH_AUTH=open_path, **users),
+        edge.app(
+            "d",
+            [a],
+            3,
+            VHOST="d.example,e.example",
+            HTTP_FRONTEND_ACL_ONLY="  acl host_{cleanedUpHostname} hdr(x-host) {hostname}",
+        ),
+        edge.app(
+            "e",
+            [a],
+            4,
+            VHOST="f.example,g.example",
+            PATH="/x /y",
+            HTTP_FRONTEND_ROUTING_ONLY_WITH_PATH="  use_backend {backend} if path_{backend}",
+        ),
+        edge.app(
+            "f",
+            [a],
+            5,
+            VHOST="t.example",
+            REDIRECT_TO_HTTPS="true",
+            BACKEND_REDIRECT_HTTP_TO_HTTPS=redirect,
+        ),
+    )
+    outcome = edge.run()
+    assert outcome.exit is Exit.OK, outcome
+
+    def status(host: str, path: str = "/", **headers: str) -> int:
+        return edge.haproxy.ask(host, path, headers=headers)[0]
+
+    assert [status(f"{host}.example") for host in ("near", "far")] == [200, 503]
+    assert [status("c.example"), status("c.example", "/ping")] == [401, 200]
+    assert edge.haproxy.ask("c.example", "/ping", port=edge.first_port + 2)[0] == 401
+    by_header = {"x-host": "e.example"}
+    assert [status("e.example"), status("any.example", **by_header)] == [503, 200]
+    assert [status("any.example", "/y"), status("g.example", "/z")] == [200, 503]
+    assert [status("t.example"), edge.haproxy.ask(port=edge.first_port + 5)[0]] == [302, 200]
+
+
 def test_members_come_and_go_without_a_reload(edge: Edge) -> None:
     one, two, three = (edge.task(name) for name in ("one", "two", "three"))
     edge.say(edge.app("a", [one], VHOST="a.example"))

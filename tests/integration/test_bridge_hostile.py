@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from haproxy_bridge.exits import Exit
 from haproxy_bridge.render import RenderOptions, render
+from haproxy_bridge.render.texts import ROUTES
 from haproxy_bridge.services import Policy, ServiceOptions, build
 from haproxy_bridge.services.labels import PORT_LABELS
 from haproxy_bridge.snapshot import App, Check, CheckKind, Port
@@ -18,6 +19,7 @@ from tests.edge.fixtures import Edge
 from tests.unit.cli.scripted_http import Misbehaviour
 from tests.unit.haproxy_bridge.hostile import EVIL
 from tests.unit.haproxy_bridge.made import app, checked, snapshot
+from tests.unit.haproxy_bridge.ways import WAYS, asked, written
 
 OPTIONS = RenderOptions(
     http_bind="127.0.0.1:80",
@@ -27,6 +29,7 @@ OPTIONS = RenderOptions(
     stats_bind="127.0.0.1:9090",
 )
 ALL = ServiceOptions(groups=("*",))
+RAW = ServiceOptions(policy=Policy(templates=True))
 _OF_THE_NODE = {"SSL_CERT", "BIND_ADDR", "BIND_OPTIONS"}
 """What they name may not be there: haproxy looks, and the app is left out."""
 
@@ -66,6 +69,28 @@ def test_haproxy_takes_what_is_made_of_all_other_texts(tmp_path: Path) -> None:
         ports = (Port(20000 + number, name=text, labels={f"HAPROXY_{text}": text, text: text}),)
         apps.append(replace(made, tasks=(one, replace(one, id="b")), version=text, ports=ports))
     assert refused(*apps, options=ALL, folder=tmp_path) == ()
+
+
+def test_haproxy_takes_every_way_with_a_piece_of_somebodys_own(tmp_path: Path) -> None:
+    """Each of marathon-lb's pieces once; they need what the other pieces of the way define."""
+    apps: list[App] = []
+    for number, way in enumerate(WAYS):
+        for front_end in (0, 1):
+            for name in dict.fromkeys(written(way, front_end)):
+                host = f"h{len(apps)}.example"
+                labels = asked(way)
+                labels["VHOST"] = labels["VHOST"].replace("a.example", host)
+                labels["VHOST"] = labels["VHOST"].replace("b.example", f"{number}{host}")
+                own = ROUTES.get(name, "  redirect scheme https if host_{cleanedUpHostname}")
+                apps.append(app(f"/w{len(apps)}", 20000 + len(apps), **labels, **{name: own}))
+    # Without a certificate, which would have to be made.
+    head = "frontend marathon_https_in\n  bind {httpsBind}\n  mode http\n"
+    options = replace(OPTIONS, certificates=("-",), templates={"HTTPS_FRONTEND_HEAD": head})
+    made = render(build(snapshot(*apps), RAW), options)
+    assert not made.problems
+    assert len(made.backends) == len(apps)
+    found = check("haproxy", tmp_path, made)
+    assert found is None, found
 
 
 def test_what_names_things_of_the_node_leaves_out_its_own_app_alone(edge: Edge) -> None:

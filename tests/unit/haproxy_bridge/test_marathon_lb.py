@@ -4,6 +4,8 @@ The table is bridge.md's 3.1 and 3.2; what haproxy does with the text is tried i
 tests/integration/test_bridge_haproxy.py.
 """
 
+import re
+
 import pytest
 from msgspec.structs import replace
 
@@ -14,6 +16,7 @@ from haproxy_bridge.services.effects import UNREAD
 from haproxy_bridge.services.labels import PORT_LABELS
 from haproxy_bridge.snapshot import App, Check, CheckKind
 from tests.unit.haproxy_bridge.made import app, checked, snapshot
+from tests.unit.haproxy_bridge.ways import WAYS, asked, written
 
 OPTIONS = ServiceOptions(groups=("*",), policy=Policy(templates=True))
 RENDER = RenderOptions(log="", certificates=("/all.pem",))
@@ -80,8 +83,6 @@ def test_a_value_label_has_its_effect(name: str) -> None:
 
 ENABLING: dict[str, dict[str, str]] = {
     "USERLIST_HEAD": {"AUTH": "r:joe:hash"},
-    "BACKEND_REDIRECT_HTTP_TO_HTTPS": {"REDIRECT_TO_HTTPS": "true"},
-    "BACKEND_REDIRECT_HTTP_TO_HTTPS_WITH_PATH": {"REDIRECT_TO_HTTPS": "true", "PATH": "/x"},
     "BACKEND_HSTS_OPTIONS": {"USE_HSTS": "true"},
     "BACKEND_STICKY_OPTIONS": {"STICKY": "true"},
     "HTTP_BACKEND_PROXYPASS_GLUE": {"HTTP_BACKEND_PROXYPASS_PATH": "/x"},
@@ -94,7 +95,68 @@ ENABLING: dict[str, dict[str, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(templates.OF_APPS - UNREAD))
+def mine_in(made: Rendered, front_end: str) -> list[str]:
+    whole = made.config.decode().split(f"frontend {front_end}\n")[1]
+    return re.findall(r"# mine (\S+)", whole.split("\n\n")[0])
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_pieces_of_a_way_are_those_of_marathon_lb(way: str) -> None:
+    every = sorted(templates.OF_ROUTES - UNREAD)
+    made = rendered(app("/a", **asked(way), **{name: f"  # mine {name}" for name in every}))
+    assert mine_in(made, "marathon_http_in") == written(way, 0)
+    assert mine_in(made, "marathon_https_in") == written(way, 1)
+    told = {one.label.removeprefix("HAPROXY_0_") for one in made.problems}
+    assert told == set(every) - {*written(way, 0), *written(way, 1)}
+    assert "a.example" not in "".join(one.decode() for one in made.files.values())
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_one_own_piece_brings_the_others_of_its_way(way: str) -> None:
+    for front_end, other in ((0, "https"), (1, "http")):
+        here = ("http", "https")[front_end]
+        for name in dict.fromkeys(written(way, front_end)):
+            made = rendered(app("/a", **asked(way), **{name: f"  # mine {name}"}))
+            assert set(mine_in(made, f"marathon_{here}_in")) == {name}
+            assert not mine_in(made, f"marathon_{other}_in")
+            assert "use_backend a_10000 if { var(txn.stayer_host)" in stanza(
+                made, f"frontend marathon_{other}_in"
+            )
+            asks = "auth" in way and "_AUTH" in name
+            passed = f"|| {{ var(txn.stayer_in) -m str {here} }}"
+            assert (passed in stanza(made, "backend a_10000")) == asks
+
+
+def stanza(made: Rendered, head: str) -> str:
+    return made.config.decode().split(f"\n{head}\n")[1].split("\n\n")[0]
+
+
+def test_an_operators_piece_is_for_all() -> None:
+    options = replace(RENDER, templates={"HTTP_FRONTEND_ACL": "  # mine {hostname}"})
+    services = build(snapshot(app("/a", VHOST="a.example"), app("/b", VHOST="b.example")), OPTIONS)
+    assert mine_in(render(services, options), "marathon_http_in") == ["a.example", "b.example"]
+
+
+def test_the_order_of_ways() -> None:
+    """By weight, a path counts 1; what is below 0 comes behind everything."""
+    own = {"HTTP_FRONTEND_ACL": "  # mine {backend}"}
+    made = rendered(
+        app("/a", 1, VHOST="*.example", BACKEND_WEIGHT="-1"),
+        app("/b", 2, VHOST="b.example", **own),
+        app(
+            "/c", 3, VHOST="c.example", PATH="/x", HTTP_FRONTEND_ACL_WITH_PATH="  # mine {backend}"
+        ),
+        app("/d", 4, VHOST="d.example", BACKEND_WEIGHT="2", **own),
+        app("/e", 5, VHOST="*.e.example"),
+        app("/f", 6, VHOST="f.example"),
+        app("/g", 7, VHOST="g.example", BACKEND_WEIGHT="0"),
+    )
+    text = stanza(made, "frontend marathon_http_in")
+    found = re.findall(r"# mine (\w+)|use_backend (\w+|%)", text)
+    assert [one or other for one, other in found] == ["d_4", "c_3", "%", "b_2", "e_5", "a_1"]
+
+
+@pytest.mark.parametrize("name", sorted(templates.OF_APPS - UNREAD - templates.OF_ROUTES))
 def test_a_template_label_replaces_its_piece(name: str) -> None:
     labels = {"VHOST": "a.example", **ENABLING.get(name, {})}
     made = checked(app("/a", **{**labels, name: "  # mine, of {backend}"}), *_checks(name))
