@@ -9,8 +9,6 @@ from constraints.balance import balanced_victims
 from constraints.checks import (
     Compiled,
     DynamicCheck,
-    Mismatch,
-    MismatchKind,
     StaticCheck,
     compile_constraints,
 )
@@ -34,8 +32,6 @@ __all__ = [
     "Counts",
     "DynamicCheck",
     "Items",
-    "Mismatch",
-    "MismatchKind",
     "Operator",
     "Problem",
     "Ranges",

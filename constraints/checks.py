@@ -8,26 +8,10 @@ prepared once, here; a check itself only compares.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from dataclasses import field as member
-from enum import StrEnum
 
 from constraints.counts import Counts
 from constraints.language import CompilePattern, Constraint, Operator, shown, whole_number
 from constraints.values import AT_HOSTNAME, FAULT_DOMAIN_FIELDS, HOSTNAME, scalar_text
-
-
-class MismatchKind(StrEnum):
-    """STATIC: this agent never fits as it is. DYNAMIC: it may fit when instances move."""
-
-    STATIC = "STATIC"
-    DYNAMIC = "DYNAMIC"
-
-
-@dataclass(frozen=True, slots=True)
-class Mismatch:
-    """A refusal of an offer, with its reason as a sentence for people."""
-
-    kind: MismatchKind
-    text: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,8 +70,7 @@ def revive(turn: Turn, role: str) -> None:
     turn.actions.append(Revive((role,)))
     asking.suppressed = False
     asking.revived_at_ms = turn.now_ms
-    turn.world.deadlines.clear(Due.REVIVE, role)
-    turn.world.deadlines.set(turn.now_ms + asking.interval_ms, Due.REVIVE, role)
+    turn.world.deadlines.reset(turn.now_ms + asking.interval_ms, Due.REVIVE, role)
     asking.interval_ms = min(asking.interval_ms * 2, turn.policy.max_revive_offers_interval)
 
 

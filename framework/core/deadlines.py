@@ -1,7 +1,8 @@
-"""Deadlines: what must be looked at again and when. A heap; nothing is ever removed from it.
+"""Deadlines: what must be looked at again and when.
 
-A deadline that comes up is only a reason to look: whoever handles it checks the state anew, so
-one that has lost its meaning does nothing.
+A heap from which nothing is removed before its time; once most of it is void it is made anew. A
+deadline that comes up is only a reason to look: whoever handles it checks the state anew, so one
+that has lost its meaning does nothing.
 """
 
 import heapq
@@ -32,6 +33,9 @@ class Due(StrEnum):
     RECONCILE_ALL = "reconcile all"  # ()
 
 
+_VOID = 1_000  # so many may be kept for nothing
+
+
 class Deadlines:
     """At most one live deadline per (what, key): the earliest asked for."""
 
@@ -48,6 +52,19 @@ class Deadlines:
             return
         self._at[(due, key)] = at_ms
         heapq.heappush(self._heap, (at_ms, due, key))
+        if len(self._heap) > 2 * len(self._at) + _VOID:
+            self._heap = [(at_ms, due, key) for (due, key), at_ms in self._at.items()]
+            heapq.heapify(self._heap)
+
+    def reset(self, at_ms: int, due: Due, key: str = "") -> None:
+        """Look at ``key`` at ``at_ms`` and not before."""
+        if self._at.get((due, key)) != at_ms:
+            self.clear(due, key)
+            self.set(at_ms, due, key)
+
+    def __len__(self) -> int:
+        """How many are remembered, void ones too."""
+        return len(self._heap)
 
     def clear(self, due: Due, key: str = "") -> None:
         """Forget it."""

@@ -281,8 +281,7 @@ def _watch_progress(turn: Turn, deployment: Deployment) -> None:
         deployment = replace(deployment, progress=progress, progress_at_ms=turn.now_ms)
         turn.put(Kind.DEPLOYMENT, deployment.id, deployment)
     due_ms = deployment.progress_at_ms + seconds * 1000
-    turn.world.deadlines.clear(Due.PROGRESS, deployment.id)
-    turn.world.deadlines.set(due_ms, Due.PROGRESS, deployment.id)
+    turn.world.deadlines.reset(due_ms, Due.PROGRESS, deployment.id)
 
 
 def subscribed(turn: Turn) -> None:

@@ -6,7 +6,6 @@ from framework.core.retiring import live, own_seconds
 from framework.core.turn import Turn
 from framework.domain.edges import Edge, EdgeKind, EdgeReport, Shares
 from framework.domain.events import AcknowledgeDrained, ForgetEdge, PutShares, RenewEdge
-from framework.domain.ids import parse_task_id
 from framework.domain.instance import Instance
 from framework.domain.records import replace
 from framework.domain.replies import Done, Refused, Reply, Why
@@ -42,8 +41,7 @@ def renew(turn: Turn, command: RenewEdge) -> Reply:
 
 
 def _expect(turn: Turn, edge: Edge) -> None:
-    turn.world.deadlines.clear(Due.EDGE, edge.name)
-    turn.world.deadlines.set(turn.now_ms + edge.lease_seconds * 1000, Due.EDGE, edge.name)
+    turn.world.deadlines.reset(turn.now_ms + edge.lease_seconds * 1000, Due.EDGE, edge.name)
 
 
 def expect_all(turn: Turn) -> None:
@@ -111,9 +109,8 @@ def _is_used_by_others(turn: Turn, task_id: str) -> bool:
 
 
 def _draining(turn: Turn, task_id: str) -> Instance | None:
-    parsed = parse_task_id(task_id)
-    instance = None if parsed is None else turn.world.state.instances.get(parsed[0])
-    if instance is None or instance.task_id != task_id or not instance.kill_reason:
+    instance = turn.world.instance_of(task_id)
+    if instance is None or not instance.kill_reason:
         return None
     return instance if instance.draining_until_ms > turn.now_ms else None
 

@@ -127,7 +127,7 @@ def _explain(turn: Turn, app_id: str) -> None:
 
 def _known(turn: Turn, app_id: str) -> bool:
     state = turn.world.state
-    return app_id in state.apps or app_id in state.instances_of
+    return any(app_id in one for one in (state.apps, state.instances_of, state.reservations_of))
 
 
 def _forget_gone(turn: Turn) -> None:

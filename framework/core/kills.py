@@ -13,7 +13,6 @@ from framework.core.turn import Turn
 from framework.core.world import KillSent
 from framework.domain.actions import Kill
 from framework.domain.app import App
-from framework.domain.ids import parse_task_id
 from framework.domain.instance import WAITING, Condition, Goal, Instance
 from framework.domain.records import replace
 
@@ -45,7 +44,7 @@ def decommission(turn: Turn, instance: Instance, why: str) -> None:
         why.endswith(FORCED)
     ):  # without a reason it is only Mesos that ends it
         asked = bool(instance.kill_reason) and not why.endswith(FORCED)
-        drained_ms = retiring.until_ms(turn, instance)
+        drained_ms = instance.draining_until_ms if asked else retiring.until_ms(turn, instance)
         leaving = replace(
             instance, goal=Goal.DECOMMISSIONED, kill_reason=why, draining_until_ms=drained_ms
         )
@@ -113,9 +112,8 @@ def held(turn: Turn, instance: Instance) -> bool:
 
 
 def _to_be_killed(turn: Turn, task_id: str) -> Instance | None:
-    parsed = parse_task_id(task_id)
-    instance = None if parsed is None else turn.world.state.instances.get(parsed[0])
-    if instance is None or instance.task_id != task_id or not instance.kill_reason:
+    instance = turn.world.instance_of(task_id)
+    if instance is None or not instance.kill_reason:
         return None
     return None if instance.condition in WAITING else instance
 

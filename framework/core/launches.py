@@ -8,36 +8,30 @@ from collections.abc import Iterable
 
 from framework.core import backoff, kills
 from framework.core.freezing import frozen
-from framework.core.statuses import OVERDUE, remember_failure, starting_since_ms, watch_launch
+from framework.core.statuses import (
+    OVERDUE,
+    remember_failure,
+    starting_since_ms,
+    watch_launch,
+    without_task,
+)
 from framework.core.turn import Turn
 from framework.domain.actions import Accept, Kill, Reconcile
-from framework.domain.ids import parse_task_id
 from framework.domain.instance import NOT_LAUNCHED, STAGED, Condition, Goal, Instance
-from framework.domain.records import replace
 
 
 def not_sent(turn: Turn, accept: Accept, why: str) -> None:
     """None of these launches happened. While subscribed that means Mesos refused the call: the
     apps wait a little longer before the next try."""
     for launch in accept.launches:
-        instance = turn.world.state.instances.get(launch.instance_id)
-        if (
-            instance is None
-            or instance.task_id != launch.task_id
-            or instance.condition is not Condition.PROVISIONED
-        ):
+        instance = turn.world.instance_of(launch.task_id)
+        if instance is None or instance.condition is not Condition.PROVISIONED:
             continue
         if instance.goal is Goal.DECOMMISSIONED:
             turn.remove_instance(instance)
             continue
-        waiting = replace(
-            instance,
-            condition=Condition.SCHEDULED,
-            since_ms=turn.now_ms,
-            message=why[:1_000],
-            kill_reason="",
-        )
-        turn.put_instance(waiting)
+        turn.forget_kill(instance.task_id)
+        turn.put_instance(without_task(turn, instance, Condition.SCHEDULED, why[:1_000]))
         app = turn.world.effective(instance.app_id)
         if app is not None and turn.world.subscribed:
             backoff.failed(turn, app)
@@ -48,14 +42,8 @@ def not_sent(turn: Turn, accept: Accept, why: str) -> None:
 
 def check(turn: Turn, task_id: str) -> None:
     """A starting task is due to be looked at; while unsubscribed there is nothing to see."""
-    parsed = parse_task_id(task_id)
-    instance = None if parsed is None else turn.world.state.instances.get(parsed[0])
-    if (
-        instance is None
-        or instance.task_id != task_id
-        or instance.condition not in STAGED
-        or not turn.world.subscribed
-    ):
+    instance = turn.world.instance_of(task_id)
+    if instance is None or instance.condition not in STAGED or not turn.world.subscribed:
         return
     waited_ms = turn.now_ms - starting_since_ms(turn, instance)
     if instance.condition is Condition.PROVISIONED:
@@ -88,15 +76,8 @@ def _without_status(turn: Turn, instance: Instance, waited_ms: int) -> None:
         backoff.failed(turn, app)
     remember_failure(turn, instance, "TASK_DROPPED", message)
     turn.bury(instance.task_id, message)
-    turn.put_instance(
-        replace(
-            instance,
-            condition=Condition.DROPPED,
-            since_ms=turn.now_ms,
-            message=message,
-            kill_reason="",
-        )
-    )
+    turn.forget_kill(instance.task_id)
+    turn.put_instance(without_task(turn, instance, Condition.DROPPED, message))
 
 
 def watch_all(turn: Turn) -> None:

@@ -46,12 +46,13 @@ def place(turn: Turn) -> None:
     world = turn.world
     if not world.offers:
         return
-    for offer in world.offers.values():
+    pool = []
+    for offer in _usable(turn):  # one by one: what breaks is set aside for the offer it came with
         if offer.agent.id in world.state.agents:  # it may have come back described otherwise
             turn.put_agent(offer.agent)
-    pool = [remainder_of(turn, offer) for offer in _usable(turn)]
+        pool.append(remainder_of(turn, offer))
+        volumes.look_at(turn, pool[-1:])
     world.offers.clear()
-    volumes.look_at(turn, pool)
     fitting: dict[tuple[object, ...], Fitting] = {}
     asking = []
     for key in ready_to_launch(turn):

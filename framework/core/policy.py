@@ -7,8 +7,6 @@ table are generated from them. Durations are milliseconds, as Marathon's flags a
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 
-from constraints import CompilePattern
-
 
 def _option(default: int, text: str, *, least: int = 0) -> int:
     """A documented field, and the least that it may be."""
@@ -128,4 +126,3 @@ class Context:
     new_id: Callable[[], str]
     chance: Callable[[int], int]
     policy: Policy
-    compile_pattern: CompilePattern

@@ -8,7 +8,6 @@ from framework.core import operations
 from framework.core.deadlines import Due
 from framework.core.turn import Turn
 from framework.domain.actions import Reconcile
-from framework.domain.ids import parse_task_id
 from framework.domain.instance import WAITING
 from framework.domain.records import replace
 from framework.domain.rollout import Connection
@@ -34,8 +33,7 @@ def begin(turn: Turn) -> None:
     turn.actions.append(Reconcile())
     operations.reconcile(turn)
     _next_round(turn)
-    turn.world.deadlines.clear(Due.RECONCILE_ALL)
-    turn.world.deadlines.set(turn.now_ms + turn.policy.reconciliation_interval, Due.RECONCILE_ALL)
+    turn.world.deadlines.reset(turn.now_ms + turn.policy.reconciliation_interval, Due.RECONCILE_ALL)
     finish_if_done(turn)
 
 
@@ -66,20 +64,17 @@ def finish_if_done(turn: Turn) -> None:
 
 def _next_round(turn: Turn) -> None:
     at_ms = turn.now_ms + turn.world.reconciliation.pause_ms
-    turn.world.deadlines.clear(Due.RECONCILE_ROUND)
-    turn.world.deadlines.set(at_ms, Due.RECONCILE_ROUND)
+    turn.world.deadlines.reset(at_ms, Due.RECONCILE_ROUND)
 
 
 def _forget_ended(turn: Turn) -> None:
     """Drop tasks whose instance is gone or relaunched."""
-    instances, orphans = turn.world.state.instances, turn.world.state.orphans
     pending = turn.world.reconciliation.pending
     for task_id in list(pending):
-        parsed = parse_task_id(task_id)
-        instance = None if parsed is None else instances.get(parsed[0])
-        if task_id in orphans:
+        if task_id in turn.world.state.orphans:
             continue
-        if instance is None or instance.task_id != task_id or instance.condition in WAITING:
+        instance = turn.world.instance_of(task_id)
+        if instance is None or instance.condition in WAITING:
             del pending[task_id]
 
 

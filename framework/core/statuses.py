@@ -72,7 +72,7 @@ def _update(turn: Turn, instance: Instance, status: TaskStatus) -> None:
 def _alive(turn: Turn, instance: Instance, condition: Condition, status: TaskStatus) -> None:
     new = _with_health(turn, _with_condition(turn, instance, condition), status)
     if condition is Condition.RUNNING and not new.started_at_ms:
-        new = replace(new, started_at_ms=status.timestamp_ms or turn.now_ms)
+        new = replace(new, started_at_ms=_started_at_ms(turn, new, status))
     if status.addresses:
         new = replace(new, addresses=status.addresses)
     if status.check_json:
@@ -93,10 +93,20 @@ def _alive(turn: Turn, instance: Instance, condition: Condition, status: TaskSta
         watch_launch(turn, new)
 
 
+def _started_at_ms(turn: Turn, instance: Instance, status: TaskStatus) -> int:
+    """As the agent's clock says, if that can be: after its launch and not later than now. The
+    grace period of health checks is counted from here."""
+    told_ms = status.timestamp_ms or turn.now_ms
+    return min(max(told_ms, instance.staged_at_ms), turn.now_ms)
+
+
 def _has_its_volumes(turn: Turn, instance: Instance) -> None:
-    """A task that started has what was reserved in the same call."""
+    """A task that started has what was reserved in the same call. That it is staging the master
+    says before its agent has heard of either."""
     reservation = turn.world.state.reservations.get(instance.id)
-    if reservation is not None and reservation.incarnation == instance.incarnation:
+    if reservation is None or instance.condition is Condition.STAGING:
+        return
+    if reservation.incarnation == instance.incarnation:
         operations.proved(turn, reservation)
 
 
@@ -112,6 +122,21 @@ def _with_condition(turn: Turn, instance: Instance, condition: Condition) -> Ins
         return instance
     return replace(
         instance, condition=condition, since_ms=turn.now_ms, reason="", message="", held_back=False
+    )
+
+
+def without_task(
+    turn: Turn, instance: Instance, condition: Condition, message: str, reason: str = ""
+) -> Instance:
+    """The instance without its task, which ended, was given up or never sent: nothing is left of
+    what was planned for that."""
+    return replace(
+        _with_condition(turn, instance, condition),
+        reason=reason,
+        message=message,
+        kill_reason="",
+        draining_until_ms=0,
+        mark=None,
     )
 
 
@@ -139,6 +164,7 @@ def _unreachable(turn: Turn, instance: Instance, status: TaskStatus) -> None:
             held_back=False,
         )
         turn.put_instance(new)
+        turn.put(Kind.TOMBSTONE, new.task_id, None)  # one given up too soon, as it seems
         _tell(turn, instance, new, status)
         storms.lost(turn, instance)
     unreachable_for(turn, new)
@@ -180,20 +206,14 @@ _OUT_OF_REACH = frozenset({Condition.UNREACHABLE, Condition.UNREACHABLE_INACTIVE
 def _ended(turn: Turn, instance: Instance, condition: Condition, status: TaskStatus) -> None:
     """The task is over, proven or given up."""
     app = turn.world.effective(instance.app_id)
-    ended = _with_health(turn, _with_condition(turn, instance, condition), status)
-    ended = replace(
-        ended,
-        reason=status.reason,
-        message=status.message,
-        kill_reason="",
-        draining_until_ms=0,
-        mark=None,
-    )
+    ended = without_task(turn, instance, condition, status.message, status.reason)
+    ended = _with_health(turn, ended, status)
     if condition in storms.FORGOTTEN and not is_failure(condition, status.reason):
         storms.lost(turn, instance)
         ended = replace(ended, held_back=storms.holds_back(turn, instance, condition))
     definition = turn.world.definition_of(instance)
-    if app is not None and definition is not None:
+    told_before = instance.condition is condition
+    if app is not None and definition is not None and not told_before:
         _learn(turn, definition, instance, ended, status)
     _tell(turn, instance, ended, status)
     if is_last_word(status):
@@ -208,7 +228,7 @@ def _ended(turn: Turn, instance: Instance, condition: Condition, status: TaskSta
     ):
         turn.remove_instance(instance)
     else:
-        turn.world.kills_sent.pop(instance.task_id, None)
+        turn.forget_kill(instance.task_id)
         turn.put_instance(ended)
 
 
@@ -282,8 +302,7 @@ def watch_launch(turn: Turn, instance: Instance) -> None:
     at_ms = starting_since_ms(turn, instance) + policy.task_launch_timeout
     if instance.condition is Condition.PROVISIONED:
         at_ms = turn.now_ms + policy.task_launch_reconcile_interval
-    turn.world.deadlines.clear(Due.LAUNCH_CHECK, instance.task_id)
-    turn.world.deadlines.set(at_ms, Due.LAUNCH_CHECK, instance.task_id)
+    turn.world.deadlines.reset(at_ms, Due.LAUNCH_CHECK, instance.task_id)
 
 
 def _tell(turn: Turn, old: Instance, new: Instance, status: TaskStatus) -> None:

@@ -38,6 +38,7 @@ def lost(turn: Turn, before: Instance) -> None:
 def count(turn: Turn, number: int) -> None:
     """So many were lost at this moment."""
     losses, total = turn.world.losses, len(turn.world.state.instances)
+    _forget_past(turn)
     losses.unsaid += number
     if losses.recent and losses.recent[-1][0] == turn.now_ms:
         _, earlier, of = losses.recent.pop()
@@ -85,10 +86,16 @@ def _message(turn: Turn, storm: Storm) -> str:
 
 def many_lost(turn: Turn) -> bool:
     """Whether what was lost within the window is a storm."""
+    _forget_past(turn)
+    recent = turn.world.losses.recent
+    return is_storm(turn, sum(number for _, number, _ in recent), _total(turn))
+
+
+def _forget_past(turn: Turn) -> None:
+    """What was lost before the window counts no more, whether a storm lasts or not."""
     recent, window_ms = turn.world.losses.recent, turn.policy.storm_window
     while recent and not 0 <= turn.now_ms - recent[0][0] < window_ms:
         recent.popleft()
-    return is_storm(turn, sum(number for _, number, _ in recent), _total(turn))
 
 
 def is_storm(turn: Turn, number: int, total: int) -> bool:

@@ -125,8 +125,7 @@ class Turn:
         tombstone stays, and the task is killed should it return."""
         self.put(Kind.INSTANCE, instance.id, None)
         self.world.instance_changed(instance, None)
-        self.world.kills_sent.pop(instance.task_id, None)
-        self.world.draining.pop(instance.task_id, None)
+        self.forget_kill(instance.task_id)
         held = self.world.state.reservations.get(instance.id)
         if held is not None and held.state is ReservationState.LOST:
             self.put(Kind.RESERVATION, instance.id, None)  # of which nothing is left to keep
@@ -136,6 +135,11 @@ class Turn:
         self.dirty[instance.app_id] = None
         self.touched[instance.id] = None
         self._made_room(instance.app_id)
+
+    def forget_kill(self, task_id: str) -> None:
+        """The task is over, or given up: nobody waits for its kill or its drain any more."""
+        self.world.kills_sent.pop(task_id, None)
+        self.world.draining.pop(task_id, None)
 
     def bury(self, task_id: str, why: str) -> None:
         """Leave a tombstone, dropping the oldest beyond the limit."""
@@ -195,4 +199,5 @@ def _latest_version(state: State) -> str:
     versions |= {instance.version for instance in state.instances.values()}
     versions |= {deployment.version for deployment in state.deployments.values()}
     versions |= {version for history in state.versions_of.values() for version in history}
+    versions |= {change.version for change in state.tree_changes.values()}
     return max(versions, default="")

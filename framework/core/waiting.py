@@ -163,5 +163,11 @@ def refresh(turn: Turn) -> None:
                     turn.put(Kind.LAUNCH_STATS, key, None)
                 if key in waits:
                     turn.put(Kind.WAIT, key, None)
-            elif key not in shown or shown[key].waiting != demand.wanted:
+            elif key not in shown or _says_otherwise(turn, shown[key], demand):
                 publish(turn, key, demand)
+
+
+def _says_otherwise(turn: Turn, shown: LaunchStats, demand: Demand) -> bool:
+    """Whether what is shown of a wait is true no more; what offers lacked is published as they
+    come."""
+    return shown.waiting != demand.wanted or shown.explanation != _explanation(turn, demand)

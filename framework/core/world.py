@@ -25,7 +25,7 @@ from framework.domain.app import App
 from framework.domain.draining import InverseOffer
 from framework.domain.events import Event
 from framework.domain.health import ProbeTarget
-from framework.domain.ids import top_level_group
+from framework.domain.ids import parse_task_id, top_level_group
 from framework.domain.instance import STAGED, Instance
 from framework.domain.mesos import Agent, Offer
 from framework.domain.rollout import Deployment, Plan, UnusedOffer
@@ -210,6 +210,12 @@ class World:
         versions = self.state.versions_of.get(instance.app_id)
         known = None if versions is None else versions.get(instance.version)
         return known or self.effective(instance.app_id)
+
+    def instance_of(self, task_id: str) -> Instance | None:
+        """The instance whose present task this is."""
+        parsed = parse_task_id(task_id)
+        instance = None if parsed is None else self.state.instances.get(parsed[0])
+        return instance if instance is not None and instance.task_id == task_id else None
 
     def index_app(self, app_id: str) -> AppIndex:
         """Count the app's instances from scratch: after a change of its configuration."""

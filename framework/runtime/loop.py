@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from constraints import CompilePattern
 from framework.core.policy import Context, Policy
 from framework.core.step import step
 from framework.core.turn import Step
@@ -48,7 +47,6 @@ class Loop:
         self,
         world: World,
         policy: Policy,
-        compile_pattern: CompilePattern,
         *,
         clock: Callable[[], int],
         new_id: Callable[[], str],
@@ -60,7 +58,6 @@ class Loop:
         self.journal = Journal()
         self._world = world
         self._policy = policy
-        self._compile_pattern = compile_pattern
         self._clock = clock
         self._new_id = new_id
         self._emit = emit
@@ -158,7 +155,6 @@ class Loop:
             new_id=self._new_id,
             chance=self._chance.randrange,
             policy=self._policy,
-            compile_pattern=self._compile_pattern,
         )
         self.journal.write(context.now_ms, seed, events)
         started, cpu_started = time.perf_counter(), time.thread_time()

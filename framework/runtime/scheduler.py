@@ -108,7 +108,6 @@ class RunningScheduler:
         self.loop = Loop(
             world,
             policy,
-            compile_pattern,
             clock=steady_clock(),
             new_id=fresh_ids(),
             emit=self.pipeline.put,

@@ -76,7 +76,6 @@ class Cluster:
             new_id=lambda: f"00000000-0000-4000-8000-{next(self._ids):012d}",
             chance=lambda most: next(self._ids) % most,
             policy=Policy(),
-            compile_pattern=linear_full_match,
         )
         return step(self.world, events, context)
 

@@ -304,7 +304,6 @@ class Stage:
             new_id=lambda: f"{next(self._ids):036d}",
             chance=lambda _: 0,
             policy=self.policy,
-            compile_pattern=linear_full_match,
         )
         decided = step(self.world, happened, context)
         self._stored += decided.changes

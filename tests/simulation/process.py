@@ -124,7 +124,6 @@ class Process:
             new_id=self.stage.new_id,
             chance=self.stage.rng.randrange,
             policy=self.policy,
-            compile_pattern=linear_full_match,
         )
         for event in events:
             self.stage.note(f"  event {tell_event(event)}")

@@ -11,8 +11,6 @@ from constraints import (
     Constraint,
     Counts,
     DynamicCheck,
-    Mismatch,
-    MismatchKind,
     Operator,
     StaticCheck,
     compile_constraints,
@@ -312,8 +310,3 @@ def test_keys_are_equal_exactly_for_equal_meanings() -> None:
 def test_a_stored_pattern_that_the_engine_refuses_is_an_error() -> None:
     with pytest.raises(BadPattern, match="missing"):
         compile_constraints([Constraint("a", Operator.LIKE, "(")], linear_full_match)
-
-
-def test_a_mismatch_is_a_value() -> None:
-    assert Mismatch(MismatchKind.STATIC, "x") == Mismatch(MismatchKind("STATIC"), "x")
-    assert Mismatch(MismatchKind.STATIC, "x") != Mismatch(MismatchKind.DYNAMIC, "x")

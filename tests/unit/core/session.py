@@ -75,7 +75,6 @@ class Session:
             new_id=lambda: f"00000000-0000-4000-8000-{next(self._ids):012d}",
             chance=self.chance,
             policy=self.policy,
-            compile_pattern=linear_full_match,
         )
         self.steps.append(step(self.world, events, context))
         return self.last

@@ -18,9 +18,7 @@ class Turns:
 
     def _turn(self) -> Turn:
         session = self.session
-        context = Context(
-            self.now_ms, lambda: "", lambda _: 0, session.policy, session.world.compile_pattern
-        )
+        context = Context(self.now_ms, lambda: "", lambda _: 0, session.policy)
         return Turn(session.world, context)
 
     def say(self, message: str, *, key: str = "storm", later_ms: int = 0) -> Step:

@@ -19,6 +19,7 @@ from framework.core import (
     probing,
     sizing,
     statuses,
+    volumes,
     waiting,
 )
 from framework.domain.actions import Accept, Acknowledge, Decline, Kill, Reconcile
@@ -273,17 +274,25 @@ def test_an_app_that_can_not_be_handled_is_frozen_at_the_next_start(
     everything_else_works(session)
 
 
-def test_offers_of_an_agent_that_crash_us_are_declined(lives: Lives, monkeypatch: Patch) -> None:
+@pytest.mark.parametrize("step", ["remainder_of", "look_at"])
+def test_offers_of_an_agent_that_crash_us_are_declined(
+    lives: Lives, monkeypatch: Patch, step: str
+) -> None:
     lives.survives(asked(ChangeApps((PutApp(replace(WEB, instances=2)),))))
-    poison(monkeypatch, placing, "remainder_of", lambda _, offer: offer.agent.id == "a7")
+    if step == "remainder_of":
+        poison(monkeypatch, placing, step, lambda _, offer: offer.agent.id == "a7")
+    else:
+        poison(
+            monkeypatch, volumes, step, lambda _, pool: any(r.offer.agent.id == "a7" for r in pool)
+        )
     session = Session()
-    bad = OffersReceived((session.offer_of(agent(7)),))
-    lives.crashes(bad)
-    session = lives.survives(bad)
+    both = OffersReceived((session.offer_of(agent(7)), session.offer_of(agent(2))))
+    lives.crashes(both)
+    session = lives.survives(both)
     assert lives.crash.subject == "a7"
     (declined,) = of_type(session.last.actions, Decline)
-    assert declined.offer_ids == (bad.offers[0].id,)
-    assert len(launched(session.offer(session.offer_of(agent(2))))) == 1
+    assert declined.offer_ids == (both.offers[0].id,)
+    assert len(launched(session.last)) == 1
 
 
 def test_a_deployment_that_can_not_go_on_stands_still(lives: Lives, monkeypatch: Patch) -> None:

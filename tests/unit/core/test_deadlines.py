@@ -65,3 +65,16 @@ def test_cleared_and_set_later() -> None:
 
 def test_clearing_what_is_not_set_is_harmless() -> None:
     Deadlines().clear(Due.UNREACHABLE, "web#1")
+
+
+def test_put_off_again_and_again_it_comes_up_once_and_leaves_nothing_behind() -> None:
+    deadlines = Deadlines()
+    deadlines.set(50, Due.KILL_RETRY, "t1")
+    for at_ms in range(100, 10_000):
+        deadlines.reset(at_ms, Due.EDGE, "e1")
+        deadlines.reset(at_ms, Due.EDGE, "e1")
+    assert len(deadlines) < 2_000
+    assert popped(deadlines, 9_998) == [(Due.KILL_RETRY, "t1")]
+    deadlines.reset(9_000, Due.EDGE, "e1")
+    assert deadlines.next_ms() == 9_000
+    assert popped(deadlines, 20_000) == [(Due.EDGE, "e1")]

@@ -283,3 +283,14 @@ def test_a_group_that_could_not_be_stored_is_refused() -> None:
     session = Session()
     many = Group("/a", "", tuple(f"/{'long-' * 30}{n}" for n in range(2_000)))
     assert session.refused(ChangeApps(groups=(many,))).details[0][0] == "/dependencies"
+
+
+def test_a_clock_that_went_back_makes_no_change_older_than_one_of_groups_only() -> None:
+    session = Session()
+    session.put(WEB)
+    session.wait(5)
+    session.ask_step(ChangeApps(groups=(Group("/a", ""),)))
+    session.restart(seconds_later=-4)
+    session.ask_step(ChangeApps(groups=(Group("/b", ""),)))
+    assert session.state.groups["/b"].version == max(session.state.tree_changes)
+    assert session.state.groups["/a"].version < session.state.groups["/b"].version

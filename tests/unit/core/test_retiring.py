@@ -16,7 +16,7 @@ from framework.domain.events import (
     PutShares,
     RenewEdge,
 )
-from framework.domain.instance import Instance
+from framework.domain.instance import Goal, Instance
 from framework.domain.mesos import TaskState
 from framework.domain.notices import InstanceDraining
 from framework.domain.records import replace
@@ -220,3 +220,28 @@ def test_shares() -> None:
     reply = session.ask(PutShares("web"))
     assert isinstance(reply, Refused)
     assert reply.why is Why.SHARES_UNKNOWN
+
+
+def test_one_that_ends_while_it_drains_is_waited_for_no_more() -> None:
+    session = Session(POLICY)
+    (instance,) = session.running(SERVED, agent(1))
+    session.ask(edge())
+    session.ask(KillTasks((instance.id,)))
+    assert session.world.draining == {instance.task_id: set()}
+    session.status(instance, TaskState.FINISHED)
+    assert session.world.draining == {}
+
+
+def test_what_drains_already_does_not_begin_anew_when_it_is_wanted_no_more() -> None:
+    session = Session(POLICY)
+    (instance,) = session.running(SERVED, agent(1))
+    session.ask(edge())
+    session.ask(KillTasks((instance.id,)))
+    until_ms = session.only().draining_until_ms
+    session.wait(5)
+    session.ask(ChangeApps(removes=("/web",)))
+    assert (session.only().goal, session.only().draining_until_ms) == (
+        Goal.DECOMMISSIONED,
+        until_ms,
+    )
+    assert len(kills(session, 5)) == 1

@@ -2,12 +2,16 @@
 
 import pytest
 
+from framework.core.consistency import check_state
+from framework.domain.actions import Accept
 from framework.domain.app import HealthCheck, UnreachableStrategy
+from framework.domain.events import CallNotSent, DrainAgent, KillTasks
+from framework.domain.health import ProbeResult, ProbesReported, health_key
 from framework.domain.instance import Condition, Instance
 from framework.domain.mesos import TaskState
 from framework.domain.notices import InstanceChanged, StatusUpdated
 from framework.domain.records import replace
-from tests.unit.core.session import WEB, Session, agent, killed, launches
+from tests.unit.core.session import WEB, Session, agent, killed, launches, of_type
 
 C = Condition
 
@@ -26,13 +30,13 @@ def test_running_keeps_what_clients_ask_for() -> None:
     session.status(
         session.only(),
         TaskState.RUNNING,
-        timestamp_ms=123,
+        timestamp_ms=session.now_ms - 500,
         addresses=("10.0.0.1",),
         check_json='{"x":1}',
         healthy=True,
     )
     instance = session.only()
-    assert instance.started_at_ms == 123
+    assert instance.started_at_ms == session.now_ms - 500
     assert instance.addresses == ("10.0.0.1",)
     assert instance.check_json == '{"x":1}'
     assert (instance.healthy, instance.health_since_ms) == (True, session.now_ms)
@@ -184,3 +188,58 @@ def test_a_deployment_waits_for_health_where_the_executor_checks_it(
     session.status(session.only(), TaskState.RUNNING, healthy=healthy)
     assert isinstance(session.only(), Instance)
     assert (session.state.deployments == {}) is settled
+
+
+def test_a_launch_given_up_that_turns_out_to_be_out_of_reach_is_no_longer_given_up() -> None:
+    session = Session()
+    session.put(replace(WEB, unreachable_strategy=UnreachableStrategy(1_000, 2_000)))
+    session.offer(session.offer_of(agent(1)))
+    session.wait(301)
+    instance = session.only()
+    assert (instance.condition, len(session.state.tombstones)) == (Condition.DROPPED, 1)
+    session.status(instance, TaskState.UNREACHABLE, reason="REASON_RECONCILIATION", uuid="")
+    assert session.only().condition is Condition.UNREACHABLE
+    assert [one for one in check_state(session.state) if one.wrong] == []
+
+
+def test_a_failure_that_is_told_twice_is_one() -> None:
+    session = started()
+    for _ in range(2):
+        session.status(session.only(), TaskState.DROPPED, reason="REASON_GC_ERROR")
+    assert session.state.failures["/web"].number == 1
+
+
+def test_nothing_planned_for_a_task_outlives_a_launch_that_was_not_sent() -> None:
+    session = Session()
+    session.put(WEB)
+    (accept,) = of_type(session.offer(session.offer_of(agent(1))).actions, Accept)
+    session.ask(DrainAgent("a1"))
+    session.ask(KillTasks((session.only().id,)))
+    assert session.only().mark is not None
+    session.step(CallNotSent(accept, "no connection"))
+    instance = session.only()
+    assert (instance.condition, instance.mark, instance.kill_reason) == (
+        Condition.SCHEDULED,
+        None,
+        "",
+    )
+    assert session.world.kills_sent == {}
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_clock_of_an_agent_that_is_wrong_neither_ends_nor_lengthens_the_grace(hours: int) -> None:
+    session = Session()
+    check = HealthCheck("TCP", port=80, grace_period_seconds=60, max_consecutive_failures=1)
+    session.put(replace(WEB, health_checks=(check,)))
+    session.offer(session.offer_of(agent(1)))
+    told_ms = session.now_ms + hours * 3_600_000
+    session.wait(5)
+    session.status(session.only(), TaskState.RUNNING, timestamp_ms=told_ms)
+
+    def sick_after(seconds: float) -> bool:
+        session.wait(seconds)
+        key = health_key(session.only().task_id, 0)
+        session.step(ProbesReported((ProbeResult(key, session.now_ms, alive=False, cause="no"),)))
+        return session.only().mark is not None
+
+    assert [sick_after(50), sick_after(15)] == [False, True]

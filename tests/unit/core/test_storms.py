@@ -391,3 +391,13 @@ class TestReturn:
         assert killed(session.last) == [old.task_id]
         session.status(old, TaskState.KILLED)
         assert [one.id for one in session.instances()] == [new.id]
+
+
+def test_what_was_lost_long_ago_is_forgotten_though_nothing_is_replaced() -> None:
+    session, instances = cluster()
+    lose(session, instances[:4], TaskState.UNREACHABLE)
+    session.ask(PaceReplacements(Pace.HELD))
+    for instance in instances[4:]:
+        lose(session, [instance], TaskState.UNREACHABLE)
+        session.wait(100)
+    assert len(session.world.losses.recent) == 1

@@ -642,3 +642,31 @@ def test_scaled_down_one_that_serves_stays_beside_one_out_of_reach(session: Volu
         session.ask(DrainAgent(one.agent_id))
     session.put(DB, force=True)
     assert len(killed(session.last)) < len(serving)
+
+
+def test_a_freeze_keeps_the_data_of_an_app_of_which_nothing_else_is_left() -> None:
+    session = Volumes()
+    session.start()
+    session.put(replace(DB, instances=0))
+    session.kill()
+    session.ask_step(FreezeApps(("/db",)))
+    session.ask_step(ChangeApps(removes=("/db",)))
+    session.ask_step(FreezeApps())  # which tidies up freezes
+    session.restart()
+    assert not session.state.destroying
+    session.ask_step(LiftFreeze())
+    session.ask_step(LiftFreeze(("/db",)))
+    assert len(session.state.destroying) == 1
+
+
+def test_that_a_task_is_staging_proves_nothing_of_its_volumes() -> None:
+    """The master says so before the agent has heard of anything, and the agent may be cut off."""
+    session = Volumes()
+    session.put(DB)
+    session.offer(session.plain())
+    session.status(session.only("/db"), TaskState.STAGING, reason="REASON_RECONCILIATION", uuid="")
+    assert session.kept.state is ReservationState.RESERVING
+    session.status(session.only("/db"), TaskState.GONE, reason="REASON_RECONCILIATION", uuid="")
+    session.finish(OperationState.UNKNOWN)
+    assert session.state.reservations == {}
+    assert len(launches(session.offer(session.plain(agent(2))))) == 1

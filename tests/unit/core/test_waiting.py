@@ -1,7 +1,7 @@
 """Waits that last are kept across restarts, and cost few writes."""
 
-from framework.domain.events import ChangeApps
-from framework.domain.mesos import OfferResource
+from framework.domain.events import ChangeApps, Disconnected
+from framework.domain.mesos import OfferResource, TaskState
 from framework.domain.records import replace
 from framework.domain.rollout import Wait
 from framework.domain.state import Kind
@@ -112,3 +112,17 @@ def test_a_later_wait_is_timed_from_its_own_beginning() -> None:
     assert written(session) == []
     session.wait(1)
     assert len(written(session)) == 1
+
+
+def test_what_is_said_is_true_again_at_once_when_the_connection_or_a_back_off_ends() -> None:
+    session = Session()
+    session.put(WEB)
+    session.step(Disconnected("cut"))
+    assert session.state.launch_stats["/web"].explanation[0] == "not connected to Mesos"
+    session.connect()
+    assert session.state.launch_stats["/web"].explanation == ("no offer has come yet",)
+    session.offer(session.offer_of(agent(1)))
+    session.status(session.only(), TaskState.FAILED)
+    assert "back-off" in session.state.launch_stats["/web"].explanation[0]
+    session.wait(2)
+    assert session.state.launch_stats["/web"].explanation == ("no offer has come yet",)

@@ -43,7 +43,6 @@ class Stand:
         self.loop = Loop(
             world,
             Policy(),
-            linear_full_match,
             clock=clock,
             new_id=lambda: f"00000000-0000-4000-8000-{next(numbers):012d}",
             emit=self.steps.append,
