@@ -43,7 +43,8 @@ class Pipeline:
     """Takes steps from the loop through ``put``; everything else happens in its own thread.
 
     ``confirm`` is called before actions that no append went ahead of: an append proves that this
-    process leads, and they must not happen without such a proof. It raises to end the process."""
+    process leads, and they must not happen without such a proof. It raises to end the process.
+    ``begun`` is set once the first steps are carried out and published."""
 
     def __init__(
         self,
@@ -60,6 +61,7 @@ class Pipeline:
     ) -> None:
         self.counts = PipelineCounts()
         self.on_start: Callable[[], None] = lambda: None
+        self.begun = threading.Event()
         self._store = store
         self._mesos = mesos
         self._probes = probes
@@ -98,6 +100,7 @@ class Pipeline:
             self.on_start()
             while steps := self._take():
                 self._carry_out(steps)
+                self.begun.set()
         except BaseException as error:  # noqa: BLE001 - crash-only: a failed write ends the process
             self._fatal(error)
 

@@ -37,6 +37,7 @@ from framework.runtime.notices import log_notice
 from framework.runtime.pipeline import Pipeline
 
 _log = logging.getLogger("stayer")
+_FIRST_STEP_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +119,8 @@ class RunningScheduler:
         self.exported = self._exported(policy)
 
     def start(self) -> None:
-        """Decide, carry out, and subscribe to Mesos."""
+        """Decide, carry out, and subscribe to Mesos. What the first step makes of the state (which
+        apps wait, a root of all groups) is published on return, unless the store is slow."""
         self.pipeline.start()
         self.loop.start()
         self._probes.start(self.loop.submit)
@@ -128,6 +130,7 @@ class RunningScheduler:
         roles = {self._policy.mesos_role, *(app.role for app in self.view.apps.values())}
         if identity.missing(self.view) is None:  # else what was submitted ends the process
             self._mesos.start(self.loop.submit, framework_id, sorted(roles))
+        self.pipeline.begun.wait(_FIRST_STEP_SECONDS)
 
     def stop(self) -> None:
         """Stop deciding, finish what was decided, leave Mesos; tasks keep running."""
@@ -202,3 +205,4 @@ class RunningScheduler:
     def _end(self, why: BaseException | Halt) -> None:
         if self._ended.acquire(blocking=False):
             self._on_end(why)
+        self.pipeline.begun.set()  # or never will be: nobody shall wait for it

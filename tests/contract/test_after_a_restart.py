@@ -174,7 +174,7 @@ def test_since_when_an_app_waits_and_what_it_was_offered(disk: MemoryDisk) -> No
     store.append([Change(Kind.WAIT, "/waits", wait)])
     store.close()
     with life(disk) as client:
-        (item,) = until(lambda: client.get("/v2/queue").get_json()["queue"])
+        (item,) = client.get("/v2/queue").get_json()["queue"]
         summary = item["processedOffersSummary"]
         assert item["since"] == NOW
         assert (summary["processedOffersCount"], summary["unusedOffersCount"]) == (40, 30)

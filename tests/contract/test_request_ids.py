@@ -47,7 +47,7 @@ def lines(path: Path, count: int) -> list[dict[str, Any]]:
     """That many lines, once they are written."""
 
     def found() -> Sequence[str]:
-        return path.read_text().splitlines()
+        return path.read_text().split("\n")[:-1]  # the last one may be half written
 
     eventually(lambda: len(found()) >= count, "lines of the access log")
     return [json.loads(line) for line in found()]
@@ -129,9 +129,9 @@ def test_who_is_turned_away_and_who_is_not(tmp_path: Path, path: Path) -> None:
         assert (refused.status, bool(refused.headers["X-Request-Id"])) == (401, True)
         header = {"Authorization": "Basic b3BzOmdlaGVpbQ=="}
         assert ask(process, "GET", "/v2/apps?token=geheim", headers=header).status == 200
-        turned_away, let_in = lines(path, 2)
-    assert "user" not in turned_away
-    assert let_in["user"] == "ops"
+        told = {line["status"]: line for line in lines(path, 2)}
+    assert "user" not in told[401]
+    assert told[200]["user"] == "ops"
     assert "geheim" not in path.read_text()
     assert "b3Bz" not in path.read_text()
 
@@ -182,7 +182,8 @@ def test_what_has_no_leader_or_no_answer_has_one(path: Path) -> None:
         told = lines(path, 2)
     assert [alone.status, unknown.status] == [503, 502]
     ids = [one.headers["X-Request-Id"] for one in (alone, unknown)]
-    assert [(one["status"], one["request"]) for one in told] == [(503, ids[0]), (502, ids[1])]
+    # Threads write what they answered, in whatever order.
+    assert {(one["status"], one["request"]) for one in told} == {(503, ids[0]), (502, ids[1])}
 
 
 def test_streams_are_told_when_opened_and_when_closed(path: Path) -> None:

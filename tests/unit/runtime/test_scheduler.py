@@ -1,12 +1,14 @@
 """The parts put together: asking, being answered, ending, starting again, and what is measured."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from cli.patterns import linear_full_match
 from framework.core.policy import Policy
+from framework.core.trees import ROOT
 from framework.domain.actions import Accept, Acknowledge, Halt
 from framework.domain.events import (
     ChangeApps,
@@ -100,7 +102,11 @@ def test_the_next_process_knows_all_that_was_answered() -> None:
     second = Process(disk)
     assert set(second.scheduler.view.apps) == {"/web", "/dev"}
     assert second.record.of("mesos start") == [(FRAMEWORK_ID, ("*", "dev"))]
-    assert second.scheduler.view.framework == first.scheduler.view.framework
+    one, other = first.scheduler.view.framework, second.scheduler.view.framework
+    assert one is not None
+    assert other is not None
+    assert other.epoch > one.epoch
+    assert replace(other, epoch=one.epoch) == one
     second.scheduler.stop()
 
 
@@ -123,8 +129,8 @@ def test_instances_without_a_framework_id_end_the_process_before_it_subscribes()
 
 def test_an_answer_that_takes_too_long_is_given_up() -> None:
     store = RecordingStore(Record())
-    store.gate.clear()
     process = Process(store=store)
+    store.gate.clear()
     with pytest.raises(CommandTimeoutError, match=r"Futures timed out after \[50 milliseconds\]"):
         process.scheduler.ask(PUT, timeout_seconds=0.05)
     assert process.scheduler.view.apps == {}
@@ -209,3 +215,17 @@ def test_metrics(process: Process) -> None:
     seen = metrics(process)
     assert seen["marathon_instances_inflight_kills_gauge"] == 1
     assert seen["marathon_instances_inflight_kill_attempts_gauge"] == 1
+
+
+def test_what_the_first_step_makes_is_published_when_it_is_started() -> None:
+    record = Record()
+    store = RecordingStore(record)
+    store.gate.clear()
+    with ThreadPoolExecutor(1) as pool:
+        starting = pool.submit(Process, store=store)
+        record.wait_for("append")
+        assert not starting.done()
+        store.gate.set()
+        process = starting.result(60)
+    assert ROOT in process.scheduler.view.groups
+    process.scheduler.stop()
