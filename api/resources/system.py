@@ -95,7 +95,7 @@ class System:
     @describes(answers={302: ("text/html",)})
     def home(self) -> Response:
         """Somewhere to begin for a person with a browser."""
-        answer = redirect("/v2/info", 302)
+        answer = redirect(f"{request.script_root}/v2/info", 302)
         assert isinstance(answer, Response)
         return answer
 

@@ -247,7 +247,8 @@ class TestEntrance:
         assert (below.status_code, below.get_data()) == (plain.status_code, plain.get_data())
 
     def test_only_whole_names_are_the_prefix(self, outside: Client) -> None:
-        assert outside.get("/service/marathon", buffered=True).status_code == 302
+        home = outside.get("/service/marathon", buffered=True)
+        assert (home.status_code, home.location) == (302, "/service/marathon/v2/info")
         for path in ("/service/marathons/v2/apps", "/service/v2/apps", "/v2/service/marathon"):
             assert outside.get(path, buffered=True).status_code == 404
 
