@@ -240,12 +240,20 @@ def decline(
 
 
 def revive(cluster: Cluster, now: float, framework: Framework, roles: list[str]) -> None:
-    """Forget the filters of the roles (none: all), end their suppression, offer at once."""
+    """Forget the filters of the roles (none: all), end their suppression, offer at once.
+
+    Only what was refused, or came free while a role was suppressed, can be offered then that was
+    not before; so reviving again and again costs nothing.
+    """
     for role in roles or framework.roles:
         if role in framework.roles:
-            framework.suppressed.discard(role)
-            framework.filters.pop(role, None)
-    mark_all(cluster, now)
+            refused = framework.filters.pop(role, {})
+            if role in framework.suppressed:
+                framework.suppressed.discard(role)
+                mark_all(cluster, now)
+            elif refused:
+                cluster.dirty |= dict.fromkeys(refused)
+                cluster.allocation_due = now
 
 
 def suppress(framework: Framework, roles: list[str]) -> None:

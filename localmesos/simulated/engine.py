@@ -65,8 +65,9 @@ class SimulatedEngine:
             self._loop.call_soon_threadsafe(self._stop.set)
         if self._thread.is_alive():
             self._thread.join(_PATIENCE_SECONDS)
-            if self._on_end is not None:
-                self._on_end(self.summary())
+        on_end, self._on_end = self._on_end, None
+        if on_end is not None and self.summary():
+            on_end(self.summary())
 
     def __enter__(self) -> "SimulatedEngine":
         self.start()

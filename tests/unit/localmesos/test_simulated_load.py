@@ -85,6 +85,38 @@ def test_chance_without_any_task_or_agent_does_nothing() -> None:
         mesos.do(Chances(failures_per_minute=-1.0))
 
 
+def test_reviving_looks_at_what_was_refused_and_at_nothing_else() -> None:
+    mesos = FakeMesos(10)
+    scheduler = mesos.subscribe()
+    offers = scheduler.offers()
+    scheduler.decline(offers[:3], 1000.0)
+    mesos.pass_time(1)
+    before = mesos.cluster.counters.allocations
+    scheduler.call("REVIVE", revive={})
+    assert {each["hostname"] for each in scheduler.offers()} == {
+        each["hostname"] for each in offers[:3]
+    }
+    scheduler.call("REVIVE", revive={})
+    mesos.pass_time(1)
+    assert mesos.cluster.counters.allocations == before + 1
+    assert scheduler.offers() == []
+
+
+def test_what_came_free_while_suppressed_is_offered_when_revived() -> None:
+    mesos = FakeMesos(1)
+    scheduler = mesos.subscribe()
+    (offer,) = scheduler.offers()
+    scheduler.call("SUPPRESS", suppress={})
+    scheduler.accept([offer], [task(offer, "t")], refuse=0.0)
+    scheduler.acknowledge_all()
+    scheduler.kill("t")
+    scheduler.acknowledge_all()
+    mesos.pass_time(10)
+    assert scheduler.offers() == []
+    scheduler.call("REVIVE", revive={})
+    assert [cpus(each) for each in scheduler.offers()] == [4.0]
+
+
 def test_equal_tasks_share_what_they_need() -> None:
     mesos = FakeMesos(2)
     scheduler = mesos.subscribe()
