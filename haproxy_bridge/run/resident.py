@@ -47,6 +47,7 @@ class Resident:
         self._file = ConfigFile(Path(options.config), late=True)
         self._judge = Judge(options.guard)
         self._render = renderer(options)
+        self._saver = state_file.Saver(self._path)
         self._saved: State | None = None
         self._saving = threading.Lock()
 
@@ -109,7 +110,7 @@ class Resident:
             self._file.write()
             state = self.state
             if memory and state is not self._saved:
-                state_file.save(self._path, state)
+                self._saver.save(state)
                 self._saved = state
 
 

@@ -3,7 +3,9 @@
 Losing it loses nothing that serves: the next run takes the scheduler's answer for the first one.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -74,3 +76,47 @@ def load(path: Path) -> tuple[State, str]:
 def save(path: Path, state: State) -> None:
     """Durably. OSError."""
     files.write_atomically(path, msgspec.json.encode(state), 0o600)
+
+
+class Saver:
+    """Saves again and again, and encodes of apps and backends only what is new: the whole at once
+    would keep all other threads waiting for as long as that takes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._apps = _Encoded()
+        self._backends = _Encoded()
+
+    def save(self, state: State) -> None:
+        """As the function of this name."""
+        files.write_atomically(self._path, self.encoded(state), 0o600)
+
+    def encoded(self, state: State) -> bytes:
+        """The same bytes as of the state in one piece."""
+        memory, applied = _fields(state.memory), state.applied
+        if state.memory.rotation is not None:
+            memory["rotation"] = _fields(state.memory.rotation)
+            memory["rotation"]["apps"] = self._apps.of(state.memory.rotation.apps)
+        whole = _fields(state) | {"memory": memory}
+        if applied is not None:
+            whole["applied"] = _fields(applied) | {"backends": self._backends.of(applied.backends)}
+        return msgspec.json.encode(whole)
+
+
+class _Encoded:
+    """Records, each encoded once for as long as it is among those that are asked for."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Struct, msgspec.Raw]] = {}
+
+    def of(self, records: Sequence[Struct]) -> list[msgspec.Raw]:
+        known = self._known  # a record that is held has its number to itself
+        self._known = {
+            id(one): known.get(id(one)) or (one, msgspec.Raw(msgspec.json.encode(one)))
+            for one in records
+        }
+        return [text for _, text in self._known.values()]
+
+
+def _fields(record: Struct) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in record.__struct_fields__}

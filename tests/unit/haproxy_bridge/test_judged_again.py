@@ -3,6 +3,7 @@ changed.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import msgspec
 from hypothesis import given
@@ -10,6 +11,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from haproxy_bridge.guard import GuardOptions, Judge, Memory, Panic, judge
+from haproxy_bridge.rendered import Backend, Server
+from haproxy_bridge.run import state_file
+from haproxy_bridge.run.state_file import Applied, State
 from haproxy_bridge.snapshot import App, Snapshot, Verdict
 from haproxy_bridge.source import stayer
 from tests.unit.haproxy_bridge.made import app, snapshot
@@ -87,6 +91,20 @@ def test_an_app_that_did_not_change_is_the_same_record() -> None:
     assert memory.rotation is not None
     assert memory.rotation.apps[0] is before.apps[0]
     assert memory.rotation.apps[1].wanted == 9
+
+
+@given(ANSWERS, ORDERS)
+def test_what_is_remembered_is_encoded_as_in_one_piece(
+    drawn: list[list[tuple[list[Verdict], bool, bool]]], order: list[int]
+) -> None:
+    answers = [apps_of(each) for each in drawn]
+    again, state, saver = Judge(GuardOptions()), State(), state_file.Saver(Path("unused"))
+    for number, which in enumerate(order):
+        memory = again.judge(answers[which % len(answers)], state.memory, number).memory
+        server = Server("s", "10.0.0.1", 31_000 + number)
+        applied = Applied("x", (Backend("a", (server,)), Backend("b")))
+        state = replace(state, memory=memory, applied=applied if number % 2 else None)
+        assert saver.encoded(state) == msgspec.json.encode(state)
 
 
 def page(*ports: int) -> bytes:
