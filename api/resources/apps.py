@@ -40,7 +40,7 @@ _FILTERS = (
     APP_EMBEDS,
     text("cmd", "Only apps whose command contains this."),
     text("id", "Only apps whose id contains this."),
-    text("label", "Only apps with such labels: a==b, a!=b, a in (b, c), a notin (b), a, !a."),
+    text("label", "Only apps with such labels: a==b, a!=b, a in (b, c), a notin (b), a."),
 )
 _CHANGING = (FORCE, DRY_RUN)
 _PARTIAL = boolean(
