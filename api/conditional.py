@@ -45,7 +45,7 @@ WRITTEN_AT: Mapping[str, Written] = {
     "/v3/apps/<path:app_id>/resume": Written.APP,
     "/v2/deployments/<deployment_id>": Written.DEPLOYMENT,
     **dict.fromkeys(
-        (f"{_DEPLOYMENT}{rest}" for rest in ("", "/pause", "/resume")), Written.DEPLOYMENT
+        (f"{_DEPLOYMENT}{rest}" for rest in ("", "/pause", "/resume", "/share")), Written.DEPLOYMENT
     ),
     **dict.fromkeys(("/v3/freeze", "/v3/apps/<path:app_id>/freeze"), Written.FREEZES),
     **dict.fromkeys(("/v3/crashes", "/v3/crashes/<crash_id>"), Written.CRASHES),

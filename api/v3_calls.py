@@ -47,6 +47,20 @@ def delete_shares(client: Client, group: str) -> None:
     client.send("DELETE", _shares(group))
 
 
+def deployment(client: Client, deployment_id: str) -> JsonObject:
+    """A change under way, with how far its apps are. NotFoundError once it is over."""
+    return object_in(client.get(_deployment(deployment_id)))
+
+
+def put_deployment_share(client: Client, deployment_id: str, share: float) -> None:
+    """Give what a deployment brings so many percent of the traffic of its apps."""
+    client.send("PUT", f"{_deployment(deployment_id)}/share", {"share": share})
+
+
+def _deployment(deployment_id: str) -> str:
+    return f"/v3/deployments/{quote(deployment_id, safe='')}"
+
+
 def _edge(name: str) -> str:
     return f"/v3/edges/{quote(name, safe='')}"
 

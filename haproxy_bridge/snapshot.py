@@ -57,7 +57,8 @@ class Task(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     its app, in declared order; None where it has none. ``host`` is its agent, and ``address`` what
     the scheduler knows of where that is. ``ready``: what its readiness check says, None without
     one. ``draining``: it is to be killed, and gets nothing new. ``reachable``: False while its
-    agent is out of reach. ``checks``: those of the definition that it was launched with."""
+    agent is out of reach. ``checks``: those of the definition that it was launched with.
+    ``old``: it is of a configuration that a deployment replaces."""
 
     id: str
     host: str
@@ -70,6 +71,7 @@ class Task(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     reachable: bool = True
     checks: tuple[Check, ...] = ()
     address: str = ""
+    old: bool = False
 
 
 class Port(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
@@ -87,7 +89,8 @@ class App(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     where no label says otherwise. ``wanted`` is its count; 0 while it is suspended.
     ``has_checks``: tasks count as up only once a check says so. ``deploying``: a deployment of it
     runs. ``share``: its part of the traffic of the apps that serve one name together, 0 and up
-    (None: by the number of its tasks)."""
+    (None: by the number of its tasks). ``new_share``: the percent of the traffic that its tasks
+    which are not old get (None: by their number)."""
 
     id: str
     wanted: int
@@ -98,6 +101,7 @@ class App(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     deploying: bool = False
     version: str = ""
     share: Annotated[float, Meta(ge=0)] | None = None
+    new_share: Annotated[float, Meta(ge=0, le=100)] | None = None
 
 
 class Snapshot(Struct, frozen=True, gc=False):

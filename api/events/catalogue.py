@@ -28,6 +28,7 @@ from framework.domain.notices import (
     Remarked,
     SchedulerDisconnected,
     SchedulerRegistered,
+    SharesChanged,
     StatusUpdated,
     UnhealthyKilled,
     UnknownInstanceTerminated,
@@ -38,7 +39,8 @@ REMARK = "scheduler_remark"
 ALARM_RAISED = "alarm_raised"
 ALARM_CLEARED = "alarm_cleared"
 DRAINING = "instance_draining"
-OURS = frozenset({REMARK, ALARM_RAISED, ALARM_CLEARED, DRAINING})
+SHARES = "shares_changed"
+OURS = frozenset({REMARK, ALARM_RAISED, ALARM_CLEARED, DRAINING, SHARES})
 
 
 def happenings(notice: Notice, view: State) -> Iterator[Happening]:
@@ -62,14 +64,19 @@ def happenings(notice: Notice, view: State) -> Iterator[Happening]:
             yield _connection(notice)
         case UnknownInstanceTerminated():
             yield _stranger_ended(notice)
-        case Remarked() | AlarmRaised() | AlarmCleared():
-            yield _for_operators(notice)
+        case Remarked() | AlarmRaised() | AlarmCleared() | SharesChanged():
+            yield _unknown_to_marathon(notice)
 
 
-def _for_operators(notice: Remarked | AlarmRaised | AlarmCleared) -> Happening:
+def _unknown_to_marathon(
+    notice: Remarked | AlarmRaised | AlarmCleared | SharesChanged,
+) -> Happening:
     if isinstance(notice, Remarked):
-        fields = {"level": notice.level, "message": notice.message}
+        fields: Fields = {"level": notice.level, "message": notice.message}
         return Happening(REMARK, (), lambda: fields)
+    if isinstance(notice, SharesChanged):
+        apps = list(notice.app_ids)
+        return Happening(SHARES, notice.app_ids, lambda: {"name": notice.name, "appIds": apps})
     kind = ALARM_RAISED if isinstance(notice, AlarmRaised) else ALARM_CLEARED
     return Happening(kind, (), lambda: alarm_object(notice.alarm))
 

@@ -184,6 +184,7 @@ SHAPES: dict[str, JsonSchema] = {
             "startedAt": TIME,
             "progressAt": TIME,
             "warnings": array(TEXT),
+            "share?": NUMBER,
             "reverts?": TEXT,
             "deadlineAt?": TIME,
         },
@@ -359,6 +360,7 @@ SHAPES: dict[str, JsonSchema] = {
             "hasChecks?": FLAG,
             "deploying?": FLAG,
             "share?": NUMBER,
+            "newShare?": NUMBER,
         },
     ),
     "ServiceTask": _shape(
@@ -374,6 +376,7 @@ SHAPES: dict[str, JsonSchema] = {
             "ready?": FLAG,
             "draining?": FLAG,
             "reachable?": FLAG,
+            "old?": FLAG,
             "checks?": array({"type": "object"}),
         },
     ),

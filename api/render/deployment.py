@@ -82,6 +82,8 @@ def watched_deployment(view: State, record: Deployment) -> dict[str, Any]:
     }
     if record.reverts:
         fields["reverts"] = record.reverts
+    if record.share is not None:
+        fields["share"] = record.share
     deadline_seconds = _deadline_seconds(view, record, plan)
     if deadline_seconds and not record.paused and not frozen:
         fields["deadlineAt"] = iso(record.progress_at_ms + deadline_seconds * 1000)

@@ -9,6 +9,7 @@ from typing import Any
 
 from api.render.health import definition_of
 from api.render.instance import shown_condition
+from framework.core.index import is_old
 from framework.domain.app import App, HealthCheck
 from framework.domain.instance import Condition, Instance
 from framework.domain.state import State
@@ -25,10 +26,15 @@ _LISTED = frozenset({Condition.RUNNING, Condition.KILLING, Condition.UNREACHABLE
 
 
 def service(
-    app: App, view: State, share: float | None = None, *, deploying: bool = False
+    app: App,
+    view: State,
+    share: float | None = None,
+    new_share: float | None = None,
+    *,
+    deploying: bool = False,
 ) -> dict[str, Any]:
-    """One app with those of its tasks that run or are out of reach, and its share of the traffic
-    of a name that it serves with others."""
+    """One app with those of its tasks that run or are out of reach, its ``share`` of the traffic of
+    a name that it serves with others, and that of its tasks that are not ``old``, in percent."""
     instances = list(view.instances_of.get(app.id, {}).values())
     tasks = [_task(one, app, view) for one in instances if one.condition in _LISTED]
     fields: dict[str, Any] = {
@@ -45,6 +51,8 @@ def service(
         fields["deploying"] = True
     if share is not None:
         fields["share"] = share
+    if new_share is not None:
+        fields["newShare"] = new_share
     return fields
 
 
@@ -92,6 +100,8 @@ def _task(instance: Instance, app: App, view: State) -> dict[str, Any]:
         fields["draining"] = True
     if instance.condition is Condition.UNREACHABLE:
         fields["reachable"] = False
+    if is_old(app, instance):
+        fields["old"] = True
     checks = [_check(one) for one in definition.health_checks if one.protocol in _KINDS]
     if checks:
         fields["checks"] = checks

@@ -5,12 +5,27 @@ from typing import Any
 
 from flask import Response
 
-from api.context import Context, Route, deployment_answer, dry_run_answer, flag, json_answer
-from api.errors import deployment_unknown
+from api.context import (
+    Context,
+    Route,
+    deployment_answer,
+    dry_run_answer,
+    flag,
+    json_answer,
+    json_body,
+)
+from api.errors import deployment_unknown, invalid
+from api.faults import Invalid
 from api.openapi.operation import DRY_RUN, PAGING, boolean, describes
 from api.paging import listing
 from api.render.deployment import deployment, watched_deployment
-from framework.domain.events import CancelDeployment, PauseDeployment, ResumeDeployment
+from api.schemas import DEPLOYMENT_SHARE, read
+from framework.domain.events import (
+    CancelDeployment,
+    PauseDeployment,
+    ResumeDeployment,
+    ShareDeployment,
+)
 from framework.domain.rollout import Deployment
 from framework.domain.state import State
 
@@ -30,6 +45,8 @@ class Deployments:
             Route("DELETE", ours, self.cancel),
             Route("POST", f"{ours}/pause", self.pause),
             Route("POST", f"{ours}/resume", self.resume),
+            Route("PUT", f"{ours}/share", self.share),
+            Route("DELETE", f"{ours}/share", self.share_by_number),
         )
 
     @describes("DeploymentArray", query=PAGING)
@@ -75,6 +92,22 @@ class Deployments:
     def resume(self, deployment_id: str) -> Response:
         """Go on with a deployment after a pause. After canaries this promotes them."""
         return deployment_answer(self._context.ask(ResumeDeployment(deployment_id)))
+
+    @describes("WatchedDeployment", body=DEPLOYMENT_SHARE, errors=(403,))
+    def share(self, deployment_id: str) -> Response:
+        """Give the new instances of a paused deployment so many percent of the traffic of its
+        apps. Resumed, it divides by the number of tasks again, unless it was all of it."""
+        body = read(DEPLOYMENT_SHARE, json_body())
+        if isinstance(body, Invalid):
+            raise invalid(body)
+        self._context.ask(ShareDeployment(deployment_id, float(body["share"])))
+        return self.watch(deployment_id)
+
+    @describes(answers={204: ()}, errors=(403, 404))
+    def share_by_number(self, deployment_id: str) -> Response:
+        """Divide the traffic by the number of tasks again."""
+        self._context.ask(ShareDeployment(deployment_id))
+        return Response(status=204)
 
     def _list(self, render: Callable[[State, Deployment], dict[str, Any]]) -> Response:
         view = self._context.view

@@ -55,9 +55,10 @@ class Services:
         shares: dict[str, float],
     ) -> Any:
         by, share = deploying.get(app.id, []), shares.get(app.id)
-        form = _FORM if share is None else _FORM | {share}
+        new_share = _new_share(view, by)
+        form = _FORM if share is None and new_share is None else _FORM | {(share, new_share)}
         return self._pieces.of(
-            view, app, form, by, lambda: service(app, view, share, deploying=bool(by))
+            view, app, form, by, lambda: service(app, view, share, new_share, deploying=bool(by))
         )
 
 
@@ -65,6 +66,12 @@ def _shares(view: State) -> dict[str, float]:
     """By app id; an app that several names divide by has that of the last one."""
     records = sorted(view.shares.values(), key=lambda one: one.since_ms)
     return {app_id: share for one in records for app_id, share in one.shares.items()}
+
+
+def _new_share(view: State, deployment_ids: list[str]) -> float | None:
+    """What the new tasks of an app get, if its deployment says so."""
+    records = (view.deployments.get(one) for one in deployment_ids)
+    return next((one.share for one in records if one is not None and one.share is not None), None)
 
 
 def _deploying(view: State) -> dict[str, list[str]]:

@@ -19,7 +19,7 @@ from api.schemas.app import (
     PACE,
     TASK_IDS,
 )
-from api.schemas.edges import EDGE, EDGE_ACK, SHARES
+from api.schemas.edges import DEPLOYMENT_SHARE, EDGE, EDGE_ACK, SHARES
 from api.schemas.structure import read
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "APP",
     "APP_FREEZE",
     "APP_UPDATE",
+    "DEPLOYMENT_SHARE",
     "EDGE",
     "EDGE_ACK",
     "FREEZE",

@@ -51,6 +51,7 @@ from framework.domain.events import (
     RestartApp,
     ResumeApp,
     ResumeDeployment,
+    ShareDeployment,
     SuspendApp,
     TearDown,
     UndrainAgent,
@@ -84,6 +85,8 @@ def carry_out(turn: Turn, command: Command) -> Reply:  # noqa: C901 - one line a
             return _answer(deployments.pause(turn, command.deployment_id))
         case ResumeDeployment():
             return _answer(deployments.go_on(turn, command.deployment_id))
+        case ShareDeployment():
+            return _answer(deployments.share(turn, command.deployment_id, command.share))
         case CancelDeployment():
             return _cancel(turn, command)
         case AdoptOrphan():
@@ -208,9 +211,11 @@ def _apply(turn: Turn, change: _Change) -> Done:
     """Store a change and begin its deployment; one that changes nothing is over before that.
     Groups come last: whoever reads a group's new version before what is in it reads no old app."""
     deployment_id = turn.context.new_id()
+    share = deployments.share_of_the_way_back(turn, change.reverts)
     _make_way(turn, change, deployment_id)
     if change.actions:
-        deployments.start(turn, deployment_id, change.version, change.actions, change.reverts)
+        begun = deployments.Begun(change.reverts, share)
+        deployments.start(turn, deployment_id, change.version, change.actions, begun)
     for old, new in change.pairs:
         if new is not None:
             store_app(turn, new)

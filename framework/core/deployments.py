@@ -9,6 +9,7 @@ when nothing is left for it to act on: none outlives its reason.
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from functools import partial
+from typing import NamedTuple
 
 from framework.core import crashes, dependencies, sizing, trees
 from framework.core.deadlines import Due
@@ -18,12 +19,19 @@ from framework.core.turn import Turn
 from framework.core.world import CurrentStep
 from framework.domain.app import App
 from framework.domain.instance import Condition, Goal, Instance
-from framework.domain.notices import DeploymentEnded, DeploymentStarted, DeploymentStepped
+from framework.domain.notices import (
+    DeploymentEnded,
+    DeploymentStarted,
+    DeploymentStepped,
+    SharesChanged,
+)
 from framework.domain.records import replace
 from framework.domain.replies import Refused, Why
 from framework.domain.rollout import ActionName, Deployment, PlannedAction, part_key
 from framework.domain.state import Kind, version_key
 
+WHOLE = 100.0
+"""All of the traffic, in percent."""
 _OLD_WANTED = (*OLD_LIVE, *OLD_MARKED, Slot.OLD_WAITING)
 
 
@@ -100,8 +108,19 @@ def _is_wanted(instance: Instance) -> bool:
     return instance.goal is Goal.RUNNING and not inactive
 
 
+class Begun(NamedTuple):
+    """As what a deployment begins: the one that it takes back, and its ``share``."""
+
+    reverts: str = ""
+    share: float | None = None
+
+
 def start(
-    turn: Turn, deployment_id: str, version: str, actions: list[PlannedAction], reverts: str
+    turn: Turn,
+    deployment_id: str,
+    version: str,
+    actions: list[PlannedAction],
+    begun: Begun = Begun(),  # noqa: B008 - never changes
 ) -> None:
     """Begin a deployment. To be called before the definitions are stored."""
     parts = parts_of(deployment_id, actions)
@@ -113,8 +132,9 @@ def start(
         current_step=1,
         started_at_ms=turn.now_ms,
         progress_at_ms=turn.now_ms,
-        promoted=bool(reverts),  # the way back needs no canaries
-        reverts=reverts,
+        promoted=bool(begun.reverts),  # the way back needs no canaries
+        reverts=begun.reverts,
+        share=begun.share,
     )
     for number, part in enumerate(parts):
         turn.put(Kind.DEPLOYMENT_PART, part_key(deployment_id, number), part)
@@ -330,10 +350,41 @@ def go_on(turn: Turn, deployment_id: str) -> Refused | Deployment:
         canary=False,
         promoted=promoted,
         progress_at_ms=turn.now_ms,
+        # As the numbers change a part would soon be too much for few: only all of it is kept.
+        share=deployment.share if deployment.share == WHOLE else None,
     )
     turn.put(Kind.DEPLOYMENT, deployment_id, running)
+    if running.share != deployment.share:
+        _tell_share(turn, deployment_id)
     _look_at_all(turn, deployment_id)
     return running
+
+
+def share(turn: Turn, deployment_id: str, percent: float | None) -> Refused | Deployment:
+    """Divide the traffic of its apps between what it brings and what was; None: by number."""
+    deployment = turn.world.state.deployments.get(deployment_id)
+    if deployment is None:
+        return Refused(Why.DEPLOYMENT_UNKNOWN, deployment_id)
+    canaries = not deployment.promoted and bool(_current(turn, deployment).canaries)
+    if percent is not None and not deployment.paused and not canaries:
+        message = "only of a deployment that is paused, or has canaries that are not promoted yet"
+        return Refused(Why.INVALID, "", "Object is not valid", (("/share", message),))
+    shared = replace(deployment, share=percent)
+    turn.put(Kind.DEPLOYMENT, deployment_id, shared)
+    _tell_share(turn, deployment_id)
+    return shared
+
+
+def _tell_share(turn: Turn, deployment_id: str) -> None:
+    turn.notices.append(SharesChanged(deployment_id, turn.world.plans[deployment_id].affected))
+
+
+def share_of_the_way_back(turn: Turn, reverted: str) -> float | None:
+    """What the old instances have at the moment: they go on with it while the new ones leave."""
+    deployment = turn.world.state.deployments.get(reverted)
+    if deployment is None or deployment.share is None:
+        return None
+    return WHOLE - deployment.share
 
 
 def _look_at_all(turn: Turn, deployment_id: str) -> None:

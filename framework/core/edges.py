@@ -7,6 +7,7 @@ from framework.core.turn import Turn
 from framework.domain.edges import Edge, EdgeKind, EdgeReport, Shares
 from framework.domain.events import AcknowledgeDrained, ForgetEdge, PutShares, RenewEdge
 from framework.domain.instance import Instance
+from framework.domain.notices import SharesChanged
 from framework.domain.records import replace
 from framework.domain.replies import Done, Refused, Reply, Why
 from framework.domain.state import Kind
@@ -121,6 +122,7 @@ def share(turn: Turn, command: PutShares) -> Reply:
     if not command.shares:
         if command.group not in known:
             return Refused(Why.SHARES_UNKNOWN, command.group)
+        turn.notices.append(SharesChanged(command.group, tuple(known[command.group].shares)))
         turn.put(Kind.SHARES, command.group, None)
         return Done()
     unknown = [one for one in command.shares if one not in turn.world.state.apps]
@@ -129,4 +131,5 @@ def share(turn: Turn, command: PutShares) -> Reply:
     if command.group not in known and len(known) >= MAX_SHARES:
         return Refused(Why.TOO_MANY_EDGES, command.group)
     turn.put(Kind.SHARES, command.group, Shares(command.group, command.shares, turn.now_ms))
+    turn.notices.append(SharesChanged(command.group, tuple(command.shares)))
     return Done()

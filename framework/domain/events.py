@@ -91,6 +91,14 @@ class PauseDeployment(Struct, frozen=True, gc=False):
     deployment_id: str
 
 
+class ShareDeployment(Struct, frozen=True, gc=False):
+    """Give what a deployment brings so many percent of the traffic of its apps; None: by the
+    number of tasks."""
+
+    deployment_id: str
+    share: float | None = None
+
+
 class ResumeDeployment(Struct, frozen=True, gc=False):
     """Go on after a pause; after canaries this promotes them."""
 
@@ -246,6 +254,7 @@ Command = (
     | SuspendApp
     | ResumeApp
     | PauseDeployment
+    | ShareDeployment
     | ResumeDeployment
     | CancelDeployment
     | AdoptOrphan

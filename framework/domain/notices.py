@@ -35,6 +35,14 @@ class InstanceDraining(Struct, frozen=True, gc=False):
     host: str
 
 
+class SharesChanged(Struct, frozen=True, gc=False):
+    """The traffic of these apps is divided in another way (``shares_changed``): of those that serve
+    one ``name``, or between the old and the new instances of the deployment of that id."""
+
+    name: str
+    app_ids: tuple[str, ...]
+
+
 class DeploymentStarted(Struct, frozen=True, gc=False):
     deployment: Deployment
     plan: Plan
@@ -120,6 +128,7 @@ Notice = (
     InstanceChanged
     | StatusUpdated
     | InstanceDraining
+    | SharesChanged
     | DeploymentStarted
     | DeploymentStepped
     | DeploymentEnded

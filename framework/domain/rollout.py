@@ -30,7 +30,8 @@ class Deployment(Struct, frozen=True, gc=False, omit_defaults=True):
     first. ``progress`` counts what serves so far, ``progress_at_ms`` when that last grew.
     ``paused``: nothing more is replaced until it is resumed or promoted; ``canary``: it waits
     after the canaries; ``promoted``: it no longer does. ``reverts``: the deployment it takes
-    back."""
+    back. ``share``: the percent of the traffic of its apps that what it brings gets (None: by the
+    number of tasks)."""
 
     id: str
     version: str
@@ -44,6 +45,7 @@ class Deployment(Struct, frozen=True, gc=False, omit_defaults=True):
     canary: bool = False
     promoted: bool = False
     reverts: str = ""
+    share: float | None = None
 
 
 class PlannedAction(Struct, frozen=True, gc=False, omit_defaults=True):

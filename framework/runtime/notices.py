@@ -14,6 +14,7 @@ from framework.domain.notices import (
     InstanceChanged,
     Notice,
     Remarked,
+    SharesChanged,
     StatusUpdated,
     UnhealthyKilled,
 )
@@ -48,16 +49,16 @@ def _log_rare(notice: Notice) -> None:
     match notice:
         case Remarked():
             _log.log(_LEVELS[notice.level], "%s", notice.message)
-        case AlarmRaised():
-            _log.error("alarm %s: %s", notice.alarm.key, notice.alarm.message)
-        case AlarmCleared():
-            _log.info("alarm %s is over", notice.alarm.key)
+        case AlarmRaised() | AlarmCleared():
+            _log_alarm(notice)
         case DeploymentStarted():
             _log.info("deployment %s of %s began", notice.deployment.id, _some(notice.plan))
         case DeploymentStepped():
             deployment = notice.deployment
             step, total = deployment.current_step, deployment.total_steps
             _log.info("deployment %s: step %d of %d began", deployment.id, step, total)
+        case SharesChanged():
+            _log.info("the traffic of %s is divided anew", notice.name)
         case DeploymentEnded():
             outcome = notice.failure or "succeeded"
             _log.info("deployment %s: %s", notice.deployment.id, outcome)
@@ -68,6 +69,13 @@ def _log_rare(notice: Notice) -> None:
             _log.info("%s: %s", notice.instance.id, notice.cause)
         case UnhealthyKilled():
             _log.warning("%s: %s; it is killed", notice.instance.id, notice.cause)
+
+
+def _log_alarm(notice: AlarmRaised | AlarmCleared) -> None:
+    if isinstance(notice, AlarmRaised):
+        _log.error("alarm %s: %s", notice.alarm.key, notice.alarm.message)
+    else:
+        _log.info("alarm %s is over", notice.alarm.key)
 
 
 _APPS_NAMED = 5

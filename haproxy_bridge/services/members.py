@@ -1,6 +1,7 @@
 """The tasks behind a service, with their weights and what haproxy is to check."""
 
 import zlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
@@ -10,12 +11,14 @@ from haproxy_bridge.snapshot import App, Check, Task
 
 FULL_WEIGHT = 100
 MAX_WEIGHT = 256
+_WHOLE = 100.0
 
 
 def members(app: App, index: int, check_index: int | None) -> tuple[Member, ...]:
     """Those of an app that can be reached at its ``index``-th port. ``check_index``: the port to
     be checked instead, if a label names one."""
     found = []
+    weights = _weights(app, index)
     for task in app.tasks:
         endpoint = task.endpoints[index] if index < len(task.endpoints) else None
         if endpoint is None:
@@ -27,13 +30,29 @@ def members(app: App, index: int, check_index: int | None) -> tuple[Member, ...]
                 app_id=app.id,
                 host=task.host,
                 endpoint=endpoint,
-                weight=0 if task.draining else FULL_WEIGHT,
+                weight=0 if task.draining else weights[task.old],
                 draining=task.draining,
                 check=check,
                 check_port=check_port,
             )
         )
     return tuple(sorted(found, key=lambda one: (one.endpoint.host, one.endpoint.port, one.task_id)))
+
+
+def _weights(app: App, index: int) -> tuple[int, int]:
+    """Those of a new and of an old task. Where there is none of one kind, the others get all."""
+    share = app.new_share
+    if share is None:
+        return FULL_WEIGHT, FULL_WEIGHT
+    counts = Counter(
+        task.old
+        for task in app.tasks
+        if not task.draining and index < len(task.endpoints) and task.endpoints[index] is not None
+    )
+    if not counts[False] or not counts[True]:
+        return FULL_WEIGHT, FULL_WEIGHT
+    parts = share / counts[False], (_WHOLE - share) / counts[True]
+    return _scaled(parts[0], max(parts)), _scaled(parts[1], max(parts))
 
 
 def _check(task: Task, index: int, check_index: int | None) -> tuple[Check | None, int | None]:

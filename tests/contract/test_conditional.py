@@ -211,6 +211,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v2/groups/<path:group_id>"): {"id": "new"},
     ("PUT", "/v2/groups/<path:group_id>"): {"apps": []},
     ("PATCH", "/v2/groups/<path:group_id>"): {"enforceRole": True},
+    ("PUT", "/v3/deployments/<deployment_id>/share"): {"share": 10},
     ("POST", "/v2/tasks/delete"): {"ids": []},
     ("POST", "/v3/orphans/<task_id>/adopt"): {"appId": "/dev/web"},
     ("PUT", "/v3/replacements"): {"pace": "held"},

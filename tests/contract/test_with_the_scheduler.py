@@ -199,8 +199,18 @@ def test_a_deployment_is_paused_and_goes_on(client: FlaskClient) -> None:
     (paused,) = client.get("/v3/deployments").get_json()
     assert paused["paused"] is True
     assert "deadlineAt" not in paused
+    share = client.put(f"{one}/share", json={"share": 12.5})
+    assert (share.status_code, share.get_json()["share"]) == (200, 12.5)
+    (web,) = client.get("/v3/services").get_json()["services"]
+    assert (web["newShare"], web["deploying"]) == (12.5, True)
+    assert client.put(f"{one}/share", json={"share": 101}).status_code == 422
+    assert client.put(f"{one}/share", json={}).status_code == 422
+    assert client.delete(f"{one}/share").status_code == 204
+    assert "newShare" not in client.get("/v3/services").get_json()["services"][0]
     assert client.post(f"{one}/resume").status_code == 200
     assert client.get(one).get_json()["paused"] is False
+    refused = client.put(f"{one}/share", json={"share": 1})
+    assert (refused.status_code, "canaries" in refused.get_data(as_text=True)) == (422, True)
 
     cancelled = client.delete(f"{one}?force=true")
     assert (cancelled.status_code, cancelled.data) == (202, b"")
@@ -209,6 +219,7 @@ def test_a_deployment_is_paused_and_goes_on(client: FlaskClient) -> None:
         ("GET", one),
         ("POST", f"{one}/pause"),
         ("POST", f"{one}/resume"),
+        ("DELETE", f"{one}/share"),
         ("DELETE", one),
         ("DELETE", f"/v2/deployments/{deployment_id}"),
     ):

@@ -21,6 +21,7 @@ from framework.domain.notices import (
     Notice,
     SchedulerDisconnected,
     SchedulerRegistered,
+    SharesChanged,
     StatusUpdated,
     UnhealthyKilled,
     UnknownInstanceTerminated,
@@ -234,6 +235,10 @@ def check_failed(check: dict[str, Any]) -> Told:
             [("scheduler_reregistered_event", {"master": "m2:5050"})],
         ),
         (SchedulerDisconnected(), [("scheduler_disconnected_event", {})]),
+        (
+            SharesChanged("web", ("/web", "/web-2")),
+            [("shares_changed", {"name": "web", "appIds": ["/web", "/web-2"]})],
+        ),
         (
             UnknownInstanceTerminated("dev_my.web.instance-7", Condition.FINISHED),
             [

@@ -13,6 +13,7 @@ from framework.domain.events import (
     PauseDeployment,
     PutApp,
     RestartApp,
+    ShareDeployment,
     SuspendApp,
     Written,
 )
@@ -138,6 +139,8 @@ def test_a_deployment_changes_when_it_waits() -> None:
     after = of(session, Written.DEPLOYMENT, done.deployment_id)
     assert before
     assert before != after != ""
+    session.ask_step(ShareDeployment(done.deployment_id, 5.0))
+    assert of(session, Written.DEPLOYMENT, done.deployment_id) not in {before, after}
 
 
 def test_a_command_for_the_present_edition_is_carried_out() -> None:

@@ -321,6 +321,29 @@ def test_shares_do_not_depend_on_the_number_of_tasks(
     assert weights == expected
 
 
+@pytest.mark.parametrize(
+    ("share", "old", "new", "expected"),
+    [
+        (None, 2, 1, [100, 100, 100]),
+        (0, 2, 1, [256, 256, 0]),
+        (25, 3, 1, [256, 256, 256, 256]),
+        (50, 2, 1, [128, 128, 256]),
+        (100, 2, 1, [0, 0, 256]),
+        (100, 2, 0, [100, 100]),
+        (0, 0, 2, [100, 100]),
+    ],
+)
+def test_new_tasks_of_a_deployment_get_their_share(
+    share: float | None, old: int, new: int, expected: list[int]
+) -> None:
+    numbers = range(1, old + new + 1)
+    tasks = tuple(task("/a", number, old=number <= old) for number in numbers)
+    leaving = task("/a", 9, draining=True)
+    (service,) = services(replace(app("/a"), tasks=(*tasks, leaving), new_share=share)).values()
+    weights = {one.task_id: one.weight for one in service.members}
+    assert weights == {**dict(zip((one.id for one in tasks), expected, strict=True)), "a.9": 0}
+
+
 def test_draining_tasks_get_no_weight() -> None:
     made = replace(app("/a"), tasks=(task("/a", 1, draining=True), task("/a", 2)))
     assert [one.weight for one in services(made)["a_10000"].members] == [0, 100]

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from cli.main import main
 from haproxy_bridge.exits import Exit
-from haproxy_bridge.shifting import ShiftOptions, way
+from haproxy_bridge.shifting import way
 from tests.unit.cli.scripted_http import Answer, ScriptedServer, scripted
 
 SHARES = "/v3/shares/web"
@@ -132,7 +132,7 @@ def test_the_old_app_is_suspended_when_it_has_no_traffic(api: ScriptedServer) ->
 @pytest.mark.parametrize(
     ("apps", "why"),
     [
-        ((app("/web-1", "up"),), "no app web-2"),
+        ((app("/web-1", "up"),), "no app /web-2"),
         ((app("/web-1", "up"), app("/web-2", "up", group="")), "HAPROXY_DEPLOYMENT_GROUP"),
         ((app("/web-1", "up"), app("/web-2", "up", group="x")), "HAPROXY_DEPLOYMENT_GROUP"),
     ],
@@ -165,7 +165,108 @@ def test_wrong_shares_are_wrong_usage(api: ScriptedServer, words: tuple[str, ...
     assert shift(api, *words).exit_code == Exit.USAGE
 
 
+DEPLOYMENT = "/v3/deployments/d1"
+
+
+def canaries(new: int, old: int = 4, *, paused: bool = True, share: float | None = None) -> Answer:
+    app = {"id": "/web", "wanted": 4, "newServing": new, "oldServing": old}
+    told = {"id": "d1", "version": "v2", "paused": paused, "canary": paused, "apps": [app]}
+    return Answer(told if share is None else {**told, "share": share})
+
+
+@pytest.fixture
+def deploying(api: ScriptedServer) -> ScriptedServer:
+    api.script[f"GET {DEPLOYMENT}"] = canaries(2)
+    api.script[f"PUT {DEPLOYMENT}/share"] = Answer({"version": "v2", "deploymentId": "d1"})
+    return api
+
+
+def shift_deployment(api: ScriptedServer, *words: str) -> Result:
+    command = ["haproxy", "shift", "--deployment=d1", "--interval=0", "--url", api.url, *words]
+    return CliRunner().invoke(main, command)
+
+
+def given(api: ScriptedServer) -> list[float]:
+    return [one.body["share"] for one in api.requests if one.path == f"{DEPLOYMENT}/share"]
+
+
+def test_new_instances_get_what_they_are_meant_to_carry(deploying: ScriptedServer) -> None:
+    result = shift_deployment(deploying, "--step=20%")
+    assert result.exit_code == 0, result.output
+    assert given(deploying) == [0, 20, 40, 50]
+    assert "new version 50% 2" in " ".join(result.stdout.split())
+    assert "stayer deployment promote d1" in result.stderr
+
+
+def test_canaries_that_do_not_serve_yet_get_nothing(deploying: ScriptedServer) -> None:
+    starting = [canaries(0, paused=False), canaries(1, paused=False, share=0)]
+    deploying.script[f"GET {DEPLOYMENT}"] = [*starting, canaries(2, share=0)]
+    result = shift_deployment(deploying, "--step=100", "--to=100")
+    assert result.exit_code == 0, result.output
+    assert given(deploying) == [0, 100]
+    assert "waiting for the canaries: 1 tasks serve" in result.stderr
+
+
+def test_the_new_version_falls_ill(deploying: ScriptedServer) -> None:
+    deploying.script[f"GET {DEPLOYMENT}"] = [canaries(2, share=10), canaries(2), canaries(1)]
+    result = shift_deployment(deploying)
+    assert result.exit_code == 1
+    assert "only 1 tasks of the new version" in result.stderr
+    assert given(deploying) == [20, 10]
+
+
+def test_a_deployment_that_ends_meanwhile_is_told(deploying: ScriptedServer) -> None:
+    over = Answer({"message": "no such deployment"}, 404)
+    deploying.script[f"GET {DEPLOYMENT}"] = [canaries(2, share=10), canaries(2), over]
+    result = shift_deployment(deploying)
+    assert result.exit_code == 1
+    assert "not under way" in result.stderr
+    deploying.script[f"PUT {DEPLOYMENT}/share"] = over
+    deploying.script[f"GET {DEPLOYMENT}"] = canaries(2, share=10)
+    assert "not under way" in shift_deployment(deploying, "--undo").stderr
+
+
+def test_undo_of_a_deployment_leaves_it_waiting(deploying: ScriptedServer) -> None:
+    result = shift_deployment(deploying, "--undo")
+    assert result.exit_code == 0, result.output
+    assert given(deploying) == [0]
+    assert "stayer deployment revert d1" in result.stderr
+
+
+def test_at_the_end_it_is_promoted_and_waited_for(deploying: ScriptedServer) -> None:
+    deploying.script[f"POST {DEPLOYMENT}/resume"] = Answer({})
+    deploying.script["GET /v3/deployments"] = Answer([])
+    definition = {"id": "/web", "version": "v2", "instances": 0}
+    deploying.script["GET /v2/apps/web"] = Answer({"app": definition})
+    result = shift_deployment(deploying, "--step=50", "--promote", "--wait")
+    asked = deploying.asked()
+    assert asked.index(f"POST {DEPLOYMENT}/resume") > asked.index(f"PUT {DEPLOYMENT}/share")
+    assert "GET /v3/deployments" in asked[asked.index(f"POST {DEPLOYMENT}/resume") :], result.output
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("/web-1",),
+        ("/web-1", "/web-2", "--deployment=d1"),
+        (),
+        ("/web-1", "/web-2", "--promote"),
+        ("/web-1", "/web-2", "--wait"),
+        ("/web-1", "/web-2", "--suspend", "--undo"),
+        ("/web-1", "/web-2", "--suspend", "--to=50"),
+        ("--deployment=d1", "--suspend"),
+        ("--deployment=d1", "--promote", "--undo"),
+    ],
+)
+def test_what_does_not_fit_together_is_wrong_usage(
+    api: ScriptedServer, words: tuple[str, ...]
+) -> None:
+    result = CliRunner().invoke(main, ["haproxy", "shift", "--url", api.url, *words])
+    assert result.exit_code == Exit.USAGE, result.output
+    assert api.requests == []
+
+
 def test_steps_lead_forth_and_back() -> None:
-    assert list(way(0, ShiftOptions(step=50))) == [50, 100]
-    assert list(way(80, ShiftOptions(step=30, target=10))) == [50, 20, 10]
-    assert list(way(100, ShiftOptions())) == [100]
+    assert list(way(0, 50, 100)) == [50, 100]
+    assert list(way(80, 30, 10)) == [50, 20, 10]
+    assert list(way(100, 10, 100)) == [100]
