@@ -81,7 +81,7 @@ def _allocatable(bag: Bag) -> bool:
     scalars = bag.scalars
     if scalars.get("cpus", 0) >= _LEAST_CPUS or scalars.get("mem", 0) >= _LEAST_MEM:
         return True
-    if all(map(reserved.is_plain, scalars)):
+    if reserved.all_plain(scalars):
         return False
     sums = reserved.summed(scalars.items())
     return sums.get("cpus", 0) >= _LEAST_CPUS or sums.get("mem", 0) >= _LEAST_MEM

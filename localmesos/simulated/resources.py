@@ -286,11 +286,14 @@ def to_view(bag: Bag) -> dict[str, float | str]:
 
 def for_role(bag: Bag, role: str) -> Bag:
     """What of it may be offered to a role: what is reserved for nobody, or for it."""
+    names = (*bag.scalars, *bag.ranges, *bag.sets)
+    if reserved.all_plain(names):
+        return bag
 
     def may(name: str) -> bool:
         return reserved.role_of(name) in {None, role}
 
-    if all(map(may, (*bag.scalars, *bag.ranges, *bag.sets))):
+    if all(map(may, names)):
         return bag
     return Bag(
         {name: milli for name, milli in bag.scalars.items() if may(name)},
