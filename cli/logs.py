@@ -5,12 +5,14 @@ terminal that was stopped, costs lines, which are counted, and neither a request
 waits.
 """
 
+import io
 import json
 import logging
 import os
 import sys
 import threading
 from collections import deque
+from typing import TextIO
 
 from api.request_id import current
 from framework.domain.clock import iso
@@ -128,9 +130,21 @@ def lost_lines() -> int:
     return sum(one.lost for one in logging.getLogger().handlers if isinstance(one, QueuedLines))
 
 
+def _handler() -> logging.Handler:
+    """A process that was started without standard error has no log; the number of that file is
+    another one's then."""
+    stream: TextIO | None = sys.stderr
+    if stream is None:
+        return logging.NullHandler()
+    try:
+        return QueuedLines(stream.fileno())
+    except io.UnsupportedOperation:
+        return logging.StreamHandler(stream)
+
+
 def set_up(level: str, form: str) -> None:
     """Log from ``level`` upwards; ``form`` is text or json."""
-    handler = QueuedLines(sys.stderr.fileno())
+    handler = _handler()
     if form == "json":
         handler.setFormatter(JsonLines())
     else:

@@ -1,15 +1,17 @@
 """The log of a process: nobody waits for a reader that does not come, and no line is forged."""
 
+import io
 import json
 import logging
 import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import closing, suppress
 
 import pytest
 
-from cli.logs import JsonLines, QueuedLines, TextLines
+from cli.logs import JsonLines, QueuedLines, TextLines, set_up
 from tests.polling import eventually
 
 LINE = "x" * 1_000
@@ -79,6 +81,24 @@ def test_what_can_not_be_written_is_counted(pipe: Pipe) -> None:
     pipe.tell("a")
     pipe.handler.flush()
     assert pipe.handler.lost == 1
+
+
+@pytest.mark.parametrize("stream", [None, io.StringIO()])
+def test_without_a_file_nothing_is_written_past_it(
+    monkeypatch: pytest.MonkeyPatch, stream: io.StringIO | None
+) -> None:
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    monkeypatch.setattr(sys, "stderr", stream)
+    before, urllib3_before = root.level, logging.getLogger("urllib3").level
+    try:
+        set_up("info", "text")
+        assert not [one for one in root.handlers if isinstance(one, QueuedLines)]
+        logging.getLogger("stayer").warning("told")
+        assert stream is None or stream.getvalue().endswith("told\n")
+    finally:
+        root.setLevel(before)
+        logging.getLogger("urllib3").setLevel(urllib3_before)
 
 
 def test_a_line_is_one_line() -> None:
