@@ -69,6 +69,7 @@ def test_an_agent_is_asked_about_once_until_the_filter_of_the_answer_expires() -
     mesos.pass_time(60)
     assert inverse_offers(scheduler) == []
     answer(scheduler, first, 30.0)
+    mesos.do(faults.RescindOffers())
     mesos.pass_time(29)
     assert inverse_offers(scheduler) == []
     mesos.pass_time(2)
@@ -89,10 +90,27 @@ def test_nobody_is_asked_whose_last_task_there_has_ended() -> None:
     plan(mesos, MACHINES[0])
     (offer,) = inverse_offers(scheduler)
     scheduler.kill("t")
-    scheduler.acknowledge_all()
+    (killing,) = scheduler.statuses()
+    scheduler.acknowledge(killing)
+    assert [each["state"] for each in scheduler.statuses()] == ["TASK_KILLED"], "not acknowledged"
     answer(scheduler, offer, 0.0)
     mesos.pass_time(60)
     assert inverse_offers(scheduler) == []
+
+
+def test_who_returns_is_asked_about_an_agent_that_is_full() -> None:
+    mesos = FakeMesos()
+    scheduler = mesos.subscribe(failover_timeout=100.0, checkpoint=True)
+    (offer,) = scheduler.offers()
+    whole = {"name": "mem", "type": "SCALAR", "scalar": {"value": 4096.0}}
+    info = task(offer, "t", cpus=4.0)
+    info["resources"].append(whole)
+    scheduler.accept([offer], [info])
+    plan(mesos, MACHINES[0])
+    assert len(inverse_offers(scheduler)) == 1
+    scheduler.lose_connection()
+    again = mesos.subscribe(id={"value": scheduler.framework_id}, failover_timeout=100.0)
+    assert len(inverse_offers(again)) == 1
 
 
 def test_inverse_offers_end_with_their_agent_and_come_back_with_it() -> None:
