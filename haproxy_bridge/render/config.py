@@ -163,6 +163,7 @@ def _global(options: RenderOptions) -> str:
         f"{log}{user}{group}{limit}"
         f"  stats socket {word(options.socket)} mode 660 level admin expose-fd listeners\n"
         f"  hard-stop-after {options.hard_stop_seconds}s\n"
+        "  spread-checks 5\n"  # checks of many servers at a time, and of all edges, drift apart
         "  tune.ssl.default-dh-param 2048\n"
         "  ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets\n"
         "\ndefaults\n"

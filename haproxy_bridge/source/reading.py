@@ -5,9 +5,10 @@ from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from api.client import BadAnswerError, Client, ClientError, Page, RefusedError
-from haproxy_bridge.snapshot import Snapshot
+from haproxy_bridge.snapshot import App, Snapshot
 from haproxy_bridge.source import marathon, stayer, text
 from haproxy_bridge.source.resolving import Addresses, Resolver
 
@@ -42,6 +43,7 @@ class Reader:
         self._options = options
         self._kind = options.kind
         self._addresses: Addresses = Resolver().addresses
+        self._known: dict[str, App] = {}
         self._pages = stayer.Pages(self._addresses)
 
     @property
@@ -75,10 +77,10 @@ class Reader:
     def _translated(self, page: Page) -> Snapshot:
         try:
             if self._kind is Kind.TEXT:
-                return text.snapshot(page.content, page.url, self._addresses)
+                return self._recognized(text.snapshot(page.content, page.url, self._addresses))
             if self._kind is Kind.STAYER:
                 return self._pages.snapshot(page.content, page.url, page.tag)
-            return marathon.snapshot(
+            found = marathon.snapshot(
                 page.content,
                 page.url,
                 page.tag,
@@ -86,8 +88,17 @@ class Reader:
                 self._addresses,
                 any_check=self._options.any_check,
             )
+            return self._recognized(found)
         except _WRONG_SHAPE as error:
             raise BadAnswerError(f"{page.url} answers what is no list of apps: {error}") from error
+
+    def _recognized(self, found: Snapshot) -> Snapshot:
+        """With the records of the last time for apps that are as they were: nobody who knows a
+        record has to look at it again."""
+        known = self._known
+        apps = [known[app.id] if known.get(app.id) == app else app for app in found.apps]
+        self._known = {app.id: app for app in apps}
+        return replace(found, apps=tuple(apps))
 
     def _definition(self, app_id: str, version: str) -> bytes | None:
         try:

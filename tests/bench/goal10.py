@@ -2,11 +2,13 @@
 
 1,000 apps of ten tasks on one haproxy, under wrk. Again and again a task of one app is replaced:
 the time from the scheduler's new answer being there until haproxy has the new server and not the
-old one, read, judged, rendered, told and looked at as the daemon does it. The peer: one reload of
-the very same configuration, until a worker with it serves. Then what the load saw, and how often
-haproxy was reloaded: never, but for the new front end at the end.
+old one, read, judged, rendered, told and looked at as the daemon does it, with its thread that
+writes files beside it. The peer: one reload of the very same configuration, until a worker with it
+serves. Then what the load saw, and how often haproxy was reloaded: never, but for the new front end
+at the end.
 """
 
+import gc
 import socket
 import time
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ from haproxy_bridge.exits import Exit
 from haproxy_bridge.run.options import NodeOptions
 from haproxy_bridge.run.resident import Resident
 from haproxy_bridge.run.turn import How
+from haproxy_bridge.run.writer import Writer
 from haproxy_bridge.runtime import apply, master
 from haproxy_bridge.services import ServiceOptions
 from haproxy_bridge.source import Kind, Reader, SourceOptions
@@ -46,8 +49,10 @@ class Edge:
         scheduler: ScriptedServer,
         ports: list[int],
         apps: int,
+        writer: Writer,
     ) -> None:
         self.node = node
+        self._writer = writer
         self.haproxy = haproxy
         self._scheduler = scheduler
         self._ports = ports
@@ -79,6 +84,7 @@ class Edge:
         outcome = self.node.turn(How(everything=everything))
         assert outcome.exit is Exit.OK, f"{outcome.why}\n{self.haproxy.log()[-2000:]}"
         assert outcome.changed, "nothing changed"
+        self._writer.owe()
         return outcome.reloaded
 
 
@@ -89,6 +95,8 @@ def measure(wanted: Options) -> Iterator[Result]:
         edge = _edge(stack, apps)
         edge.tell()
         edge.turn(everything=True)
+        gc.collect()
+        gc.freeze()
         reloads = _reloads(edge)
         cpu = time.process_time()
         with wrk(f"http://127.0.0.1:{edge.haproxy.http}/", host="app0.example") as load_seen:
@@ -172,7 +180,10 @@ def _edge(stack: ExitStack, apps: int) -> Edge:
     )
     resident = Resident(Reader(client, SourceOptions(kind=Kind.STAYER)), node)
     stack.enter_context(resident.opened())
-    return Edge(resident, haproxy, scheduler, ports, apps)
+    writer = Writer(lambda memory: resident.write(memory=memory))
+    writer.start()
+    stack.callback(writer.stop)
+    return Edge(resident, haproxy, scheduler, ports, apps, writer)
 
 
 def main() -> None:

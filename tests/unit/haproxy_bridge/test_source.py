@@ -229,6 +229,22 @@ def test_what_is_no_list_of_apps_is_no_answer(
         read(serve({"GET /v3/services": NO_PAGE, "GET /v2/apps": answer}))
 
 
+def test_an_app_of_marathon_that_reads_the_same_is_the_same_record(
+    serve: Callable[[Script], ScriptedServer],
+) -> None:
+    other = {**HOST_APP, "id": "/other"}
+    server = serve(marathon(HOST_APP, other))
+    with closing(Client([server.url], timeout_seconds=5)) as client:
+        reader = Reader(client, SourceOptions())
+        first = reader.read()
+        server.script["GET /v2/apps"] = Answer({"apps": [{**other, "instances": 7}, HOST_APP]})
+        second = reader.read()
+    assert isinstance(first, Snapshot)
+    assert isinstance(second, Snapshot)
+    assert second.apps[1] is first.apps[1]
+    assert (second.apps[0].id, second.apps[0].wanted) == ("/other", 7)
+
+
 def test_the_next_url_is_asked_when_one_fails(
     serve: Callable[[Script], ScriptedServer],
 ) -> None:
