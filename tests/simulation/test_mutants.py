@@ -38,7 +38,7 @@ _MOST_SEEDS = 60
 class Mutant:
     """A mistake: a text of a function, and what stands there instead; ``storms``: it shows when
     many instances are lost at once; ``edges``: when load balancers follow.
-    ``first``: the seed to begin with, for what few seeds lead to."""
+    ``first``: the seed to begin with, for what few seeds lead to, or late."""
 
     name: str
     function: object
@@ -55,6 +55,7 @@ MUTANTS = [
         sizing.share_of,
         "max(canary, there)",
         "None",
+        first=20,
     ),
     Mutant(
         "an old instance beside canaries is judged by the new constraints",
@@ -79,12 +80,14 @@ MUTANTS = [
         sizing.share_of,
         "if not paused and",
         "if",
+        first=48,
     ),
     Mutant(
         "what an app was before is not brought back",
         commands.revert,
         "puts.append(PutApp(earlier))",
         "puts.append(PutApp(state.apps[app_id]))",
+        first=7,
     ),
     Mutant(
         "no tombstone for what was given up",
@@ -127,6 +130,7 @@ MUTANTS = [
         kills.resend,
         "send_kill(turn, instance.task_id, instance.agent_id)",
         "turn.world.deadlines.clear('kill retry', instance.task_id)",
+        first=1,
     ),
     Mutant(
         "a launch without its record",
@@ -157,18 +161,21 @@ MUTANTS = [
         sizing._replaced,
         "keep = max(0, new - in_place)",
         "keep = max(0, new - have.current)",
+        first=20,
     ),
     Mutant(
         "more than one beside marked instances",
         sizing.size,
         "beside = min(missing, room)",
         "beside = missing",
+        first=56,
     ),
     Mutant(
         "an unhealthy instance is killed at once",
         moving.mark_unhealthy,
         "turn.policy.unhealthy_kill_patience",
         "1",
+        first=14,
     ),
     Mutant(
         "an update is not acknowledged",
@@ -187,6 +194,7 @@ MUTANTS = [
         launches.check,
         'kills.kill(turn, instance, f"{OVERDUE}: {state} for more than {seconds:g} s")',
         "str(seconds) + state",
+        first=45,
     ),
     Mutant(
         "scaling down stops one too many",
@@ -199,6 +207,7 @@ MUTANTS = [
         reconciling.begin,
         "turn.actions.append(Reconcile())",
         "reconciliation.pending.clear()",
+        first=26,
     ),
     Mutant(
         "a removed app stays stored",
@@ -218,6 +227,7 @@ MUTANTS = [
         "return False",
         "return True",
         storms=True,
+        first=30,
     ),
     Mutant(
         "nobody's turn ever comes",
@@ -225,6 +235,7 @@ MUTANTS = [
         "if instance is not None and",
         "if instance is None and",
         storms=True,
+        first=25,
     ),
     Mutant(
         "a storm has no end",
@@ -260,6 +271,7 @@ MUTANTS = [
         "_look(turn, task_id)",
         "turn.world.draining[task_id].update(live(turn, EdgeKind.DAEMON)); _look(turn, task_id)",
         edges=True,
+        first=22,
     ),
     Mutant(
         "a new process or subscription does not wait for what drains",
@@ -267,6 +279,7 @@ MUTANTS = [
         "if instance.draining_until_ms > turn.now_ms:",
         "if False:",
         edges=True,
+        first=14,
     ),
     Mutant(
         "a drained agent is used",
@@ -285,7 +298,7 @@ MUTANTS = [
         draining._end_all,
         'kills.kill(turn, instance, "the time to drain its agent is over")',
         "pass",
-        first=20,
+        first=27,
     ),
 ]
 

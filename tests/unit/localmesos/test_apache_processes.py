@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -29,6 +29,15 @@ def shell(script: str, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+
+
+def names(state_dir: Path, parents: Sequence[int] = ()) -> list[str]:
+    """What the processes run that are found: before it starts a program each is its parent's copy,
+    and some end soon."""
+    found = tasks_of(state_dir, list(parents))
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return [Path(f"/proc/{one.pid}/comm").read_text().strip() for one in found]
+    return []
 
 
 def test_each_reader_of_a_flag_gets_the_next_value(tmp_path: Path) -> None:
@@ -82,7 +91,8 @@ def test_tasks_are_found_by_sandbox_descent_and_session(tmp_path: Path) -> None:
         ) as task,
         shell("cd /; sleep 100", MESOS_CONTAINERIZER_RUNTIME_DIRECTORY=sandbox) as executor,
     ):
-        eventually(lambda: len(tasks_of(tmp_path)) == 5, "all five")
+        eventually(lambda: sorted(names(tmp_path)) == ["sh"] * 2 + ["sleep"] * 3, "all five")
+        eventually(lambda: "sleep" in names(tmp_path / "none", [other.pid]), "the other's")
         pids = {each.pid for each in tasks_of(tmp_path)}
         assert {task.pid, executor.pid} < pids
         assert other.pid not in pids
@@ -107,7 +117,7 @@ def test_who_ignores_sigterm_is_killed_and_who_stopped_is_woken(tmp_path: Path) 
         shell("trap '' TERM; while :; do sleep 100; done", MESOS_SANDBOX=sandbox) as stubborn,
         shell("sleep 100", MESOS_SANDBOX=sandbox) as stopped,
     ):
-        eventually(lambda: len(tasks_of(tmp_path)) >= 3, "all three")
+        eventually(lambda: "sleep" in names(tmp_path / "none", [stubborn.pid]), "the trap")
         stopped.send_signal(signal.SIGSTOP)
         reaper = threading.Thread(target=stubborn.wait)
         reaper.start()
