@@ -74,6 +74,17 @@ def test_only_what_changed_is_done_again() -> None:
     assert second.files is first.files
 
 
+def test_other_members_of_a_fixed_backend_are_another_structure() -> None:
+    """haproxy has to reload for them, also where everything else stays."""
+    renderer, builder = Renderer(RENDER), Builder(OPTIONS)
+    fixed = app("/a", 10000, 3, BALANCE="static-rr")
+    first = renderer.render(builder.build(snapshot(fixed, app("/b", 10001))))
+    fewer = snapshot(replace(fixed, tasks=fixed.tasks[:2]), app("/b", 10001))
+    second = renderer.render(builder.build(fewer))
+    assert second.structure != first.structure
+    assert second == render(build(fewer, OPTIONS), RENDER)
+
+
 def test_a_file_is_known_by_its_pieces(tmp_path: Path) -> None:
     """The text of all is put together when it is written, not to see whether it is the same."""
     apps = [app(f"/a{number}", 10000 + number, 3) for number in range(3)]
