@@ -69,6 +69,10 @@ def reload(
             now = processes(master_socket, timeout_seconds=1.0)
         except SocketError:
             continue  # it executes itself anew, and its socket comes back
+        if now.pid != before.pid:
+            if now.workers:
+                return  # it died meanwhile, and was started anew: with this configuration
+            continue
         if now.failed > before.failed:
             raise ReloadError("haproxy refused the configuration; the old one goes on serving")
         if now.reloads > before.reloads and set(now.workers) - set(before.workers):

@@ -11,13 +11,15 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
+from api.client import Client
 from haproxy_bridge.exits import Exit
 from haproxy_bridge.run.bell import Note
 from haproxy_bridge.run.daemon import Daemon, DaemonOptions
@@ -30,7 +32,7 @@ from haproxy_bridge.source import Reader, SourceOptions
 from tests.edge.fixtures import Edge
 from tests.edge.streams import EventStream
 from tests.polling import eventually
-from tests.unit.cli.scripted_http import Answer, hang_up
+from tests.unit.cli.scripted_http import Answer, hang_up, scripted
 
 SELDOM = PaceOptions(poll_seconds=3600, min_reload_seconds=0)
 OFTEN = PaceOptions(poll_seconds=0.2, min_reload_seconds=0, max_pause_seconds=0.2)
@@ -173,6 +175,58 @@ def test_a_stream_that_falls_silent_is_given_up(edge: Edge, watching: Start) -> 
     eventually(lambda: daemon.stream.opened >= 3, "a silent stream is listened to")
     edge.say(edge.app("a", [two], VHOST="a.example"))  # and nothing is told
     daemon.serves("two")
+
+
+def _silent(handler: BaseHTTPRequestHandler) -> None:
+    """Takes the request, and says nothing until the client gives it up."""
+    handler.close_connection = True
+    handler.rfile.read(1)
+
+
+def test_one_that_takes_connections_and_never_answers_costs_no_news(
+    edge: Edge, watching: Start
+) -> None:
+    one, two = edge.task("one"), edge.task("two")
+    edge.say(edge.app("a", [one], VHOST="a.example"))
+    silent = dict.fromkeys(("GET /v3/services", "GET /v2/apps", "GET /v2/events"), _silent)
+    with scripted(silent) as dead, ExitStack() as stack:
+        client = Client([dead.url, edge.marathon.url], timeout_seconds=0.5)
+        edge.client = stack.enter_context(closing(client))
+        daemon = watching(edge, pace=OFTEN)
+        daemon.serves("one")
+        edge.say(edge.app("a", [two], VHOST="a.example"))
+        daemon.serves("two")
+        assert dead.requests
+        daemon.stop()
+
+
+def test_a_stream_that_never_begins_is_no_stream(edge: Edge, watching: Start) -> None:
+    one, two = edge.task("one"), edge.task("two")
+    edge.say(edge.app("a", [one], VHOST="a.example"))
+    edge.impatient(0.5)
+    daemon = watching(edge, pace=OFTEN, silence_seconds=0.5)
+    edge.marathon.script["GET /v2/events"] = _silent
+    asked = edge.marathon.asked
+    eventually(lambda: asked().count("GET /v2/events") >= 2, "it is not asked for again")
+    edge.say(edge.app("a", [two], VHOST="a.example"))
+    daemon.serves("two")
+    edge.marathon.script["GET /v2/events"] = daemon.stream
+    daemon.listens()
+
+
+def test_a_haproxy_that_somebody_restarts_is_what_it_was(edge: Edge, watching: Start) -> None:
+    one, two = edge.task("one"), edge.task("two")
+    edge.say(edge.app("a", [one], VHOST="a.example"))
+    daemon = watching(edge)
+    daemon.serves("one")
+    daemon.listens()
+    edge.haproxy.stop(signal.SIGKILL)
+    edge.say(edge.app("a", [one, two], VHOST="a.example"))
+    daemon.stream.tell()
+    eventually(lambda: daemon.outcomes[-1].exit is not Exit.OK, "nobody misses haproxy")
+    edge.haproxy.start()
+    daemon.daemon.bell.ring(Note.ALL)
+    daemon.serves("one", "two")
 
 
 def test_a_scheduler_that_is_ill_keeps_everything_and_is_told(edge: Edge, watching: Start) -> None:
@@ -445,6 +499,23 @@ def test_its_own_haproxy_is_started_again_and_stopped_at_the_end(edge: Edge) -> 
         assert any("ended with -9" in line for line in daemon.said)
     assert pid(edge) is None
     assert b"backend a_" in edge.haproxy.config.read_bytes()
+
+
+def test_killed_without_a_scheduler_it_comes_back_as_it_was(edge: Edge) -> None:
+    edge.say(edge.app("a", [edge.task("one")], VHOST="a.example"))
+    with with_own(edge) as daemon:
+        daemon.serves("one")
+        edge.marathon.script["GET /v2/apps"] = Answer({"message": "no leader"}, 503)
+        first = eventually(lambda: pid(edge), "its master does not answer")
+        assert first
+        os.kill(first, signal.SIGKILL)
+        eventually(lambda: pid(edge) not in {None, first}, "haproxy is not started again")
+        daemon.serves("one")
+        second = pid(edge)
+        (worker,) = master.processes(edge.haproxy.master_socket).workers
+        os.kill(worker, signal.SIGKILL)
+        eventually(lambda: pid(edge) not in {None, second}, "nor without its worker")
+        daemon.serves("one")
 
 
 def test_it_starts_with_what_was_last_good(edge: Edge) -> None:
