@@ -10,11 +10,13 @@ import os
 import shutil
 import signal
 import socket
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Timer
 from types import FrameType
 from typing import Any, NoReturn, Protocol
 
@@ -44,6 +46,7 @@ ShowProgress = Callable[[int, int], None]
 _MASTER_PORT, _AGENT_PORT = 5050, 5051
 _LOOK_SECONDS = 0.5
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_AGAIN_SECONDS = 0.01
 
 
 class Engine(Protocol):
@@ -194,13 +197,24 @@ def _engine(
 
 @contextmanager
 def stop_on_signals() -> Iterator[None]:
-    """Ctrl-C, SIGTERM and SIGHUP end the block; while what follows cleans up, they are ignored."""
+    """Ctrl-C, SIGTERM and SIGHUP end the block; while what follows cleans up, they are ignored.
+    One that comes where Python lets no exception out (in ``__del__``, or when an import lets go of
+    its lock) comes again: it would be lost, and all that follow it ignored."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
         for each in _STOP_SIGNALS:
             signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt
 
+    def lost(what: "sys.UnraisableHookArgs") -> None:
+        if not issubclass(what.exc_type, KeyboardInterrupt):
+            hook(what)
+            return
+        for each in _STOP_SIGNALS:
+            signal.signal(each, interrupt)
+        Timer(_AGAIN_SECONDS, os.kill, (os.getpid(), signal.SIGTERM)).start()
+
+    hook, sys.unraisablehook = sys.unraisablehook, lost
     before = {number: signal.signal(number, interrupt) for number in _STOP_SIGNALS}
     try:
         yield
@@ -209,6 +223,7 @@ def stop_on_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        sys.unraisablehook = hook
 
 
 @contextmanager

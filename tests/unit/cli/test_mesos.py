@@ -1,6 +1,8 @@
 """`stayer mesos`: what it says when it can not have what it needs."""
 
 import socket
+import subprocess
+import sys
 
 from click.testing import CliRunner
 
@@ -14,3 +16,26 @@ def test_a_port_that_is_taken() -> None:
         result = CliRunner().invoke(mesos, words)
     assert result.exit_code == 1
     assert "Choose another port with --mesos-port" in result.stderr
+
+
+_SWALLOWED = """
+import signal, threading
+from cli.mesos import stop_on_signals
+
+class Swallows:
+    def __del__(self):
+        signal.raise_signal(signal.SIGTERM)
+
+with stop_on_signals():
+    Swallows()
+    threading.Event().wait(60)
+    print("never told")
+print("stopped")
+"""
+
+
+def test_no_signal_is_lost_where_exceptions_are_swallowed() -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", _SWALLOWED], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert told.stdout == "stopped\n"
