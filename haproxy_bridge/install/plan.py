@@ -12,6 +12,11 @@ from haproxy_bridge.swap import files
 MARK = "# Written by `"
 """How each file of ours begins, but for a first line that its reader needs."""
 _LIMIT_SECONDS = 600.0
+_SYSTEMD_RUNS = Path("/run/systemd/system")
+_SYSTEMCTL = "systemctl"
+_NO_SYSTEMD = (
+    "no systemd runs here: start haproxy, with a master socket, and the bridge by other means"
+)
 
 
 class File(Struct, frozen=True):
@@ -59,12 +64,18 @@ def pending(plan: Plan, root: Path) -> Plan:
     if not _is_machine(root):
         return Plan(files=wanted, removed=gone, notes=plan.notes)
     changed = bool(wanted or gone)
+    first = tuple(command for command in plan.first if command.needed)
+    then = tuple(command for command in plan.then if command.needed or changed)
+    if _SYSTEMD_RUNS.is_dir():
+        return Plan(first, wanted, gone, then, plan.notes)
+    by_hand = tuple(command for command in first + then if command.words[0] == _SYSTEMCTL)
+    notes = (_NO_SYSTEMD,) if by_hand else ()
     return Plan(
-        first=tuple(command for command in plan.first if command.needed),
+        first=tuple(command for command in first if command not in by_hand),
         files=wanted,
         removed=gone,
-        then=tuple(command for command in plan.then if command.needed or changed),
-        notes=plan.notes,
+        then=tuple(command for command in then if command not in by_hand),
+        notes=(*plan.notes, *notes),
     )
 
 
