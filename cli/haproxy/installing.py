@@ -27,7 +27,7 @@ _OF_DEBIAN = {
     "master_socket": f"--master-socket={texts.MASTER_SOCKET}",
 }
 """What Debian's haproxy wants, where nothing else is said."""
-_OWN = frozenset({"how", "root", "program", "yes", "urls"})
+_OWN = frozenset({"how", "root", "program", "yes", "dry_run", "urls"})
 _CONFIG_NOTE = (
     "haproxy's configuration is replaced by the first good run, and the present one is kept "
     "beside it with .1 at its end"
@@ -35,6 +35,7 @@ _CONFIG_NOTE = (
 
 
 _yes = click.option("--yes", is_flag=True, help="Do it without asking.")
+_dry_run = click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 _root = click.option(
     "--root",
     type=click.Path(file_okay=False, path_type=Path),
@@ -48,6 +49,7 @@ _root = click.option(
 @click.option("--systemd", "how", flag_value="systemd", help="As a daemon (`watch`).")
 @click.option("--cron", "how", flag_value="cron", help="Each minute (`once`).")
 @_yes
+@_dry_run
 @_root
 @click.option(
     "--program",
@@ -56,7 +58,9 @@ _root = click.option(
     help="What is started. [default: the program that this is]",
 )
 @with_bridge
-def install(bridge: Bridge, how: str | None, yes: bool, root: Path, program: str) -> None:
+def install(
+    bridge: Bridge, how: str | None, yes: bool, dry_run: bool, root: Path, program: str
+) -> None:
     """Set this node up to follow the scheduler at URL, with all the other options given.
 
     It shows what it will do, and asks. Done already, it does nothing.
@@ -67,13 +71,14 @@ def install(bridge: Bridge, how: str | None, yes: bool, root: Path, program: str
         plan = _plan(how, bridge, root, _program(program))
     except texts.BadProgramError as error:
         raise click.UsageError(visible(str(error))) from error
-    ask_and_do(plan, root, yes=yes)
+    ask_and_do(plan, root, yes=yes, dry_run=dry_run)
 
 
 @click.command()
 @_yes
+@_dry_run
 @_root
-def uninstall(yes: bool, root: Path) -> None:
+def uninstall(yes: bool, dry_run: bool, root: Path) -> None:
     """Take away what `install` put on this node. haproxy serves on as it is."""
     plan = Plan(
         first=_services_off(root),
@@ -81,7 +86,7 @@ def uninstall(yes: bool, root: Path) -> None:
         then=_RELOAD_UNITS,
         notes=("haproxy and its configuration stay as they are",),
     )
-    ask_and_do(plan, root, yes=yes)
+    ask_and_do(plan, root, yes=yes, dry_run=dry_run)
 
 
 def _program(named: str) -> tuple[str, ...]:
@@ -170,7 +175,7 @@ def _words(option: click.Option, value: object) -> list[str]:
     return [f"{name}={one.absolute() if isinstance(one, Path) else one}" for one in values]
 
 
-def ask_and_do(plan: Plan, root: Path, *, yes: bool) -> None:
+def ask_and_do(plan: Plan, root: Path, *, yes: bool, dry_run: bool = False) -> None:
     """Show the plan, ask, and carry it out. It ends the process if it must not or can not."""
     try:
         left = pending(plan, root)
@@ -179,6 +184,8 @@ def ask_and_do(plan: Plan, root: Path, *, yes: bool) -> None:
             return
         for line in described(left, root):
             say(line)
+        if dry_run:
+            return
         if not yes:
             _ask()
         carry_out(left, root)

@@ -4,6 +4,7 @@ import re
 import shlex
 from collections.abc import Sequence
 
+from haproxy_bridge.exits import Exit
 from haproxy_bridge.install.plan import MARK, File
 
 ARGUMENTS = "/etc/stayer-haproxy/args"
@@ -53,19 +54,27 @@ def cron(program: Sequence[str]) -> File:
 def unit(program: Sequence[str]) -> File:
     """The daemon. Whoever writes haproxy's configuration commands its master, which is root, so a
     user of its own would guard nothing; instead root is left with next to no rights."""
-    return File(UNIT, f"{_BY}.\n{_UNIT.format(program=_plain(program), arguments=ARGUMENTS)}")
+    return File(UNIT, f"{_BY}.\n{_unit_of(program)}")
+
+
+def _unit_of(program: Sequence[str]) -> str:
+    return _UNIT.format(program=_plain(program), arguments=ARGUMENTS, usage=int(Exit.USAGE))
 
 
 _UNIT = """[Unit]
 Description=Stayer's haproxy bridge: traffic follows the apps
 After=network-online.target haproxy.service
 Wants=network-online.target haproxy.service
+# However often it ends: haproxy serves on, and it is to follow again once it can.
+StartLimitIntervalSec=0
 
 [Service]
 ExecStart={program} watch @{arguments}
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=always
 RestartSec=2
+# A wrong command line does not become right.
+RestartPreventExitStatus={usage}
 StateDirectory=stayer-haproxy
 StateDirectoryMode=0750
 UMask=0077

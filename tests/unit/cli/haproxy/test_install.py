@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 from cli.main import main
 from haproxy_bridge.exits import Exit
 from haproxy_bridge.install.plan import Command, File, Plan, pending
+from haproxy_bridge.run.options import DEFAULT_CONFIG, DEFAULT_STATE
 
 URL = "http://m1:8080"
 PROGRAM = "/opt/stayer/bin/stayer"
@@ -39,6 +40,38 @@ def test_systemd_gets_a_unit_that_starts_the_daemon(tmp_path: Path) -> None:
     drop_in = files(tmp_path)["etc/systemd/system/haproxy.service.d/stayer.conf"]
     assert "-S /run/haproxy-master.sock" in drop_in
     assert "etc/cron.d/stayer-haproxy" not in files(tmp_path)
+
+
+def test_the_daemon_has_few_rights_and_comes_back(tmp_path: Path) -> None:
+    install(tmp_path, "--systemd", "--yes")
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]  # as its documentation does it
+    unit.read_string(files(tmp_path)["etc/systemd/system/stayer-haproxy.service"])
+    service = unit["Service"]
+    assert service["NoNewPrivileges"] == "yes"
+    assert service["ProtectSystem"] == "strict"
+    rights = set(service["CapabilityBoundingSet"].split())
+    assert rights == {"CAP_CHOWN", "CAP_DAC_READ_SEARCH"}
+    assert service["ExecReload"] == "/bin/kill -HUP $MAINPID"  # look at everything
+    assert (service["Restart"], unit["Unit"]["StartLimitIntervalSec"]) == ("always", "0")
+    assert service["RestartPreventExitStatus"] == str(int(Exit.USAGE))
+    assert f"/var/lib/{service['StateDirectory']}/state.json" == DEFAULT_STATE
+    assert str(Path(DEFAULT_CONFIG).parent) in service["ReadWritePaths"].split()
+    assert unit["Install"]["WantedBy"] == "multi-user.target"
+
+
+@pytest.mark.parametrize("how", ["--systemd", "--cron"])
+def test_a_dry_run_shows_it_and_does_nothing(tmp_path: Path, how: str) -> None:
+    result = install(tmp_path, how, "--dry-run")
+    assert result.exit_code == 0
+    assert "write: " in result.stdout
+    assert "--dry-run" not in result.stdout  # it is none of the arguments of the node
+    assert files(tmp_path) == {}
+    install(tmp_path, how, "--yes")
+    before = files(tmp_path)
+    removed = stayer("uninstall", "--dry-run", f"--root={tmp_path}")
+    assert (removed.exit_code, files(tmp_path)) == (0, before)
+    assert "remove: " in removed.stdout
 
 
 def test_cron_gets_a_line_that_runs_once(tmp_path: Path) -> None:
