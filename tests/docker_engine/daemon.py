@@ -19,6 +19,7 @@ from tests.docker_engine.bridge import Bridge
 from tests.polling import eventually
 
 _END_SECONDS = 30.0
+_LARGE_BYTES = 6 << 30
 LIMITED_RUNTIME = "limited"
 _LIMITED = """#!/bin/sh
 # The runtime of containers on a machine that lacks a capability: nobody can grant it to them.
@@ -36,20 +37,23 @@ _FLAGS = (
     "--ip6tables=false",
     "--ip-forward=false",
     "--ip-masq=false",
-    "--storage-driver=vfs",
     "--exec-opt=native.cgroupdriver=cgroupfs",
     "--shutdown-timeout=2",
 )
 
 
 class DockerDaemon:
-    """Running while the context lasts."""
+    """Running while the context lasts.
 
-    def __init__(self) -> None:
+    One for large images keeps them in layers, in memory that is freed with its last process.
+    """
+
+    def __init__(self, *, large_images: bool = False) -> None:
         # Not pytest's folders: the paths of sockets must be short.
         self._folder = Path(tempfile.mkdtemp(prefix="stayer-docker-"))
         self._process: subprocess.Popen[bytes] | None = None
         self._bridge = Bridge()
+        self._large_images = large_images
 
     @property
     def host(self) -> str:
@@ -84,7 +88,12 @@ class DockerDaemon:
         folders = {"data-root": "data", "exec-root": "exec", "pidfile": "pid"}
         own = [f"--{flag}={folder / name}" for flag, name in folders.items()]
         own += [f"--add-runtime={LIMITED_RUNTIME}={runtime}", *self._bridge.create()]
+        own.append(f"--storage-driver={'overlay2' if self._large_images else 'vfs'}")
         command = [dockerd, f"--config-file={settings}", f"--host={self.host}", *own, *_FLAGS]
+        if self._large_images:
+            (folder / "data").mkdir()
+            mount = f"mount -t tmpfs -o size={_LARGE_BYTES},mode=711 none {folder}/data"
+            command = ["unshare", "--mount", "sh", "-ec", f'{mount}; exec "$@"', "sh", *command]
         with (folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
                 ["setpriv", "--pdeathsig=TERM", *command],
