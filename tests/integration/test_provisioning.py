@@ -86,7 +86,7 @@ def test_scripts_set_a_cluster_up_and_change_nothing_the_second_time(machine: Ma
     machine.run("install", "-d", "-o", "haproxy", "/run/haproxy")
     socket = "/run/haproxy-master.sock,mode,600"
     config = "/etc/haproxy/haproxy.cfg"
-    machine.start("haproxy", "-W", "-S", socket, "-f", config, log="/var/log/haproxy.log")
+    machine.start("haproxy", "-Ws", "-S", socket, "-f", config, log="/var/log/haproxy.log")
     line = machine.path("/etc/cron.d/stayer-haproxy").read_text().splitlines()[-1]
     minutely = line.split(" root ", 1)[1]
     answer = eventually(lambda: _answer(machine, minutely), "the edge passes a request on")

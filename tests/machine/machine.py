@@ -7,6 +7,7 @@ say. Needs root, as the scripts do.
 """
 
 import configparser
+import contextlib
 import os
 import shlex
 import signal
@@ -56,6 +57,7 @@ class Machine:
         with self._stack:
             self._files = self._hold(["--mount", "--propagation=private"], _FILES, str(REPOSITORY))
             self._network = self._hold(["--net"], _NETWORK, *self._addresses)
+            self._stack.callback(self._end_all)
             self._stack = self._stack.pop_all()
         return self
 
@@ -124,6 +126,11 @@ class Machine:
         )
         self._stack.callback(_end, process)
 
+    def _end_all(self) -> None:
+        for pid in _inhabitants(Path(f"/proc/{self._network}/ns/net")):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
     def _entering(self, inside: bool) -> list[str]:
         network = [f"--net=/proc/{self._network}/ns/net"] if inside else []
         files = f"--mount=/proc/{self._files}/ns/mnt"
@@ -145,20 +152,18 @@ class Machine:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End it, with all that it started in its session or below it."""
-    for pid in [*_below(process.pid), process.pid]:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
+    process.kill()
     process.wait()
 
 
-def _below(pid: int) -> list[int]:
-    """All processes that this one, or one below it, started."""
-    try:
-        tasks = list(Path(f"/proc/{pid}/task").iterdir())
-        children = [int(each) for task in tasks for each in (task / "children").read_text().split()]
-    except OSError:
-        return []
-    return [each for child in children for each in (child, *_below(child))]
+def _inhabitants(namespace: Path) -> list[int]:
+    """The processes in this namespace, those that made a session of their own included."""
+    own = namespace.readlink()
+    found = []
+    for process in Path("/proc").iterdir():
+        try:
+            if process.name.isdigit() and (process / "ns" / namespace.name).readlink() == own:
+                found.append(int(process.name))
+        except OSError:  # it ended while we looked
+            continue
+    return found
