@@ -28,6 +28,7 @@ from kazoo.security import ACL, CREATOR_ALL_ACL, OPEN_ACL_UNSAFE, Permissions
 
 from framework.domain.exits import ExitCode
 from framework.interfaces import StoreUnusableError
+from framework.zookeeper import connection
 from framework.zookeeper.options import ZooKeeperOptions
 from framework.zookeeper.quiet import quiet_log
 from framework.zookeeper.sockets import Sockets, tls_context
@@ -76,6 +77,7 @@ class Session:
             use_ssl=tls is not None,
             logger=quiet_log(),
         )
+        connection.use_in(self.client)
 
     def path(self, *parts: str) -> str:
         """An absolute path below the URL's."""
