@@ -51,7 +51,7 @@ def await_no_containers(docker: Docker, *task_ids: str) -> None:
 def page(port: int) -> str:
     """What is served on a port of this machine; AssertionError while nothing is."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60) as answer:
             return str(answer.read().decode())
     except (urllib.error.URLError, ConnectionError) as problem:
         raise AssertionError(problem) from None

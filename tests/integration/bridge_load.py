@@ -219,7 +219,7 @@ class Generator:
 def answers(port: int) -> bool:
     """Whether somebody says 200 there."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False

@@ -33,7 +33,7 @@ def call(engine: ApacheEngine, body: dict[str, Any]) -> dict[str, Any]:
         json.dumps(body).encode(),
         {"Content-Type": "application/json", "Accept": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return json.loads(answer.read() or b"{}")  # type: ignore[no-any-return]  # JSON
 
 
@@ -207,7 +207,7 @@ def test_stop_leaves_no_process(apache_cluster: ApacheCluster, tmp_path: Path) -
         eventually(lambda: len(tasks_of(tmp_path / "state")) == 3, "the task")
         tasks = [each.pid for each in tasks_of(tmp_path / "state")]
         engine.stop()
-        task.wait(5)
+        task.wait(60)
     assert [pid for pid in [*pids, *tasks] if is_running(pid)] == []
     engine.stop()
 

@@ -166,7 +166,7 @@ def _answer(address: str, path: str, app: Json | None = None, host: str = "") ->
         f"http://{address}{path}", body, headers, method="PUT" if app else "GET"
     )
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return str(answer.read().decode())
     except urllib.error.HTTPError as refused:
         with refused:

@@ -41,7 +41,7 @@ def registered(url: str) -> list[dict[str, Any]]:
     body = json.dumps({"type": "GET_AGENTS"}).encode()
     request = urllib.request.Request(f"{url}/api/v1", body, {"Content-Type": "application/json"})
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             found = json.loads(answer.read())["get_agents"].get("agents", [])
     except OSError:
         return []

@@ -120,7 +120,7 @@ def _nobody_tells(stayer: Stayer, folder: Path) -> None:
     """The secret's value is nowhere but in the task."""
     (url,) = stayer.client.urls
     for path in PATHS_OF_API:
-        with urllib.request.urlopen(url + path, timeout=10) as answer:
+        with urllib.request.urlopen(url + path, timeout=60) as answer:
             text = answer.read()
         assert text
         assert PASSWORD.encode() not in text, path

@@ -107,7 +107,7 @@ def test_asked_to_give_up_it_finishes_and_another_one_leads(
     with group(apache.url, zk_url, tmp_path, 2) as (first, second):
         before = {task["id"] for task in first.run("/kept", instances=2)}
         request = urllib.request.Request(f"{second.client.urls[0]}/v2/leader", method="DELETE")
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             assert answer.read() == b'{"message":"Leadership abdicated"}'
             assert address(second) in answer.headers["X-Marathon-Via"]
         assert first.process.wait(30) == 105

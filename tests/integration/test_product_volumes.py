@@ -58,7 +58,7 @@ def await_lines(task: Json, count: int) -> list[str]:
 
 def reserved(engine: ApacheEngine) -> dict[str, float]:
     """What is reserved on all agents together."""
-    with urllib.request.urlopen(f"{engine.url}/slaves", timeout=10) as answer:
+    with urllib.request.urlopen(f"{engine.url}/slaves", timeout=60) as answer:
         agents = json.loads(answer.read())["slaves"]
     sums: dict[str, float] = {}
     for agent in agents:

@@ -286,7 +286,7 @@ class busy:  # noqa: N801 - reads as what it is, in a with statement
 
     def _wait(self, _command: Command) -> Reply:
         self._reached.set()
-        assert self._go_on.wait(20)
+        assert self._go_on.wait(60)
         return Done(V2, "d-1")
 
     def _finish(self) -> None:
@@ -295,7 +295,7 @@ class busy:  # noqa: N801 - reads as what it is, in a with statement
 
     def __enter__(self) -> Callable[[], None]:
         self._thread.start()
-        assert self._reached.wait(20)
+        assert self._reached.wait(60)
         return self._finish
 
     def __exit__(self, *_: object) -> None:

@@ -122,9 +122,9 @@ def test_who_ignores_sigterm_is_killed_and_who_stopped_is_woken(tmp_path: Path) 
         reaper = threading.Thread(target=stubborn.wait)
         reaper.start()
         assert end_tasks(tmp_path, frozenset(), grace_seconds=0.3) == frozenset()
-        reaper.join(10)
+        reaper.join(60)
         assert stubborn.returncode == -signal.SIGKILL
-        assert stopped.wait(10) == -signal.SIGTERM
+        assert stopped.wait(60) == -signal.SIGTERM
 
 
 def test_a_node_that_keeps_ending_is_restarted_less_and_less_often(tmp_path: Path) -> None:

@@ -180,7 +180,7 @@ def test_it_runs_as_a_process_of_its_own(tmp_path: Path) -> None:
                 scheduler.launch([offer], [info])
                 assert scheduler.status(info["task_id"]["value"])["state"] == "TASK_RUNNING"
             process.send_signal(signal.SIGTERM)
-            assert process.wait(20) == 0
+            assert process.wait(60) == 0
         finally:
             process.kill()
 

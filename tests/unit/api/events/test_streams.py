@@ -27,7 +27,7 @@ class Stream:
 
     def __init__(self, hub: EventHub, wants: Wants, after: str | None = None) -> None:
         self.near, far = socket.socketpair()
-        self.near.settimeout(10)
+        self.near.settimeout(60)
         self.text = b""
         hub.join(Reader(far, "10.0.0.9", wants, chunked=False, after=after))
 
@@ -196,7 +196,7 @@ def test_a_slow_reader_is_told_and_closed_and_the_others_go_on(hub: EventHub, op
         if told % 10 == 0:
             _await_events(hub, told)
     hub.tell(Remarked("info", "last"))
-    assert seen.wait(20), "one that keeps up reads all"
+    assert seen.wait(60), "one that keeps up reads all"
     reading.join()
     assert kinds(slow.to_the_end())[-1] == "too_slow"
     assert hub.counts.too_slow == 1
@@ -245,7 +245,7 @@ def test_what_came_before_the_start_is_written_at_once(view: State) -> None:
     tell(hub, "/web")
     tell(hub, "/web", 2)
     hub.start()
-    eventually(lambda: hub.counts.events == 2, "it is numbered", deadline_seconds=5)
+    eventually(lambda: hub.counts.events == 2, "it is numbered")
     hub.stop()
 
 
@@ -259,12 +259,12 @@ def test_more_at_once_than_is_kept_is_told_and_closes(
 
     def hold(labels: Mapping[str, str]) -> bool:
         held.set()
-        return go_on.wait(20)
+        return go_on.wait(60)
 
     reader = opened(hub, Wants(selected=hold, numbered=True))
     eventually(lambda: hub.counts.readers == 1, "the stream is open")
     tell(hub, "/web")
-    assert held.wait(20)
+    assert held.wait(60)
     before = hub.log.latest
     for number in range(20):
         tell(hub, "/web", number)
