@@ -4,6 +4,7 @@
 changes a running haproxy to it where that needs no reload.
 """
 
+import hashlib
 from collections.abc import Iterator
 from enum import StrEnum
 
@@ -66,6 +67,17 @@ class Piece(Struct, frozen=True, gc=False):
     text: bytes
     lines: int
     app_id: str = ""
+
+
+def file_name(kind: str, text: str) -> str:
+    """The name of a file beside the configuration. It has the digest of what is in it, so that the
+    old file stays good for the old configuration."""
+    return f"stayer-{kind}-{digest(text)}.map"
+
+
+def digest(text: str) -> str:
+    """Of a text, short: not against those who wish us ill."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 class Rendered(Struct, frozen=True, gc=False):

@@ -13,7 +13,7 @@ from haproxy_bridge.render import servers
 from haproxy_bridge.render.options import RenderOptions
 from haproxy_bridge.render.pieces import Pieces
 from haproxy_bridge.render.texts import PROXYPASS_PATH, filled, formatted, word
-from haproxy_bridge.rendered import Backend, Server
+from haproxy_bridge.rendered import Backend, Server, file_name
 from haproxy_bridge.services import templates
 from haproxy_bridge.services.model import HostKind, Mode, Service
 from haproxy_bridge.snapshot import HTTP_KINDS
@@ -21,6 +21,9 @@ from haproxy_bridge.snapshot import HTTP_KINDS
 _OWN_SERVER = re.compile(r"^\s*server\s+(\S+)", re.MULTILINE)
 _NOT_OF_ACL = re.compile(r"[^A-Za-z0-9-]")
 _PROXYPASS = "HTTP_BACKEND_PROXYPASS_GLUE"
+ERROR_PAGE = "page"
+"""The kind of files that have an app's own page for errors."""
+_HTML = '"text/html;charset=utf-8"'
 MAX_WORDS = 40
 """Values in one line; haproxy takes 64 words, some of which are the line's own."""
 
@@ -107,6 +110,12 @@ def _backend(
     yield pieces.of(service, "BACKEND_HEAD", values)
     if service.server_timeout_seconds:
         yield f"  timeout server {service.server_timeout_seconds}s\n"
+    if service.tunnel_timeout_seconds:
+        yield f"  timeout tunnel {service.tunnel_timeout_seconds}s\n"
+    if service.mode is Mode.HTTP and service.error_page:
+        name = file_name(ERROR_PAGE, service.error_page)
+        for status in (502, 503, 504):
+            yield f"  http-error status {status} content-type {_HTML} file {name}\n"
     if service.mode is Mode.HTTP:
         yield from _http(service, pieces, values)
     elif service.allowed_networks:

@@ -1,6 +1,5 @@
 """The whole configuration: global part, shared front ends, and a stanza for each service."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
@@ -11,7 +10,7 @@ from haproxy_bridge.render.frontends import Shared
 from haproxy_bridge.render.options import RenderOptions
 from haproxy_bridge.render.pieces import Pieces
 from haproxy_bridge.render.texts import filled, word
-from haproxy_bridge.rendered import Backend, Piece, Rendered
+from haproxy_bridge.rendered import Backend, Piece, Rendered, digest, file_name
 from haproxy_bridge.services.model import Service, Services, other_members
 
 
@@ -79,7 +78,7 @@ class Renderer:
         text = made.head + made.servers
         structure = made.head if made.backend.dynamic else text
         piece = _piece(text, service.app_id)
-        return _Part(service, piece, made.backend, _digest(structure))
+        return _Part(service, piece, made.backend, digest(structure))
 
     def _anew(self, services: Services, parts: list[_Part]) -> Rendered:
         shared = self._shared(services.services)
@@ -88,18 +87,20 @@ class Renderer:
         return Rendered(
             pieces=(shared.piece, *(part.piece for part in parts), self._extra),
             files=shared.files,
-            structure=_digest("".join(fixed)),
+            structure=digest("".join(fixed)),
             backends=tuple([part.backend for part in parts]),
             problems=services.problems,
         )
 
     def _shared(self, services: tuple[Service, ...]) -> _Shared:
         texts = _maps(services, self._pieces)
-        names = {kind: _file_name(kind, text) for kind, text in texts.items()}
+        names = {kind: file_name(kind, text) for kind, text in texts.items()}
+        pages = dict.fromkeys(one.error_page for one in services if one.error_page)
         front_ends = Shared(services, self._pieces, self._options, names).text()
         return _Shared(
             _piece(_head(self._pieces, self._options) + front_ends),
-            {names[kind]: text.encode() for kind, text in texts.items()},
+            {names[kind]: text.encode() for kind, text in texts.items()}
+            | {file_name(backends.ERROR_PAGE, page): page.encode() for page in pages},
         )
 
 
@@ -122,10 +123,6 @@ def _piece(text: str, app_id: str = "") -> Piece:
     return Piece(text.encode(), text.count("\n"), app_id)
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
 def _maps(services: Sequence[Service], pieces: Pieces) -> Mapping[str, str]:
     found = routes.route_maps(services, pieces)
     # A map for each app id leads to the first of its ports, as with marathon-lb.
@@ -137,12 +134,6 @@ def _maps(services: Sequence[Service], pieces: Pieces) -> Mapping[str, str]:
     own = dict.fromkeys(one.certificate for one in services if one.hosts and one.certificate)
     found["certificates"] = "".join(f"{path}\n" for path in sorted(own))
     return {kind: text for kind, text in found.items() if text}
-
-
-def _file_name(kind: str, text: str) -> str:
-    """With the digest of what is in it, so that the old file stays good for the old
-    configuration."""
-    return f"stayer-{kind}-{_digest(text)}.map"
 
 
 def _head(pieces: Pieces, options: RenderOptions) -> str:

@@ -21,7 +21,9 @@ def route_maps(services: Iterable[Service], pieces: Pieces) -> dict[str, str]:
     """Entries of the maps by kind: ``exact`` and, for paths of any case, ``nocase``."""
     maps: dict[str, list[str]] = {"exact": [], "nocase": []}
     for service in services:
-        if service.weight or service.tls_passthrough or _has_own(service, pieces):
+        if service.matches or service.tls_passthrough or service.weight:
+            continue
+        if _has_own(service, pieces):
             continue
         kind = "nocase" if service.ignore_case else "exact"
         for host in service.hosts:
@@ -34,7 +36,10 @@ def route_maps(services: Iterable[Service], pieces: Pieces) -> dict[str, str]:
 
 
 def first_rules(services: Iterable[Service], pieces: Pieces, *, https: bool) -> Iterator[str]:
-    """Rules before the maps: routes with a weight, and to paths where somebody wrote the way."""
+    """Rules before the maps: for requests with a header, cookie or query of their own, routes with
+    a weight, and to paths where somebody wrote the way."""
+    services = list(services)
+    yield from _pinned(services)
     for service in _ranked(services):
         if _weight(service) > 0 and (service.weight or _has_own(service, pieces)):
             yield from _route(service, pieces, https=https)
@@ -63,8 +68,43 @@ def last_rules(services: Iterable[Service], pieces: Pieces, *, https: bool) -> I
 
 
 def _ranked(services: Iterable[Service]) -> list[Service]:
-    some = [one for one in services if not one.tls_passthrough]
+    some = [one for one in services if not (one.tls_passthrough or one.matches)]
     return sorted(some, key=lambda one: (-_weight(one), one.name))
+
+
+def _pinned(services: list[Service]) -> Iterator[str]:
+    """Those for some requests of a host before those for all. What another app has below it stays
+    with that app: somebody who tries a new shop still sees the old ``/help``."""
+    pinned = [one for one in services if one.matches and not one.tls_passthrough]
+    pinned.sort(key=lambda one: (-_weight(one), -_longest(one), -len(one.matches), one.name))
+    for service in pinned:
+        asked = "".join(
+            f" {{ {sample}({name}) {f'-m str {word(value)}' if value else '-m found'} }}"
+            for sample, name, value in service.matches
+        )
+        for number, host in enumerate(service.hosts):
+            below = _below(service, host, services)
+            acl = f"below{number}_{service.name}"
+            yield from (f"  acl {acl} {one}\n" for one in below)
+            yield from _rule(service, host, f"{asked} !{acl}" if below else asked)
+
+
+def _below(service: Service, host: Host, services: Iterable[Service]) -> list[str]:
+    own = service.paths or ("",)
+    found: list[str] = []
+    for other in services:
+        if host in other.hosts and not other.matches and not other.tls_passthrough:
+            deeper = [
+                path
+                for path in other.paths
+                if any(path.startswith(one) and path != one for one in own)
+            ]
+            found += _paths(other, deeper)
+    return found
+
+
+def _longest(service: Service) -> int:
+    return max((len(path) for path in service.paths), default=0)
 
 
 def _weight(service: Service) -> int:
@@ -96,7 +136,9 @@ def _piece(name: str, service: Service, host: Host, pieces: Pieces) -> str:
     own = {
         "hostname": host.text,
         "hostMatch": _host_match(host, HOST),
-        "pathLines": "".join(f"  acl path_{service.name} {one}\n" for one in _paths(service)),
+        "pathLines": "".join(
+            f"  acl path_{service.name} {one}\n" for one in _paths(service, service.paths)
+        ),
         "realmWord": word(service.auth.realm) if service.auth else "",
     }
     values = names(service) | own
@@ -117,20 +159,19 @@ _TO_REDIRECT = dict(
 
 def _by_specificity(route: tuple[Host, Service]) -> tuple[bool, int, int, str]:
     host, service = route
-    longest = max((len(path) for path in service.paths), default=0)
-    return host.kind is HostKind.REGEX, -len(host.text), -longest, service.name
+    return host.kind is HostKind.REGEX, -len(host.text), -_longest(service), service.name
 
 
-def _rule(service: Service, host: Host) -> str:
-    condition = host_condition(host, HOST)
-    paths = [f" {{ {one} }}" for one in _paths(service)] or [""]
+def _rule(service: Service, host: Host, more: str = "") -> str:
+    condition = host_condition(host, HOST) + more
+    paths = [f" {{ {one} }}" for one in _paths(service, service.paths)] or [""]
     return "".join(f"  use_backend {service.name} if {condition}{path}\n" for path in paths)
 
 
-def _paths(service: Service) -> list[str]:
-    """That the path is one of the service's, in as many lines as haproxy's limit of words takes."""
+def _paths(service: Service, some: Iterable[str]) -> list[str]:
+    """That the path is one of these, in as many lines as haproxy's limit of words takes."""
     flag = "-i " if service.ignore_case else ""
-    paths = [word(path) for path in service.paths]
+    paths = [word(path) for path in some]
     return [
         f"path_beg {flag}{' '.join(paths[first : first + MAX_WORDS])}"
         for first in range(0, len(paths), MAX_WORDS)

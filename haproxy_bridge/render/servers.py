@@ -104,6 +104,8 @@ def _options(service: Service, member: Member, check: Check, pieces: Pieces) -> 
         found.append("proto h2")
     if service.send_proxy:
         found.append("send-proxy-v2")
+    if service.shutdown_sessions:
+        found.append("on-marked-down shutdown-sessions")
     if service.server_maxconn:
         found.append(f"maxconn {service.server_maxconn}")
     if service.slow_start_seconds:

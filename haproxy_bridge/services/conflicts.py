@@ -106,13 +106,13 @@ def _no_port(service: Service, owners: dict[int, list[Service]], options: Servic
 
 
 def _routes(services: list[Service], problems: list[Problem]) -> list[Service]:
-    owners: dict[tuple[bool, Host, bool, str], Service] = {}
+    owners: dict[tuple[object, ...], Service] = {}
     kept = []
     for service in services:
         lost: list[Host] = []
         for host in service.hosts:
             keys = [
-                (service.tls_passthrough, host, service.ignore_case, path)
+                (service.tls_passthrough, host, service.ignore_case, path, service.matches)
                 for path in service.paths or ("/",)
             ]
             other = next((owners[key] for key in keys if key in owners), None)

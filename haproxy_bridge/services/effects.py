@@ -24,10 +24,23 @@ _OF_HTTP = frozenset(
         "REDIRECT_WWW",
         "RATE_LIMIT",
         "HTTP2",
+        "ERROR_PAGE",
+        "MATCH_HEADER",
+        "MATCH_COOKIE",
+        "MATCH_QUERY",
     }
 )
 _OF_HOSTS = frozenset(
-    {"PATH", "BACKEND_WEIGHT", "REDIRECT_TO_HTTPS", "TLS_PASSTHROUGH", "REDIRECT_WWW"}
+    {
+        "PATH",
+        "BACKEND_WEIGHT",
+        "REDIRECT_TO_HTTPS",
+        "TLS_PASSTHROUGH",
+        "REDIRECT_WWW",
+        "MATCH_HEADER",
+        "MATCH_COOKIE",
+        "MATCH_QUERY",
+    }
 )
 UNREAD = frozenset(
     {
@@ -47,6 +60,8 @@ def looked_at(service: Service, said: PortLabels) -> tuple[Service, list[Problem
         Problem(Trouble.IGNORED, service.app_id, why, f"HAPROXY_{service.index}_{name}")
         for name, why in _without_effect(service, said)
     ]
+    if service.mode is Mode.TCP and service.matches:
+        service = replace(service, match_header=None, match_cookie=None, match_query=None)
     if service.hosts and service.mode is Mode.TCP and not service.tls_passthrough:
         why = "virtual hosts are told by http: with mode tcp there is only the service port"
         label = f"HAPROXY_{service.index}_VHOST"

@@ -70,6 +70,12 @@ PORT_LABELS: dict[str, tuple[str, Reader]] = {
     "MAXCONN_SERVER": ("server_maxconn", partial(values.number, lowest=1, highest=10_000_000)),
     "SLOWSTART": ("slow_start_seconds", partial(values.number, lowest=0, highest=86_400)),
     "TIMEOUT_SERVER": ("server_timeout_seconds", partial(values.number, lowest=1, highest=86_400)),
+    "TIMEOUT_TUNNEL": ("tunnel_timeout_seconds", partial(values.number, lowest=1, highest=604_800)),
+    "SHUTDOWN_SESSIONS": ("shutdown_sessions", values.boolean),
+    "ERROR_PAGE": ("error_page", values.page),
+    "MATCH_HEADER": ("match_header", values.header),
+    "MATCH_COOKIE": ("match_cookie", values.pair),
+    "MATCH_QUERY": ("match_query", values.pair),
     "HTTP2": ("http2", values.boolean),
     "SEND_PROXY": ("send_proxy", values.boolean),
 }

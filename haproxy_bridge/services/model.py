@@ -63,7 +63,9 @@ class Service(Struct, frozen=True, gc=False, kw_only=True):
     """One exposed port. ``name`` is that of its backend. ``port`` 0: it listens on no port of its
     own. ``weight`` is the place of its routes among all (the higher, the earlier), None: by how
     specific they are. ``paths``: prefixes of the path, none for all. ``hostname`` is the label's
-    own text, for templates. ``templates`` are raw directives by name."""
+    own text, for templates. ``match_header``, ``match_cookie``, ``match_query``: its virtual hosts
+    are for requests with this name and value only ("" for any value). ``error_page``: what clients
+    get where no server answers. ``templates`` are raw directives by name."""
 
     name: str
     app_id: str
@@ -96,9 +98,25 @@ class Service(Struct, frozen=True, gc=False, kw_only=True):
     server_maxconn: int = 0
     slow_start_seconds: int = 0
     server_timeout_seconds: int = 0
+    tunnel_timeout_seconds: int = 0
+    shutdown_sessions: bool = False
+    error_page: str = ""
+    match_header: tuple[str, str] | None = None
+    match_cookie: tuple[str, str] | None = None
+    match_query: tuple[str, str] | None = None
     http2: bool = False
     send_proxy: bool = False
     templates: dict[str, str] = {}
+
+    @property
+    def matches(self) -> tuple[tuple[str, str, str], ...]:
+        """What a request has to have, all of it: haproxy's sample, the name, the value."""
+        asked = (
+            ("req.hdr", self.match_header),
+            ("req.cook", self.match_cookie),
+            ("url_param", self.match_query),
+        )
+        return tuple((sample, *pair) for sample, pair in asked if pair is not None)
 
 
 def other_members(before: Sequence[Service], now: Sequence[Service]) -> list[int] | None:

@@ -103,7 +103,12 @@ def https_route(service: Service) -> Iterator[str]:
 
 
 def _is_routed(service: Service) -> bool:
-    return bool(service.hosts) and service.mode is Mode.HTTP and not service.tls_passthrough
+    return (
+        bool(service.hosts)
+        and service.mode is Mode.HTTP
+        and not service.tls_passthrough
+        and not service.matches
+    )
 
 
 def _with(path: bool, auth: bool) -> str:

@@ -27,6 +27,8 @@ _FILE = re.compile(r"/[A-Za-z0-9._/@+-]{1,1000}")
 _REALM = re.compile(r"[A-Za-z0-9._ @-]{1,100}")
 _USER = re.compile(r"[A-Za-z0-9._@-]{1,100}")
 _PASSWORD = re.compile(r"[A-Za-z0-9./$=+-]{1,200}")
+_HEADER = re.compile(r"([A-Za-z0-9-]{1,64})(?:: ?([A-Za-z0-9._~@-]{1,100}))?")
+_PAIR = re.compile(r"([A-Za-z0-9_.-]{1,64})(?:=([A-Za-z0-9._~@-]{1,100}))?")
 _RATE = re.compile(r"(\d{1,7})/(\d{1,5})s?", re.ASCII)
 _APP_ID = re.compile(r"/?[A-Za-z0-9._-]{1,255}(?:/[A-Za-z0-9._-]{1,255})*")
 MAX_APP_ID = 1_000
@@ -190,6 +192,35 @@ def rate(text: str) -> tuple[int, int]:
     if found is None or not int(found[1]) or not int(found[2]):
         raise BadValueError(f"not REQUESTS/SECONDS, such as 100/10s: {_shown(text)}")
     return int(found[1]), int(found[2])
+
+
+def header(text: str) -> tuple[str, str]:
+    """``Name: value`` of a header; ``Name`` for any value, which is "" then."""
+    return _named(_HEADER, text, "NAME: VALUE")
+
+
+def pair(text: str) -> tuple[str, str]:
+    """``name=value`` of a cookie or query; ``name`` for any value, which is "" then."""
+    return _named(_PAIR, text, "NAME=VALUE")
+
+
+def _named(form: re.Pattern[str], text: str, shown: str) -> tuple[str, str]:
+    found = form.fullmatch(text.strip(" "))
+    if found is None:
+        allowed = "letters, digits and ._~@- in the value"
+        raise BadValueError(f"not {shown} or a name alone, with {allowed}: {_shown(text)}")
+    return found[1], found[2] or ""
+
+
+def page(text: str) -> str:
+    """A page of HTML. It goes into a file of its own, so that nothing in it has to be escaped."""
+    if not text.strip() or "\0" in text or not _is_encodable(text):
+        raise BadValueError("not a page of HTML: it is empty, or no text")
+    return text
+
+
+def _is_encodable(text: str) -> bool:
+    return not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def groups(text: str) -> tuple[str, ...]:

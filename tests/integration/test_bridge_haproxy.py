@@ -32,7 +32,7 @@ def names(edge: Edge, requests: int = 20, **how: str) -> set[str]:
 
 
 def test_requests_find_their_app(edge: Edge) -> None:
-    a, b, c, d, e, f = (edge.task(name) for name in "abcdef")
+    a, b, c, d, e, f, g = (edge.task(name) for name in "abcdefg")
     edge.say(
         edge.app("a", [a], 0, VHOST="x.example"),
         edge.app("b", [b], 1, VHOST="x.example", PATH="/api"),
@@ -40,6 +40,10 @@ def test_requests_find_their_app(edge: Edge) -> None:
         edge.app("d", [d], 3, VHOST=r"~d[0-9]+\.example"),
         edge.app("e", [e], 4, VHOST="e.example", PATH="-i /Deep"),
         edge.app("f", [f], 5, MODE="http"),
+        edge.app("g", [g], 6, VHOST="x.example", MATCH_HEADER="X-Canary: yes"),
+        edge.app("h", [g], 7, VHOST="e.example", PATH="/deep", MATCH_COOKIE="who=g"),
+        edge.app("i", [g], 8, VHOST="*.x.example", MATCH_QUERY="try"),
+        edge.app("j", [], 9, VHOST="j.example", ERROR_PAGE="<h1>j is # away</h1>\n"),
     )
     outcome = edge.run()
     assert (outcome.exit, outcome.reloaded) == (Exit.OK, True), outcome
@@ -54,6 +58,21 @@ def test_requests_find_their_app(edge: Edge) -> None:
     }
     found = {route: edge.haproxy.ask(*route)[1] for route in expected}
     assert found == expected
+    pinned = {
+        ("x.example", "/", "X-Canary", "yes"): "g",
+        ("x.example", "/", "X-Canary", "no"): "a",
+        ("x.example", "/api/z", "X-Canary", "yes"): "b",
+        ("e.example", "/deep", "Cookie", "a=b; who=g"): "g",
+        ("e.example", "/deep", "Cookie", "who=x"): "e",
+        ("w.x.example", "/?try", "X-None", ""): "c",
+        ("w.x.example", "/?try=1", "X-None", ""): "g",
+    }
+    asked = {
+        (host, path, name, value): edge.haproxy.ask(host, path, headers={name: value})[1]
+        for host, path, name, value in pinned
+    }
+    assert asked == pinned
+    assert edge.haproxy.ask("j.example")[:2] == (503, "<h1>j is # away</h1>\n")
     assert edge.haproxy.ask("e.example", "/elsewhere")[0] == 503
     assert edge.haproxy.ask("nobody.example")[0] == 503
     assert edge.haproxy.ask(port=edge.first_port + 5)[1] == "f"

@@ -60,6 +60,12 @@ VALUES: dict[str, tuple[str, str]] = {
     "MAXCONN_SERVER": ("7", " maxconn 7"),
     "SLOWSTART": ("30", "slowstart 30s"),
     "TIMEOUT_SERVER": ("300", "timeout server 300s"),
+    "TIMEOUT_TUNNEL": ("7200", "timeout tunnel 7200s"),
+    "SHUTDOWN_SESSIONS": ("true", "on-marked-down shutdown-sessions"),
+    "ERROR_PAGE": ("<p>", "http-error status 503"),
+    "MATCH_HEADER": ("X-A: b", "{ req.hdr(X-A) -m str b }"),
+    "MATCH_COOKIE": ("a=b", "{ req.cook(a) -m str b }"),
+    "MATCH_QUERY": ("a=b", "{ url_param(a) -m str b }"),
     "HTTP2": ("true", "proto h2"),
     "SEND_PROXY": ("true", "send-proxy-v2"),
 }
