@@ -40,7 +40,8 @@ test-fast: $(VENV)/.installed-dev ## only the tests that start no Mesos and no Z
 
 test-integration: system-packages $(VENV)/.installed-dev ## only the tests on a real Mesos and ZooKeeper
 	@echo "Running the integration tests (again in the same order: make test SEED=$(SEED))"
-	@$(PYTEST) tests/integration -m "not long" -n 2 --dist worksteal $(ARGS)
+	@# They wait more than they compute: three at a time keep two processors busy.
+	@$(PYTEST) tests/integration -m "not long" -n 3 --dist worksteal $(ARGS)
 
 test-long: system-packages $(VENV)/.installed-dev ## the longer forms: many seeds, many examples
 	@echo "Running the long tests (the same again: make test-long SEED=$(SEED))"
