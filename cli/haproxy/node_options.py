@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from inspect import signature
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Concatenate, NamedTuple, ParamSpec
 
@@ -35,6 +36,8 @@ _folder = click.Path(exists=True, file_okay=False, path_type=Path)
 _share = click.FloatRange(0, 1)
 
 
+_ADDRESS = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}")
+_MAX_PAGE_BYTES = 8192  # haproxy sends it from one buffer
 _EDGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 
 
@@ -146,6 +149,38 @@ _FILE = (
         default="/dev/log local0",
         show_default=True,
         help="Where haproxy logs to; empty for nowhere.",
+    ),
+    click.option("--json-log", is_flag=True, help="Log lines are JSON."),
+    click.option(
+        "--trusted-proxy",
+        "trusted_proxies",
+        multiple=True,
+        metavar="NETWORK",
+        help="In front of this node: the last address in its X-Forwarded-For is the client; "
+        "repeatable. That header of everybody else is removed then.",
+    ),
+    click.option(
+        "--strict-sni", is_flag=True, help="End TLS only for names that a certificate is for."
+    ),
+    click.option(
+        "--acme",
+        default="",
+        metavar="HOST:PORT",
+        help="Who answers /.well-known/acme-challenge/ of all virtual hosts (http).",
+    ),
+    click.option(
+        "--error-page",
+        "error_page_file",
+        type=_file,
+        metavar="FILE",
+        help="HTML for apps that do not answer, unless they have a page of their own.",
+    ),
+    click.option(
+        "--max-worker-reloads",
+        type=click.IntRange(0),
+        default=50,
+        show_default=True,
+        help="An old worker of haproxy ends after so many more reloads; 0 for when it likes.",
     ),
     click.option("--maxconn", type=click.IntRange(0), default=0, help="Connections at once."),
     click.option(
@@ -389,10 +424,40 @@ def _render(given: dict[str, Any]) -> RenderOptions:
         group=given["haproxy_group"],
         log=given["log"],
         maxconn=given["maxconn"],
+        max_reloads=given["max_worker_reloads"],
+        trusted_proxies=_networks(given["trusted_proxies"]),
+        json_log=given["json_log"],
+        strict_sni=given["strict_sni"],
+        acme=_acme(given["acme"]),
+        error_page=_error_page(given["error_page_file"]),
         cookie_key=_read(key).decode().strip() if key else "stayer",
         templates=_templates(given["templates_dir"]),
         extra=_included(given["include_dir"]),
     )
+
+
+def _networks(given: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        if any("%" in one for one in given):
+            raise ValueError("a network has no scope (%)")
+        return tuple(str(ip_network(one, strict=False)) for one in given)
+    except ValueError as error:
+        raise ValueError(f"--trusted-proxy: {error}") from error
+
+
+def _acme(given: str) -> str:
+    if given and not _ADDRESS.fullmatch(given):
+        raise ValueError(f"--acme: not HOST:PORT: {given}")
+    return given
+
+
+def _error_page(path: Path | None) -> str:
+    if path is None:
+        return ""
+    page = read_bounded(path, _MAX_PAGE_BYTES).decode()
+    if not page.strip() or "\0" in page:
+        raise ValueError(f"--error-page: {path} is empty, or no text")
+    return page
 
 
 def _templates(folder: Path | None) -> dict[str, str]:

@@ -85,6 +85,15 @@ def stanza(service: Service, pieces: Pieces, options: RenderOptions) -> Stanza:
     return Stanza(head, lines, Backend(service.name, members, dynamic, others))
 
 
+def error_lines(page: str) -> str:
+    """That this page is what clients get where no server answers."""
+    name = file_name(ERROR_PAGE, page)
+    return "".join(
+        f"  http-error status {status} content-type {_HTML} file {name}\n"
+        for status in (502, 503, 504)
+    )
+
+
 def _users(service: Service, pieces: Pieces, values: Values) -> str:
     if service.auth is None:
         return ""
@@ -99,8 +108,8 @@ def _front_end(service: Service, pieces: Pieces, options: RenderOptions, values:
         return ""
     head = pieces.of(service, "FRONTEND_HEAD", values)
     limit = f"  maxconn {service.maxconn}\n" if service.maxconn else ""
-    log = f"  option {service.mode.value}log\n" if options.log else ""
-    return head + limit + log + pieces.of(service, "FRONTEND_BACKEND_GLUE", values)
+    arriving = pieces.arriving(options, service.mode.value)
+    return head + limit + arriving + pieces.of(service, "FRONTEND_BACKEND_GLUE", values)
 
 
 def _backend(
@@ -108,14 +117,14 @@ def _backend(
 ) -> Iterator[str]:
     values = values | {"cookieKey": word(options.cookie_key)}
     yield pieces.of(service, "BACKEND_HEAD", values)
+    if options.json_log and service.mode is Mode.HTTP:
+        yield f"  http-request set-var(txn.stayer_app) str({service.app_id})\n"
     if service.server_timeout_seconds:
         yield f"  timeout server {service.server_timeout_seconds}s\n"
     if service.tunnel_timeout_seconds:
         yield f"  timeout tunnel {service.tunnel_timeout_seconds}s\n"
     if service.mode is Mode.HTTP and service.error_page:
-        name = file_name(ERROR_PAGE, service.error_page)
-        for status in (502, 503, 504):
-            yield f"  http-error status {status} content-type {_HTML} file {name}\n"
+        yield error_lines(service.error_page)
     if service.mode is Mode.HTTP:
         yield from _http(service, pieces, values)
     elif service.allowed_networks:

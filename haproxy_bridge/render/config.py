@@ -95,7 +95,8 @@ class Renderer:
     def _shared(self, services: tuple[Service, ...]) -> _Shared:
         texts = _maps(services, self._pieces)
         names = {kind: file_name(kind, text) for kind, text in texts.items()}
-        pages = dict.fromkeys(one.error_page for one in services if one.error_page)
+        all_pages = (self._options.error_page, *(one.error_page for one in services))
+        pages = dict.fromkeys(page for page in all_pages if page)
         front_ends = Shared(services, self._pieces, self._options, names).text()
         return _Shared(
             _piece(_head(self._pieces, self._options) + front_ends),
@@ -147,6 +148,8 @@ def _global(options: RenderOptions) -> str:
     user = f"  user {word(options.user)}\n" if options.user else ""
     group = f"  group {word(options.group)}\n" if options.group else ""
     limit = f"  maxconn {options.maxconn}\n" if options.maxconn else ""
+    reloads = f"  mworker-max-reloads {options.max_reloads}\n" if options.max_reloads else ""
+    page = backends.error_lines(options.error_page) if options.error_page else ""
     return (
         "# Made by `stayer haproxy`; changes here are overwritten.\n"
         "global\n"
@@ -154,6 +157,7 @@ def _global(options: RenderOptions) -> str:
         f"{log}{user}{group}{limit}"
         f"  stats socket {word(options.socket)} mode 660 level admin expose-fd listeners\n"
         f"  hard-stop-after {options.hard_stop_seconds}s\n"
+        f"{reloads}"
         "  spread-checks 5\n"  # checks of many servers at a time, and of all edges, drift apart
         "  tune.ssl.default-dh-param 2048\n"
         "  ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets\n"
@@ -170,6 +174,7 @@ def _global(options: RenderOptions) -> str:
         "  timeout http-request 15s\n"
         "  timeout tunnel 1h\n"
         "  default-server init-addr last,libc,none\n"
+        f"{page}"
     )
 
 

@@ -8,6 +8,7 @@ from haproxy_bridge.render.pieces import Pieces
 from haproxy_bridge.render.texts import filled
 from haproxy_bridge.services.model import Service
 
+_CHALLENGES = "/.well-known/acme-challenge/"
 _REQUEST = """\
   http-request set-var(txn.stayer_in) str({here})
   http-request set-var(txn.stayer_host) req.hdr(host),field(1,:),lower,regsub(\\.$,)
@@ -34,7 +35,7 @@ class Shared:
 
     def text(self) -> str:
         """All of them."""
-        return self._http() + self._https() + self._by_app_id()
+        return self._http() + self._https() + self._by_app_id() + self._challenged()
 
     def _http(self) -> str:
         if not self._options.http_bind:
@@ -43,6 +44,12 @@ class Shared:
             self._pieces.common("HTTP_FRONTEND_HEAD"), {"httpBind": self._options.http_bind}
         )
         return head + self._routing(https=False)
+
+    def _challenged(self) -> str:
+        acme = self._options.acme
+        if not acme or not self._options.http_bind:
+            return ""
+        return f"\nbackend stayer_acme\n  mode http\n  server acme {acme}\n"
 
     def _https(self) -> str:
         options = self._options
@@ -56,7 +63,9 @@ class Shared:
             return self._terminated(options.https_bind, certificates)
         inner = "abns@stayer_https"
         text = _passing(passing, options.https_bind, inner if certificates else "")
-        text = text.replace("  mode tcp\n", "  mode tcp\n" + self._log("tcp"), 1)
+        text = text.replace(
+            "  mode tcp\n", "  mode tcp\n" + self._pieces.arriving(options, "tcp"), 1
+        )
         if certificates:
             text += self._terminated(f"{inner} accept-proxy", certificates)
         return text
@@ -64,13 +73,16 @@ class Shared:
     def _terminated(self, bind: str, certificates: list[str]) -> str:
         values = {
             "httpsBind": bind,
-            "sslCerts": " ".join(certificates),
+            "sslCerts": " ".join((*certificates, *["strict-sni"] * self._options.strict_sni)),
         }
         head = filled(self._pieces.common("HTTPS_FRONTEND_HEAD"), values)
         return head + self._routing(https=True)
 
     def _routing(self, *, https: bool) -> str:
-        lines = [self._log("http"), _REQUEST.format(here="https" if https else "http")]
+        arriving = self._pieces.arriving(self._options, "http")
+        lines = [arriving, _REQUEST.format(here="https" if https else "http")]
+        if self._options.acme and not https:
+            lines.append(f"  use_backend stayer_acme if {{ path_beg {_CHALLENGES} }}\n")
         lines += routes.first_rules(self._services, self._pieces, https=https)
         lines += self._looked_up("exact", routes.BASE, "map_beg")
         lines += self._looked_up("nocase", f"{routes.BASE},lower", "map_beg")
@@ -92,10 +104,11 @@ class Shared:
             self._pieces.common("HTTP_FRONTEND_APPID_HEAD"), {"appidBind": options.appid_bind}
         )
         sample = "req.hdr(X-Marathon-App-Id)"
-        return head + self._log("http") + "".join(self._looked_up("appid", sample, "map_str"))
-
-    def _log(self, mode: str) -> str:
-        return f"  option {mode}log\n" if self._options.log else ""
+        return (
+            head
+            + self._pieces.arriving(options, "http")
+            + "".join(self._looked_up("appid", sample, "map_str"))
+        )
 
 
 def _passing(services: Sequence[Service], bind: str, inner: str) -> str:

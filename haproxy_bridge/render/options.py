@@ -13,6 +13,11 @@ class RenderOptions(Struct, frozen=True, kw_only=True):
     nowhere. ``cookie_key``: secret for sticky sessions, the same on all nodes, so that they agree.
     ``maxconn``: connections at once, 0 for as many as the limit of open files allows.
     ``hard_stop_seconds``: how long an old worker may serve its last connections after a reload.
+    ``max_reloads``: an old worker ends after so many more reloads, 0 for when it likes.
+    ``trusted_proxies``: networks whose X-Forwarded-For is believed; with any, that of others is
+    removed. ``json_log``: log lines are JSON. ``strict_sni``: no TLS without a certificate for the
+    name. ``acme``: HOST:PORT of who answers challenges of certificate authorities, "" for nobody.
+    ``error_page``: HTML for 502, 503 and 504 of apps without one of their own.
     ``templates``: pieces that replace ours, by name. ``extra``: more of configuration, as it is."""
 
     http_bind: str = "*:80"
@@ -31,5 +36,11 @@ class RenderOptions(Struct, frozen=True, kw_only=True):
     hard_stop_seconds: int = 600
     connect_seconds: float = 3
     idle_seconds: float = 60
+    max_reloads: int = 50
+    trusted_proxies: tuple[str, ...] = ()
+    json_log: bool = False
+    strict_sni: bool = False
+    acme: str = ""
+    error_page: str = ""
     templates: dict[str, str] = {}
     extra: str = ""

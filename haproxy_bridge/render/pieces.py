@@ -11,6 +11,26 @@ _MAX_KEPT = 10_000
 _AS_IT_IS = frozenset({"BACKEND_HTTP_OPTIONS"})  # marathon-lb fills no placeholders there
 
 
+_MAX_WORDS = 40
+_EVERY = (
+    '"time":"%tr","client":"%ci","frontend":"%f","backend":"%b","server":"%s",'
+    '"received":%U,"sent":%B,"ended":"%ts","retries":"%rc"'
+)
+_LOGS = {
+    "http": "{"
+    + _EVERY
+    + ',"app":"%[var(txn.stayer_app)]","status":%ST,"milliseconds":%Ta,'
+    + '"method":"%[capture.req.method,json(utf8s)]","uri":"%[capture.req.uri,json(utf8s)]"}',
+    "tcp": "{" + _EVERY.replace("%tr", "%t") + ',"milliseconds":%Tt}',
+}
+"""A tcp front end has the app's name in those of its sections."""
+_BELIEVED = """\
+  http-request set-src req.hdr_ip(x-forwarded-for,-1) if stayer_trusted \
+{ req.hdr_ip(x-forwarded-for,-1) -m found }
+  http-request del-header X-Forwarded-For
+"""
+
+
 class Pieces:
     """Pieces for one configuration."""
 
@@ -34,6 +54,19 @@ class Pieces:
     def common(self, name: str) -> str:
         """The operator's text or ours, unfilled; "" if there is none."""
         return self._operators.get(name, DEFAULTS.get(name, ""))
+
+    def arriving(self, options: RenderOptions, mode: str) -> str:
+        """What every front end of that mode begins with: its log, and whom it believes."""
+        lines = [""]
+        if options.log:
+            json = f"  log-format '{_LOGS[mode]}'\n"
+            lines.append(json if options.json_log else f"  option {mode}log\n")
+        if options.trusted_proxies and mode == "http":
+            for first in range(0, len(options.trusted_proxies), _MAX_WORDS):
+                some = " ".join(options.trusted_proxies[first : first + _MAX_WORDS])
+                lines.append(f"  acl stayer_trusted src {some}\n")
+            lines.append(_BELIEVED)
+        return "".join(lines)
 
     def is_ours(self, service: Service, name: str) -> bool:
         """Whether nobody replaced the piece."""

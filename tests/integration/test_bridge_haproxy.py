@@ -2,8 +2,13 @@
 wrong. The scheduler is scripted; the tasks are real.
 """
 
+import http.client
+import json
 import socket
+import ssl
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -16,6 +21,7 @@ from haproxy_bridge.swap.load import LoadOptions
 from tests.edge.fixtures import Edge
 from tests.polling import eventually
 from tests.unit.cli.scripted_http import Answer, hang_up
+from tests.zookeeper.certificates import make_certificates
 
 RAW = ServiceOptions(policy=Policy(templates=True))
 
@@ -115,6 +121,55 @@ def test_what_labels_ask_of_http(edge: Edge) -> None:
     assert [ask("few.example")[0] for _ in range(5)] == [200, 200, 200, 429, 429]
     status, _, headers = ask("www.w.example", "/y")
     assert (status, headers["location"]) == (301, "//w.example/y")
+
+
+def test_what_an_operator_asks_for_all(make_edge: Callable[..., Edge], tmp_path: Path) -> None:
+    """TLS that ends here, a proxy in front, challenges, a page for errors, and a log of JSON."""
+    made = make_certificates(tmp_path, "127.0.0.1")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as log:
+        log.bind(("127.0.0.1", 0))
+        log.settimeout(60)
+        edge = make_edge(
+            render={
+                "certificates": (str(made.server),),
+                "trusted_proxies": ("127.0.0.0/8",),
+                "json_log": True,
+                "error_page": "<p>away",
+            }
+        )
+        a, challenged = edge.task("a"), edge.task("challenged")
+        render = replace(
+            edge.options.render,
+            log=f"127.0.0.1:{log.getsockname()[1]} local0",
+            acme=f"127.0.0.1:{challenged.port}",
+        )
+        edge.options = replace(edge.options, render=render)
+        edge.say(
+            edge.app("a", [a], 0, VHOST="a.example", REDIRECT_TO_HTTPS="true", USE_HSTS="true"),
+            edge.app("b", [a], 1, VHOST="b.example", BACKEND_NETWORK_ALLOWED_ACL="192.0.2.0/24"),
+            edge.app("c", [], 2, VHOST="c.example"),
+            edge.app("d", [a], 3),
+        )
+        outcome = edge.run()
+        assert outcome.exit is Exit.OK, outcome
+        ask = edge.haproxy.ask
+        assert ask("c.example", '/?"x')[:2] == (503, "<p>away")
+        lines = iter(lambda: log.recv(65_536).partition(b": ")[2], b"")
+        said = json.loads(next(line for line in lines if line.startswith(b"{")))
+        assert (said["app"], said["status"], said["uri"]) == ("/c", 503, '/?"x')
+        assert ask("b.example")[0] == 403
+        assert ask("b.example", headers={"X-Forwarded-For": "6.6.6.6, 192.0.2.7"})[0] == 200
+        assert a.seen[-1]["x-forwarded-for"] == "192.0.2.7"
+        assert ask("a.example")[0] == 301
+        assert ask("a.example", "/.well-known/acme-challenge/x")[1] == "challenged"
+        trust = ssl.create_default_context(cafile=str(made.authority))
+        tls = http.client.HTTPSConnection("127.0.0.1", edge.haproxy.https, context=trust)
+        with closing(tls):
+            tls.request("GET", "/", headers={"Host": "a.example"})
+            answer = tls.getresponse()
+            assert (answer.status, answer.read()) == (200, b"a")
+            assert answer.headers["Strict-Transport-Security"]
+        assert a.seen[-1]["x-forwarded-proto"] == "https"
 
 
 def test_ways_that_templates_lay(make_edge: Callable[..., Edge]) -> None:

@@ -9,8 +9,9 @@ from haproxy_bridge.snapshot import App
 from tests.unit.haproxy_bridge.made import app, snapshot
 
 
-def rendered(*apps: App) -> Rendered:
-    return render(build(snapshot(*apps), ServiceOptions()), RenderOptions(log=""))
+def rendered(*apps: App, options: RenderOptions | None = None) -> Rendered:
+    services = build(snapshot(*apps), ServiceOptions())
+    return render(services, options or RenderOptions(log=""))
 
 
 def rules(made: Rendered) -> list[str]:
@@ -93,3 +94,29 @@ def test_time_out_of_tunnels_and_ends_of_sessions() -> None:
     made = rendered(app("/a", 1, TIMEOUT_TUNNEL="7200", SHUTDOWN_SESSIONS="true"))
     assert "\n  timeout tunnel 7200s\n" in made.config.decode()
     assert made.backends[0].servers[0].options.endswith("on-marked-down shutdown-sessions")
+
+
+def test_what_an_operator_asks_for_all_is_in_every_front_end() -> None:
+    options = RenderOptions(
+        certificates=("/all.pem",),
+        trusted_proxies=("10.0.0.0/8",),
+        json_log=True,
+        strict_sni=True,
+        acme="127.0.0.1:402",
+        error_page="<p>away",
+        max_reloads=7,
+    )
+    made = rendered(app("/a", 1, VHOST="a.example"), app("/b", 2), options=options).config.decode()
+    front_ends = {part.split("\n")[0]: part for part in made.split("\nfrontend ")[1:]}
+    http = ("marathon_http_in", "marathon_https_in", "marathon_http_appid_in", "a_1")
+    for name in http:
+        assert front_ends[name].count("http-request del-header X-Forwarded-For") == 1
+        assert "acl stayer_trusted src 10.0.0.0/8" in front_ends[name]
+        assert '"status":%ST' in front_ends[name]
+    assert "X-Forwarded-For" not in front_ends["b_2"]
+    assert "ssl crt /all.pem strict-sni" in front_ends["marathon_https_in"]
+    assert "use_backend stayer_acme" in front_ends["marathon_http_in"]
+    assert "use_backend stayer_acme" not in front_ends["marathon_https_in"]
+    assert "\n  mworker-max-reloads 7\n" in made
+    assert "http-error status 503" in made.split("\nfrontend ")[0]
+    assert "option httplog" not in made
