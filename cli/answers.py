@@ -318,6 +318,8 @@ class Volume(Struct, frozen=True, rename="camel"):
     since: str = ""
     container_path: str = ""
     size: float | None = None
+    type: str = ""
+    path: str = ""
     app_id: str = ""
     why: str = ""
     operations: list[VolumeOperation] = []

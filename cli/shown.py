@@ -1,6 +1,6 @@
 """Stored records for people: what of each kind a table shows, and one record as JSON.
 
-Environments may hold secrets, so their values are left out unless asked for.
+Environments and options may hold secrets, so their values are left out unless asked for.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from framework.domain.clock import iso
 from framework.domain.state import Change, Kind
 
 HIDDEN = "(hidden; see --secrets)"
-_SECRET = frozenset({"env", "parameters"})
+_SECRET = frozenset({"env", "parameters", "options"})
 
 # What a table says of each kind beside the id: fields, numbers of things, moments (..._ms).
 _FIELDS: dict[Kind, tuple[str, ...]] = {
@@ -85,7 +85,7 @@ def _without_secrets(value: Any) -> object:
 
 
 def _hidden(value: Any) -> object:
-    """The names of an environment (or the keys of Docker's parameters) without their values."""
+    """The names of an environment (of options, or of Docker's parameters) without their values."""
     if isinstance(value, dict):
         return dict.fromkeys(value, HIDDEN)
     if isinstance(value, list | tuple):

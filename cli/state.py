@@ -136,7 +136,7 @@ def check(place: Place, file: Path | None, as_json: bool) -> None:
 @state.command()
 @click.argument("kind", type=click.Choice(_KINDS), required=False)
 @click.argument("id_", metavar="[ID]", required=False)
-@click.option("--secrets", is_flag=True, help="Show the values of environments too.")
+@click.option("--secrets", is_flag=True, help="Show the values of environments and options too.")
 @_json
 @with_place
 def show(place: Place, kind: str | None, id_: str | None, secrets: bool, as_json: bool) -> None:

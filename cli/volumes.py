@@ -12,6 +12,7 @@ _COLUMNS = (
     Column("APP"),
     Column("PATH"),
     Column("MIB", right=True),
+    Column("DISK"),
     Column("HOST"),
     Column("STATE"),
     Column("SINCE"),
@@ -42,7 +43,12 @@ def list_volumes(client: Client, as_json: bool) -> None:
 def _row(one: Volume) -> tuple[object, ...]:
     size = "-" if one.size is None else f"{one.size:g}"
     path, app = one.container_path or "-", one.app_id or "-"
-    return (one.id, app, path, size, one.host or one.agent_id, one.state, one.since)
+    return (one.id, app, path, size, _disk(one), one.host or one.agent_id, one.state, one.since)
+
+
+def _disk(one: Volume) -> str:
+    """The type of its disk, and where that is unless it is the agent's own."""
+    return f"{one.type} {one.path}".strip() or "-"
 
 
 @volume.command()
@@ -62,6 +68,7 @@ def show(client: Client, volume_id: str, as_json: bool) -> None:
         "App": one.app_id,
         "Path": one.container_path,
         "MiB": "" if one.size is None else f"{one.size:g}",
+        "Disk": "" if not one.type else _disk(one),
         "Instance": one.instance_id,
         "Host": one.host,
         "Agent": one.agent_id,

@@ -43,7 +43,8 @@ _ALLOWED = (
 class AgentSpec:
     """One agent as it shall register: texts in the form of Mesos' own flags.
 
-    `attributes` is "rack:r0;zone:z1", `resources` is "cpus:4;mem:4096;ports:[31000-31499]".
+    `attributes` is "rack:r0;zone:z1", `resources` is "cpus:4;mem:4096;ports:[31000-31499]", or a
+    JSON list of Resource messages, where disks of their own are to be offered.
     `region` and `zone` are its fault domain; both are given or neither.
     """
 

@@ -29,6 +29,7 @@ from framework.domain.app import (
     UnreachableStrategy,
     UpgradeStrategy,
 )
+from framework.domain.disks import DiskType
 
 _SAME_NAME = ("cmd", "user", "instances", "gpus", "executor", "labels", "role", "tty")
 _RENAMED = {
@@ -188,7 +189,7 @@ def _container(container: dict[str, Any]) -> Container:
             _volume(item) for item in volumes if not {*item} & {*_OTHER_VOLUMES, "persistent"}
         ),
         persistent_volumes=tuple(
-            PersistentVolume(item["containerPath"], item["persistent"]["size"])
+            _persistent(item["containerPath"], item["persistent"])
             for item in volumes
             if "persistent" in item
         ),
@@ -200,6 +201,16 @@ def _container(container: dict[str, Any]) -> Container:
         ),
         external_volumes=tuple(_external(item) for item in volumes if "external" in item),
         linux_info=None if linux is None else _linux_info(linux),
+    )
+
+
+def _persistent(container_path: str, persistent: dict[str, Any]) -> PersistentVolume:
+    return PersistentVolume(
+        container_path,
+        persistent["size"],
+        DiskType(persistent.get("type", "root")),
+        persistent.get("maxSize"),
+        tuple(tuple(one) for one in persistent.get("constraints", [])),
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from api.faults import Fault
-from constraints import BadPattern, CompilePattern
+from constraints import CompilePattern, Problem, parse
 from framework.domain.app import App
 from framework.domain.ids import MESOS_TASK_ID_MAX_BYTES, safe_id
 
@@ -58,8 +58,12 @@ def _persistent_errors(
             yield "/persistent/maxSize", "Max size must be larger than size"
     for path, error in _constraint_errors(persistent, kind, compile_pattern):
         yield f"/persistent{path}", error
-    if kind != "root":
-        yield "/persistent/type", f"{kind} volumes are not supported by this release, only root"
+    if "profileName" in persistent:
+        error = (
+            "is not supported by this release: disks with a profile are those of storage (CSI) "
+            "providers; name the disk by a constraint on its path"
+        )
+        yield "/persistent/profileName", error
 
 
 def _constraint_errors(
@@ -78,12 +82,9 @@ def _constraint_error(constraint: list[str], compile_pattern: CompilePattern) ->
     match constraint:
         case [] | [_]:
             return "Missing field and operator"
-        case ["path", operator, pattern] if operator in _OPERATORS:
-            try:
-                compile_pattern(pattern)
-            except BadPattern:
-                return "Invalid regular expression"
-            return ""
+        case ["path", operator, _] if operator in _OPERATORS:
+            wrong = isinstance(parse(constraint, compile_pattern), Problem)
+            return "Invalid regular expression" if wrong else ""
         case ["path", operator, *_] if operator not in _OPERATORS:
             return f"Operator must be one of {', '.join(_OPERATORS)}"
     return f"Unsupported constraint {','.join(constraint)}"

@@ -254,6 +254,8 @@ SHAPES: dict[str, JsonSchema] = {
             "operations": array(shape("", id=TEXT, kind=TEXT)),
             "containerPath?": TEXT,
             "size?": NUMBER,
+            "type?": TEXT,
+            "path?": TEXT,
             "appId?": TEXT,
             "why?": TEXT,
         },

@@ -184,11 +184,14 @@ def _container(container: Container, *, on_host: bool) -> dict[str, Any]:
 
 
 def _persistent_volume(volume: PersistentVolume) -> dict[str, Any]:
-    return {
-        "containerPath": volume.container_path,
-        "mode": "RW",
-        "persistent": {"size": volume.size_mib, "type": "root", "constraints": []},
+    persistent: dict[str, Any] = {
+        "size": volume.size_mib,
+        "type": volume.type.value,
+        "constraints": [list(constraint) for constraint in volume.constraints],
     }
+    if volume.max_size_mib is not None:
+        persistent["maxSize"] = volume.max_size_mib
+    return {"containerPath": volume.container_path, "mode": "RW", "persistent": persistent}
 
 
 def _residency(residency: Residency) -> dict[str, Any]:

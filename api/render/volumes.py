@@ -53,6 +53,9 @@ def volume_object(kept: Kept, view: State) -> dict[str, Any]:
     if volume is not None:
         fields["containerPath"] = volume.container_path
         fields["size"] = thousandths(volume.size_millis)
+        fields["type"] = volume.type.value
+        if volume.root:
+            fields["path"] = volume.root
     if reservation.app_id:
         fields["appId"] = reservation.app_id
     if reservation.why:

@@ -11,11 +11,13 @@ from enum import StrEnum
 
 from constraints import Counts, DynamicCheck, StaticCheck
 from framework.core import moving
+from framework.core.disks import DiskNeed, FreeDisks, disk_needs
 from framework.core.ports import FreePorts, Taken, as_ranges
 from framework.core.reservations import scalars_of, to_reserve
 from framework.core.turn import Turn
 from framework.domain.actions import Launch, Operation, TaskResource
 from framework.domain.app import App
+from framework.domain.disks import DiskType
 from framework.domain.mesos import Offer, OfferResource
 
 # For launches of an old configuration that constrains a field the present one does not.
@@ -56,6 +58,7 @@ class Request:
     roles: frozenset[str]
     scalars: tuple[tuple[str, int], ...]
     ports: tuple[int, ...]
+    disks: tuple[DiskNeed, ...]
     static: tuple[StaticCheck, ...]
     dynamic: tuple[DynamicCheck, ...]
     any_region: bool
@@ -73,13 +76,15 @@ def request_of(turn: Turn, app: App) -> Request:
     ports = app.requested_host_ports
     static_keys = tuple(check.key for check in compiled.static)
     any_region = compiled.uses_fault_domain
-    need = (app.role, roles, scalars, ports, static_keys, any_region, avoids_gpus)
+    disks = disk_needs(turn.world, app)
+    need = (app.role, roles, scalars, ports, disks, static_keys, any_region, avoids_gpus)
     return Request(
         app,
         app.role,
         roles,
         scalars,
         ports,
+        disks,
         compiled.static,
         compiled.dynamic,
         any_region,
@@ -89,8 +94,9 @@ def request_of(turn: Turn, app: App) -> Request:
 
 
 def _needs(app: App) -> tuple[tuple[str, int], ...]:
-    """What an instance takes of plain resources: volumes are made of disk."""
-    volumes = sum(one.size_mib for one in app.persistent_volumes) * 1000
+    """What an instance takes of plain resources: of the agent's disk volumes are made, too."""
+    roots = (one for one in app.persistent_volumes if one.type is DiskType.ROOT)
+    volumes = sum(one.size_mib for one in roots) * 1000
     if not volumes:
         return scalars_of(app)
     needs = dict(scalars_of(app))
@@ -107,6 +113,7 @@ class Remainder:
     values: dict[str, str]
     scalars: dict[str, list[tuple[OfferResource, int]]]
     ports: FreePorts
+    disks: FreeDisks
     has_gpus: bool
     owned: dict[tuple[str, str], list[OfferResource]] = field(default_factory=dict)
     operations: list[Operation] = field(default_factory=list)
@@ -164,7 +171,8 @@ def remainder_of(turn: Turn, offer: Offer) -> Remainder:
         if entry.plain and entry.millis > 0:
             scalars.setdefault(entry.name, []).append((entry, entry.millis))
     values = turn.world.values(offer.agent)
-    return Remainder(offer, values, scalars, FreePorts(offer.resources), has_gpus, owned)
+    ports, disks = FreePorts(offer.resources), FreeDisks(offer.resources)
+    return Remainder(offer, values, scalars, ports, disks, has_gpus, owned)
 
 
 def refusal(turn: Turn, request: Request, rest: Remainder) -> Reason | None:
@@ -190,6 +198,8 @@ def lacking(request: Request, rest: Remainder) -> Reason | None:
     for name, millis in request.scalars:
         if rest.left(name, request.roles) < millis:
             return _SCALAR_REASONS[name]
+    if request.disks and rest.disks.choose(request.disks) is None:
+        return Reason.DISK
     if not rest.ports.can_choose(request.ports, request.roles):
         return Reason.PORTS
     return None
@@ -258,17 +268,21 @@ def _sentence(request: Request, rest: Remainder, reason: Reason) -> str:
             "a constraint on @region or @zone would allow it"
         )
     for name, millis in request.scalars:
-        if _SCALAR_REASONS[name] is reason:
-            left = rest.left(name, request.roles)
+        left = rest.left(name, request.roles)
+        if _SCALAR_REASONS[name] is reason and left < millis:
             return f"needs {millis / 1000:g} {name}, {left / 1000:g} offered"
     return _OTHER_SENTENCES[reason].format(
-        role=request.role, offered=rest.offer.role, ports=_ports_text(request)
+        role=request.role,
+        offered=rest.offer.role,
+        ports=_ports_text(request),
+        disks=_disks_text(request, rest),
     )
 
 
 _OTHER_SENTENCES = {
     Reason.ROLE: "offered to role {offered}, the app has role {role}",
     Reason.MAINTENANCE: "the agent is drained, or in or close to its maintenance window",
+    Reason.DISK: "needs {disks}, not free in the offer",
     Reason.PORTS: "needs {ports}, not free in the offer",
     Reason.SCARCE: "the agent has GPUs and the app asks for none",
     Reason.RESERVATION: "no reservation of this app, which waits for its volumes",
@@ -280,3 +294,8 @@ def _ports_text(request: Request) -> str:
     dynamic = request.ports.count(0)
     parts = [f"host ports {fixed}"] if fixed else []
     return " and ".join([*parts, f"{dynamic} dynamic ports"] if dynamic else parts)
+
+
+def _disks_text(request: Request, rest: Remainder) -> str:
+    missing = rest.disks.suits_none(request.disks) or request.disks
+    return " and ".join(map(str, missing))

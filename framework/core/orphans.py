@@ -132,6 +132,7 @@ def adopt_orphan(turn: Turn, command: AdoptOrphan) -> Reply:
         turn.put_agent(Agent(orphan.agent_id, hostname=orphan.agent_id))
     turn.put(Kind.ORPHAN, orphan.task_id, None)
     turn.put_instance(adopted)
+    turn.look_at_agent(adopted.agent_id)
     # How it is doing now, its health too: nobody would say that again.
     turn.actions.append(Reconcile(((orphan.task_id, orphan.agent_id),)))
     if condition in STAGED:

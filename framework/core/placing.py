@@ -268,7 +268,7 @@ def launch(turn: Turn, request: Request, rest: Remainder) -> None:
         before.incarnation + 1 if before else 1,
     )
     if app.persistent_volumes:
-        taken = volumes.reserve(turn, app, rest, task, taken)
+        taken = volumes.reserve(turn, request, rest, task, taken)
     instead = moving.stands_in_for(turn, app, before)
     start(turn, app, rest, task, taken, stands_in_for=instead)
 

@@ -8,9 +8,10 @@ only; ``volumes`` and ``operations`` change the records.
 from framework.core import moving
 from framework.core.turn import Turn
 from framework.core.world import old_key
-from framework.domain.app import App
+from framework.domain.app import App, PersistentVolume
+from framework.domain.disks import DiskType
 from framework.domain.instance import Instance
-from framework.domain.volumes import Reservation, ReservationState
+from framework.domain.volumes import Reservation, ReservationState, Volume
 
 USABLE = frozenset({ReservationState.RESERVING, ReservationState.READY})
 
@@ -37,13 +38,25 @@ def _is_free(instance: Instance | None) -> bool:
 
 def serves(reservation: Reservation, app: App) -> bool:
     """Whether it holds what an instance of the app needs."""
-    held = sorted((one.container_path, one.size_millis) for one in reservation.volumes)
-    needed = sorted((one.container_path, one.size_mib * 1000) for one in app.persistent_volumes)
+    held = sorted(reservation.volumes, key=lambda one: one.container_path)
+    needed = sorted(app.persistent_volumes, key=lambda one: one.container_path)
     ports = len(app.requested_host_ports)
     return (
-        held == needed
+        len(held) == len(needed)
+        and all(map(_is_such, held, needed))
         and scalars_of(app) == reservation.scalars
         and ports == len(reservation.ports)
+    )
+
+
+def _is_such(held: Volume, needed: PersistentVolume) -> bool:
+    if (held.container_path, held.type) != (needed.container_path, needed.type):
+        return False
+    if held.type is not DiskType.MOUNT:
+        return held.size_millis == needed.size_mib * 1000
+    most = needed.max_size_mib
+    return needed.size_mib * 1000 <= held.size_millis and (
+        most is None or held.size_millis <= most * 1000
     )
 
 

@@ -21,6 +21,7 @@ from framework.domain.instance import (
     MOST_FAILURES,
     STAGED,
     TERMINAL,
+    WAITING,
     Condition,
     Goal,
     Instance,
@@ -85,12 +86,17 @@ def _alive(turn: Turn, instance: Instance, condition: Condition, status: TaskSta
         new = replace(new, goal=Goal.DECOMMISSIONED)
     turn.put_instance(new)
     turn.put(Kind.TOMBSTONE, new.task_id, None)  # one given up too soon
+    if instance.condition in _NOT_THERE or new.agent_id != instance.agent_id:
+        turn.look_at_agent(new.agent_id)
     _has_its_volumes(turn, new)
     _tell(turn, instance, new, status)
     if new.kill_reason and instance.condition in kills.LOST and not kills.held(turn, new):
         kills.send_kill(turn, new.task_id, new.agent_id)  # the one before can not have arrived
     if condition in STAGED:
         watch_launch(turn, new)
+
+
+_NOT_THERE = WAITING | kills.LOST  # until it turns out to live
 
 
 def _started_at_ms(turn: Turn, instance: Instance, status: TaskStatus) -> int:

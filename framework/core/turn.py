@@ -6,6 +6,7 @@ sees it; the list of changes is what becomes durable.
 
 from dataclasses import dataclass
 
+from framework.core.deadlines import Due
 from framework.core.policy import Context, Policy
 from framework.core.world import World, old_key
 from framework.domain.actions import Action
@@ -156,6 +157,16 @@ class Turn:
         self.put(Kind.AGENT, agent.id, agent)
         if known is not None:
             self.world.agent_changed(agent.id)
+            if known.hostname != agent.hostname:
+                self.look_at_agent(agent.id)
+
+    def look_at_agent(self, agent_id: str) -> None:
+        """Something is there that was not there before: if the agent is to be empty, have that
+        seen to before this step is over."""
+        world = self.world
+        for name in (agent_id, self.host(agent_id)):
+            if name in world.drains or name in world.maintenance:
+                world.deadlines.set(self.now_ms, Due.DRAIN, name)
 
     def _agent_left(self, agent_id: str) -> None:
         if agent_id and agent_id not in self.world.agent_uses:

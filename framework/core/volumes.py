@@ -6,17 +6,19 @@ Later launches only take what is labelled for their instance. Nothing is destroy
 record calls DESTROYING, and that record stays until Mesos has said that all of it is given back.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from framework.core import moving, operations
 from framework.core.freezing import frozen
-from framework.core.matching import Remainder, in_maintenance, starting_too_many
+from framework.core.matching import Remainder, Request, in_maintenance, starting_too_many
 from framework.core.ports import as_ranges
 from framework.core.reservations import idle, scalars_of
 from framework.core.starting import start
 from framework.core.turn import Turn
 from framework.domain.actions import Operation, TaskResource
-from framework.domain.app import App
+from framework.domain.app import App, PersistentVolume
+from framework.domain.disks import DiskType
 from framework.domain.ids import MESOS_TASK_ID_MAX_BYTES, safe_id
 from framework.domain.mesos import Offer, OfferResource
 from framework.domain.records import replace
@@ -34,26 +36,30 @@ _Taken = tuple[tuple[TaskResource, ...], tuple[int, ...]]
 _Asked = Sequence[tuple[OperationKind, tuple[TaskResource, ...]]]
 
 
-def reserve(turn: Turn, app: App, rest: Remainder, task: tuple[str, int], taken: _Taken) -> _Taken:
+def reserve(
+    turn: Turn, request: Request, rest: Remainder, task: tuple[str, int], taken: _Taken
+) -> _Taken:
     """Reserve for a new instance what was taken for it, and make its volumes of the disk in it;
     returns the same resources as the task will have them."""
+    app = request.app
     instance_id, incarnation = task
     framework = turn.world.state.framework
     assert framework is not None, "offers come after the registration"
     known = turn.world.state.reservations.get(instance_id)
     agent = rest.offer.agent
+    disks = rest.disks.take(request.disks)
     volumes = tuple(
-        Volume(
-            f"{safe_id(app.id)}#{one.container_path}#{turn.context.new_id()}",
-            one.container_path,
-            one.size_mib * 1000,
-        )
-        for one in app.persistent_volumes
+        _new_volume(turn, app, one, disks.get(one.container_path)) for one in app.persistent_volumes
     )
     owner = (framework.framework_id, instance_id)
+    of_root = _with_volumes(taken[0], [one for one in volumes if one.type is DiskType.ROOT])
+    of_disks = (
+        replace(disks[one.container_path], volume=one)
+        for one in volumes
+        if one.container_path in disks
+    )
     resources = tuple(
-        replace(one, owner=owner, reserved_role=rest.offer.role)
-        for one in _with_volumes(taken[0], volumes)
+        replace(one, owner=owner, reserved_role=rest.offer.role) for one in (*of_root, *of_disks)
     )
     reservation = Reservation(
         instance_id=instance_id,
@@ -75,11 +81,22 @@ def reserve(turn: Turn, app: App, rest: Remainder, task: tuple[str, int], taken:
     return resources, taken[1]
 
 
+def _new_volume(
+    turn: Turn, app: App, wanted: PersistentVolume, part: TaskResource | None
+) -> Volume:
+    """``part``: what it is made of, if that is not the agent's own disk."""
+    path = wanted.container_path
+    identity = f"{safe_id(app.id)}#{path}#{turn.context.new_id()}"
+    source = None if part is None else part.source.disk_source
+    if part is None or source is None:
+        return Volume(identity, path, wanted.size_mib * 1000)
+    return Volume(identity, path, part.millis, source.type, source.root)
+
+
 def _with_volumes(
-    resources: tuple[TaskResource, ...], volumes: tuple[Volume, ...]
+    resources: tuple[TaskResource, ...], waiting: list[Volume]
 ) -> Iterable[TaskResource]:
-    """The same, with the volumes cut out of the disk, after all else."""
-    waiting = list(volumes)
+    """The same, with the volumes cut out of the agent's disk, after all else."""
     made: list[TaskResource] = []
     for one in resources:
         left = one.millis
@@ -153,16 +170,21 @@ def _complete(
     missing = [one for one in reservation.volumes if one.persistence_id not in there]
     if missing and not without_volumes:
         return False
-    needed = dict(reservation.scalars)
-    if missing:
-        needed["disk"] = needed.get("disk", 0) + sum(one.size_millis for one in missing)
-    amounts: dict[str, int] = {}
+    needed = Counter({(name, ""): millis for name, millis in reservation.scalars})
+    for one in missing:
+        needed["disk", one.root] += one.size_millis
+    amounts = Counter[tuple[str, str]]()
     for entry in entries:
         if not entry.volume_id:
-            amounts[entry.name] = amounts.get(entry.name, 0) + entry.millis
-    if any(amounts.get(name, 0) < millis for name, millis in needed.items()):
+            amounts[entry.name, _root(entry)] += entry.millis
+    if any(amounts[key] < millis for key, millis in needed.items()):
         return False
     return all(_port_entry(entries, port) is not None for port in reservation.ports)
+
+
+def _root(entry: OfferResource) -> str:
+    """The place of its disk; empty for the agent's own."""
+    return "" if entry.disk_source is None else entry.disk_source.root
 
 
 def _port_entry(entries: list[OfferResource], port: int) -> OfferResource | None:
@@ -185,9 +207,7 @@ def _list_orphan(
     for entry in entries:
         if entry.millis and not entry.volume_id:
             scalars[entry.name] = scalars.get(entry.name, 0) + entry.millis
-    volumes = [
-        Volume(one.volume_id, one.container_path, one.millis) for one in entries if one.volume_id
-    ]
+    volumes = [_found_volume(one) for one in entries if one.volume_id]
     ports = (port for one in entries for begin, end in one.ranges for port in (begin, end))
     orphan = Reservation(
         instance_id=owner[1],
@@ -208,6 +228,12 @@ def _list_orphan(
         f"agent {offer.agent.hostname} holds a reservation for {owner[1]} that is in none of our "
         "records; it is left alone: see /v3/volumes",
     )
+
+
+def _found_volume(entry: OfferResource) -> Volume:
+    source = entry.disk_source
+    kind = DiskType.ROOT if source is None else source.type
+    return Volume(entry.volume_id, entry.container_path, entry.millis, kind, _root(entry))
 
 
 def relaunch(turn: Turn, app: App, wanted: int, pool: list[Remainder]) -> int:
@@ -258,7 +284,8 @@ def _taken(reservation: Reservation, entries: list[OfferResource]) -> Iterable[T
     for name, needed in reservation.scalars:
         left = needed
         for entry in entries:
-            part = min(left, entry.millis) if entry.name == name and not entry.volume_id else 0
+            is_plain = entry.name == name and not entry.volume_id and entry.disk_source is None
+            part = min(left, entry.millis) if is_plain else 0
             if part:
                 yield TaskResource(entry, millis=part)
                 left -= part

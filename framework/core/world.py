@@ -294,20 +294,24 @@ class World:
                     del counter[instance.agent_id]
 
     def compiled(self, app: App) -> Compiled:
-        """The app's constraints as checks, compiled once for all that have the same."""
-        if not app.constraints:
+        """The app's constraints as checks."""
+        return self.checks_of(app.constraints)
+
+    def checks_of(self, constraints: tuple[tuple[str, ...], ...]) -> Compiled:
+        """These constraints as checks, compiled once for all that have the same."""
+        if not constraints:
             return _NOTHING
-        compiled = self._compiled.get(app.constraints)
+        compiled = self._compiled.get(constraints)
         if compiled is None:
             if len(self._compiled) > _COMPILED_KEPT:
                 self._compiled.clear()
-            compiled = compile_constraints(self._parsed(app), self.compile_pattern)
-            self._compiled[app.constraints] = compiled
+            compiled = compile_constraints(self._parsed(constraints), self.compile_pattern)
+            self._compiled[constraints] = compiled
         return compiled
 
-    def _parsed(self, app: App) -> list[Constraint]:
+    def _parsed(self, raws: tuple[tuple[str, ...], ...]) -> list[Constraint]:
         constraints = []
-        for raw in app.constraints:
+        for raw in raws:
             constraint = parse(raw, self.compile_pattern)
             assert not isinstance(constraint, Problem), constraint.message
             constraints.append(constraint)

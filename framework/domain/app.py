@@ -10,6 +10,8 @@ from enum import StrEnum
 from msgspec import Struct
 from msgspec.structs import replace
 
+from framework.domain.disks import DiskType
+
 COMMAND_EXECUTOR = "//cmd"
 """Marathon's name of the executor that Mesos brings."""
 
@@ -80,10 +82,14 @@ class HostVolume(Struct, frozen=True, gc=False, omit_defaults=True):
 
 class PersistentVolume(Struct, frozen=True, gc=False, omit_defaults=True):
     """A directory of the sandbox that outlives the task, on a disk of the agent. ``size_mib`` is
-    reserved of it."""
+    reserved of it; a MOUNT disk has at least as much, at most ``max_size_mib``, and is taken as a
+    whole. ``constraints`` are on the ``path`` of a PATH or MOUNT disk."""
 
     container_path: str
     size_mib: int
+    type: DiskType = DiskType.ROOT
+    max_size_mib: int | None = None
+    constraints: tuple[tuple[str, ...], ...] = ()
 
 
 class SecretVolume(Struct, frozen=True, gc=False, omit_defaults=True):

@@ -8,6 +8,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from framework.domain.disks import DiskSource
+
 
 class TaskState(StrEnum):
     """Every task state of the v1 scheduler API."""
@@ -58,6 +60,7 @@ class OfferResource(Struct, frozen=True, gc=False, omit_defaults=True):
     ordinary resource: volumes, MOUNT/BLOCK/RAW/PATH disks, labelled reservations, revocable or
     shared resources, resources of a provider. ``disk`` is the JSON that makes a disk a volume,
     to be echoed; ``volume_id`` and ``container_path`` are what it says of a persistent one.
+    ``disk_source`` is the PATH or MOUNT disk that this is a part of, where volumes may be on it.
     ``owner`` is (framework id, instance id) as the innermost reservation's labels tell it, where
     it has them and could be ours."""
 
@@ -71,6 +74,7 @@ class OfferResource(Struct, frozen=True, gc=False, omit_defaults=True):
     disk: str = ""
     volume_id: str = ""
     container_path: str = ""
+    disk_source: DiskSource | None = None
     owner: tuple[str, str] | None = None
 
 

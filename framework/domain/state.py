@@ -214,12 +214,9 @@ class State:
         if kind is Kind.INSTANCE:
             assert record is None or isinstance(record, Instance)
             app_id = "" if record is None else record.app_id
-        elif kind is Kind.RESERVATION:
-            assert record is None or isinstance(record, Reservation)
-            app_id = "" if record is None else record.app_id
         elif kind is Kind.APP_VERSION:
             app_id = key.rpartition("@")[0]
-        elif kind is Kind.HEALTH:
+        elif kind in {Kind.HEALTH, Kind.RESERVATION}:  # shown with the instance
             instance = self.instances.get(key)
             app_id = "" if instance is None else instance.app_id
         if app_id in self.apps or app_id in self.instances_of:

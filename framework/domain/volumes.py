@@ -9,6 +9,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from framework.domain.disks import DiskType
+
 
 class ReservationState(StrEnum):
     """What is known of a reservation."""
@@ -30,11 +32,14 @@ class OperationKind(StrEnum):
 
 
 class Volume(Struct, frozen=True, gc=False, omit_defaults=True):
-    """``persistence_id`` is Mesos' name of it, unique on its agent."""
+    """``persistence_id`` is Mesos' name of it, unique on its agent; ``root`` the place of the disk
+    that it is on, unless that is the agent's own."""
 
     persistence_id: str
     container_path: str
     size_millis: int
+    type: DiskType = DiskType.ROOT
+    root: str = ""
 
 
 class PendingOperation(Struct, frozen=True, gc=False, omit_defaults=True):

@@ -8,6 +8,7 @@ reserved for an instance says so by its labels.
 
 import msgspec
 
+from framework.domain.disks import DiskSource, DiskType
 from framework.domain.draining import InverseOffer
 from framework.domain.mesos import Agent, Attribute, Offer, OfferResource
 from framework.mesos.wire import (
@@ -16,6 +17,7 @@ from framework.mesos.wire import (
     Labels,
     Ranges,
     Reservation,
+    SourceOfDisk,
     Unavailability,
     WireAttribute,
     WireInverseOffer,
@@ -31,6 +33,7 @@ INSTANCE_LABEL = "marathon_task_id"
 
 _LABELS = msgspec.json.Decoder(Labels)
 _DISK = msgspec.json.Decoder(Disk)
+_SOURCE = msgspec.json.Decoder(SourceOfDisk)
 _RESERVATIONS = msgspec.json.Decoder(tuple[Reservation, ...])
 _NANOSECONDS_PER_MS = 1_000_000
 _UNMARKED = (RAW_NOTHING,) * 5
@@ -105,6 +108,7 @@ def _resource(wire: WireResource) -> OfferResource:
         role, plain = wire.role, False
     if owner is not None:
         return _owned(wire, role, owner)
+    special = _special(wire)
     return OfferResource(
         wire.name,
         0 if wire.scalar is None else round(wire.scalar.value * 1000),
@@ -112,15 +116,41 @@ def _resource(wire: WireResource) -> OfferResource:
         () if wire.set is None else wire.set.item,
         role,
         "" if role == "*" else text(wire.reservations),
-        plain and not _special(wire),
+        plain and not special,
+        disk_source=_free_disk(wire) if special and plain else None,
     )
+
+
+def _free_disk(wire: WireResource) -> DiskSource | None:
+    """The PATH or MOUNT disk that this is a free part of."""
+    disk = _DISK.decode(wire.disk) if is_present(wire.disk) else Disk()
+    if disk.persistence or disk.volume or _foreign(wire):
+        return None
+    return _source(disk)
+
+
+def _source(disk: Disk) -> DiskSource | None:
+    if not is_present(disk.source):
+        return None
+    source = _SOURCE.decode(disk.source)
+    places = {"PATH": (DiskType.PATH, source.path), "MOUNT": (DiskType.MOUNT, source.mount)}
+    kind, place = places.get(source.type, (DiskType.ROOT, None))
+    if place is None or not place.root or source.profile:
+        return None
+    return DiskSource(kind, place.root, text(disk.source))
+
+
+def _foreign(wire: WireResource) -> bool:
+    """Whether it is lent, shared, or a resource provider's."""
+    others = (wire.revocable, wire.shared, wire.provider_id, wire.reservation)
+    return any(is_present(other) for other in others)
 
 
 def _owned(wire: WireResource, role: str, owner: tuple[str, str]) -> OfferResource:
     """A part of an instance's reservation, and of a volume if it is one."""
     disk = _DISK.decode(wire.disk) if is_present(wire.disk) else Disk()
-    others = (wire.revocable, wire.shared, wire.provider_id, wire.reservation, disk.source)
-    foreign = any(is_present(other) for other in others)
+    source = _source(disk)
+    foreign = _foreign(wire) or (source is None and is_present(disk.source))
     return OfferResource(
         wire.name,
         0 if wire.scalar is None else round(wire.scalar.value * 1000),
@@ -132,6 +162,7 @@ def _owned(wire: WireResource, role: str, owner: tuple[str, str]) -> OfferResour
         disk=text(wire.disk) if disk.persistence or disk.volume else "",
         volume_id="" if disk.persistence is None else disk.persistence.id,
         container_path="" if disk.volume is None else disk.volume.container_path,
+        disk_source=source,
         owner=None if foreign else owner,
     )
 
@@ -154,9 +185,8 @@ def _special(wire: WireResource) -> bool:
     marks = (wire.disk, wire.revocable, wire.shared, wire.provider_id, wire.reservation)
     if marks == _UNMARKED:  # nearly always, and quick: the wire named none of them
         return False
-    disk, *others = marks
-    is_volume = is_present(disk) and bytes(disk) != b"{}"
-    return is_volume or any(is_present(other) for other in others)
+    is_volume = is_present(wire.disk) and bytes(wire.disk) != b"{}"
+    return is_volume or _foreign(wire)
 
 
 def _ranges(wire: Ranges) -> tuple[tuple[int, int], ...]:

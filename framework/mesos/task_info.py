@@ -115,11 +115,12 @@ def taken_resource(
     taken: TaskResource, role: str, principal: str = "", *, volumes: bool = True
 ) -> Raw:
     """Exactly the part taken, with the allocation (none if ``role`` is empty), the reservations
-    and the volume of the offered entry, or those that operations of the same call give it: Mesos
+    and the disk of the offered entry, or those that operations of the same call give it: Mesos
     subtracts it from the offer and refuses what it can not find there. ``volumes``: False writes
     what a volume is made of."""
     source = taken.source
-    special = taken.owner is not None or bool(source.disk and volumes)
+    disk = _disk(taken, principal, volumes=volumes)
+    special = taken.owner is not None or bool(disk)
     if taken.ranges:
         ranges = [{"begin": begin, "end": end} for begin, end in taken.ranges]
         value: JsonObject = {"type": "RANGES", "ranges": {"range": ranges}}
@@ -131,10 +132,8 @@ def taken_resource(
         return _encoded_resource(source.name, source.reservations, role, value)
     resource: JsonObject = {"name": source.name, **_allocation(role), **value}
     resource["reservations"] = _reservations(taken, principal)
-    if volumes and source.disk:
-        resource["disk"] = Raw(source.disk.encode())
-    elif volumes and taken.volume is not None:
-        resource["disk"] = _disk(taken.volume, principal)
+    if disk:
+        resource["disk"] = disk
     return Raw(msgspec.json.encode(resource))
 
 
@@ -155,7 +154,18 @@ def _reservations(taken: TaskResource, principal: str) -> list[object]:
     return [*stack, layer | ({"principal": principal} if principal else {})]
 
 
-def _disk(volume: Volume, principal: str) -> JsonObject:
+def _disk(taken: TaskResource, principal: str, *, volumes: bool) -> object:
+    """Which disk it is, and which volume; nothing of what has neither."""
+    offered = taken.source
+    if volumes and offered.disk:
+        return Raw(offered.disk.encode())
+    disk = _made(taken.volume, principal) if volumes and taken.volume is not None else {}
+    if offered.disk_source is not None:
+        disk["source"] = Raw(offered.disk_source.json.encode())
+    return disk
+
+
+def _made(volume: Volume, principal: str) -> JsonObject:
     persistence = {"id": volume.persistence_id}
     return {
         "persistence": persistence | ({"principal": principal} if principal else {}),

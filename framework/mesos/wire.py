@@ -70,6 +70,19 @@ class DiskVolume(Struct, frozen=True, gc=False):
     container_path: str = ""
 
 
+class DiskPlace(Struct, frozen=True, gc=False):
+    root: str = ""
+
+
+class SourceOfDisk(Struct, frozen=True, gc=False):
+    """Which disk it is. Those with a profile, and other types, are those of storage providers."""
+
+    type: str = ""
+    path: DiskPlace = DiskPlace()
+    mount: DiskPlace = DiskPlace()
+    profile: str = ""
+
+
 class Disk(Struct, frozen=True, gc=False):
     """What makes a disk a volume, or one of its own."""
 

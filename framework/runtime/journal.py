@@ -1,8 +1,8 @@
 """The journal: the last events that were decided, kept in memory, written out at a crash.
 
 With the seed and the moment of each step a crash can be looked at as it happened. Values that
-may be secret (environments, arguments, commands, addresses to fetch from, answers of probes) are
-left out of what is written.
+may be secret (environments, arguments, commands, options of volumes, addresses to fetch from,
+answers of probes) are left out of what is written.
 """
 
 import json
@@ -16,7 +16,10 @@ from framework.domain.events import Asked, Command, Event, OffersReceived, OnlyI
 
 _EVENTS_KEPT = 20_000
 _REDACTED = frozenset(
-    {"env", "args", "cmd", "labels", "parameters", "command", "shell", "argv", "uri", "body"}
+    {
+        *("env", "args", "cmd", "labels", "parameters", "options"),
+        *("command", "shell", "argv", "uri", "body"),
+    }
 )
 
 

@@ -16,6 +16,7 @@ from api.options import ApiOptions
 from framework.core.policy import Policy
 from framework.domain.actions import Launch
 from framework.domain.app import App
+from framework.domain.disks import DiskSource, DiskType
 from framework.domain.mesos import Agent, Attribute, Offer, OfferResource
 from framework.mesos.templates import TaskInfoBuilder
 from tests.unit.api.reading import app_of
@@ -141,6 +142,23 @@ CASES: dict[str, dict[str, Any]] = {
         "role": "dev",
         "container": _mesos(volumes=[{"containerPath": "data", "persistent": {"size": 64}}]),
     },
+    "container.volumes: persistent, on a disk of its own": {
+        "id": "/dev/web",
+        "role": "dev",
+        "container": _mesos(
+            volumes=[
+                {
+                    "containerPath": "data",
+                    "persistent": {
+                        "size": 64,
+                        "type": "mount",
+                        "maxSize": 128,
+                        "constraints": [["path", "LIKE", "/disks/.*"]],
+                    },
+                }
+            ]
+        ),
+    },
     "container.volumes: secret": {
         "secrets": _SECRETS,
         "container": _mesos(volumes=[{"containerPath": "key", "secret": "db"}]),
@@ -226,6 +244,9 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
+_DISK = DiskSource(DiskType.MOUNT, "/disks/1", '{"type":"MOUNT","mount":{"root":"/disks/1"}}')
+
+
 class _Secrets:
     def value(self, source: str) -> bytes:
         return f"the secret at {source}".encode()
@@ -249,6 +270,7 @@ def _everything(role: str) -> tuple[OfferResource, ...]:
     """All kinds of resources, unreserved and reserved for the role."""
     plain = (
         *(OfferResource(name, 1_000_000) for name in ("cpus", "mem", "disk")),
+        OfferResource("disk", 100_000, plain=False, disk_source=_DISK),
         OfferResource("gpus", 8_000),
         OfferResource("ports", ranges=((31_000, 31_999),)),
     )

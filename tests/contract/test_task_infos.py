@@ -31,6 +31,8 @@ NOT_TOLD = {
     "App.residency",
     "PortMapping.service_port",
     "HealthCheck.ignore_http1xx",
+    "PersistentVolume.max_size_mib",
+    "PersistentVolume.constraints",
     "ExternalVolume.provider",
     "ExternalVolume.shared",
 }

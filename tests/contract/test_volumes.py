@@ -3,6 +3,7 @@
 import pytest
 from flask.testing import FlaskClient
 
+from framework.domain.disks import DiskType
 from framework.domain.events import RemoveVolume
 from framework.domain.instance import Condition, Instance
 from framework.domain.replies import Refused, Why
@@ -17,7 +18,7 @@ from framework.domain.volumes import (
 from tests.unit.api.recorder import Recorder
 
 INSTANCE = "db.instance-1"
-VOLUME = Volume("db#data#7f", "data", 10_500)
+VOLUME = Volume("db#data#7f", "data", 10_500, DiskType.PATH, "/ssd")
 KEPT = Reservation(
     INSTANCE,
     "/db",
@@ -50,6 +51,8 @@ def test_the_list(client: FlaskClient, scheduler: Recorder) -> None:
         "since": "2026-01-02T03:04:05.678Z",
         "containerPath": "data",
         "size": 10.5,
+        "type": "path",
+        "path": "/ssd",
         "operations": [{"id": f"{INSTANCE}.op-1", "kind": "CREATE"}],
     }
     assert client.get("/v3/volumes").get_json() == {"volumes": [shown]}

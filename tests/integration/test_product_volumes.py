@@ -1,14 +1,18 @@
 """Persistent volumes on a genuine Mesos: the data is there again, whatever ended in between."""
 
 import json
+import os
 import signal
+import subprocess
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from localmesos.apache.engine import ApacheEngine
+from localmesos.cluster import AgentSpec
 from tests.integration.conftest import ApacheCluster
 from tests.integration.product import (
     Stayer,
@@ -30,7 +34,7 @@ QUICK = {"agent_ping_timeout": "1secs", "executor_reregistration_timeout": "2sec
 def with_volume(app_id: str, **fields: object) -> Json:
     volume = {"containerPath": "data", "mode": "RW", "persistent": {"size": 16}}
     container = {"type": "MESOS", "volumes": [volume]}
-    return definition_of(app_id, cmd=APPENDS, container=container, **fields)
+    return definition_of(app_id, **{"cmd": APPENDS, "container": container, **fields})
 
 
 def run(stayer: Stayer, app_id: str, **fields: object) -> Json:
@@ -143,3 +147,79 @@ def test_wiped_it_starts_with_a_new_volume(apache_cluster: ApacheCluster, tmp_pa
             "the resources of the first back",
         )
         assert stayer.end(signal.SIGTERM) == 0
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own: Mesos takes no other for a MOUNT disk."""
+    assert os.geteuid() == 0, "only root can mount one"
+    place = tmp_path / "mounted"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "stayer-test", place], check=True)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", place], check=True)
+
+
+def with_disks(path: Path, mount: Path) -> AgentSpec:
+    """An agent that offers a directory and a file system beside its own disk."""
+    sources = (
+        {"type": "PATH", "path": _root(path)},
+        {"type": "MOUNT", "mount": _root(mount)},
+    )
+    amounts = {"cpus": 4, "mem": 4096, "disk": 1000}
+    resources: list[Json] = [_scalar(name, amount) for name, amount in amounts.items()]
+    resources += [_scalar("disk", 200) | {"disk": {"source": one}} for one in sources]
+    return AgentSpec("host1", "", json.dumps(resources))
+
+
+def _root(place: Path) -> Json:
+    return {"root": str(place)}
+
+
+def _scalar(name: str, amount: float) -> Json:
+    return {"name": name, "type": "SCALAR", "scalar": {"value": amount}}
+
+
+def test_data_on_disks_of_their_own_is_kept_and_the_disks_come_back(
+    apache_cluster: ApacheCluster, tmp_path: Path, mounted: Path
+) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    cluster = apache_cluster(1, specs=[with_disks(shared, mounted)])
+    volumes = [
+        {"containerPath": "data", "persistent": {"size": 50, "type": "path"}},
+        {
+            "containerPath": "whole",
+            "persistent": {
+                "size": 100,
+                "maxSize": 300,
+                "type": "mount",
+                "constraints": [["path", "LIKE", ".*/mounted"]],
+            },
+        },
+    ]
+    both = {"container": {"type": "MESOS", "volumes": volumes}, "portDefinitions": []}
+    appends = "echo $MESOS_TASK_ID >> whole/lines; " + APPENDS
+    with serving(cluster.url, tmp_path / "stayer", "--volume_role", "stateful") as stayer:
+        first = run(stayer, "/db", cmd=appends, **both)
+        shown = {one["containerPath"]: one for one in stayer.client.list_volumes()}
+        assert {name: (one["type"], one["path"], one["size"]) for name, one in shown.items()} == {
+            "data": ("path", str(shared), 50),
+            "whole": ("mount", str(mounted), 200),
+        }
+        assert reserved(cluster) == {"cpus": 0.01, "mem": 16, "disk": 250}
+
+        stayer.client.kill_tasks([first["id"]])
+        second = again(stayer, "/db", first)
+        tasks = [first["id"], second["id"]]
+        assert await_lines(second, 2) == tasks
+        assert (mounted / "lines").read_text().split() == tasks
+        assert [one.read_text().split() for one in shared.rglob("lines")] == [tasks]
+
+        stayer.client.delete_app("/db")
+        eventually(lambda: not reserved(cluster), "the resources back")
+        eventually(lambda: not [*mounted.iterdir(), *shared.rglob("lines")], "the end of the data")
+        fresh = run(stayer, "/db", cmd=appends, **both)  # the disks are offered again
+        assert fresh["localVolumes"] != first["localVolumes"]

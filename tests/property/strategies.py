@@ -34,6 +34,7 @@ from framework.domain.app import (
 )
 from framework.domain.clock import iso
 from framework.domain.crashes import Crash
+from framework.domain.disks import DiskType
 from framework.domain.draining import Drain, Maintenance
 from framework.domain.edges import Edge, EdgeKind, Shares
 from framework.domain.freezing import EVERYTHING, Freeze
@@ -109,7 +110,16 @@ containers = st.builds(
     ),
     linux_info=st.none() | st.builds(LinuxInfo, st.none() | names, st.booleans()),
     volumes=few(st.builds(HostVolume, names, names, st.sampled_from(["RW", "RO"]))),
-    persistent_volumes=few(st.builds(PersistentVolume, names, st.integers(1, 10**9))),
+    persistent_volumes=few(
+        st.builds(
+            PersistentVolume,
+            names,
+            st.integers(1, 10**9),
+            st.sampled_from(DiskType),
+            st.none() | st.integers(1, 10**9),
+            few(few(names)),
+        )
+    ),
     port_mappings=few(
         st.builds(
             PortMapping,
@@ -321,7 +331,9 @@ reservations = st.builds(
     framework_id=names,
     state=st.sampled_from(ReservationState),
     since_ms=moments_ms,
-    volumes=few(st.builds(Volume, names, names, st.integers(1, 10**12))),
+    volumes=few(
+        st.builds(Volume, names, names, st.integers(1, 10**12), st.sampled_from(DiskType), names)
+    ),
     scalars=few(st.tuples(names, st.integers(1, 10**9))),
     ports=few(ports),
     incarnation=st.integers(0, 10**6),

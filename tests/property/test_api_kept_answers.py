@@ -15,6 +15,7 @@ from api.render.appinfo import AppInfos, Embed
 from api.render.json import encode
 from framework.domain.app import HealthCheck
 from framework.domain.health import CheckHealth, InstanceHealth
+from framework.domain.instance import Instance
 from framework.domain.records import replace
 from framework.domain.rollout import ActionName, Deployment, DeploymentPart, PlannedAction, part_key
 from framework.domain.state import Change, Kind
@@ -126,16 +127,20 @@ def test_kept_answers_are_fresh(
     view = recorder.view
     everything = [(kind, key) for kind, table in view.tables.items() for key in table]
     view.apply([Change(kind, key, None) for kind, key in everything])
-    view.apply(begun)
+    for change in begun:
+        view.apply([_as_it_can_be(change, recorder)])
     _look(recorder, client)
     for change in history:
-        view.apply([_about_its_task(change, recorder)])
+        view.apply([_as_it_can_be(change, recorder)])
         _look(recorder, client)
 
 
-def _about_its_task(change: Change, recorder: Recorder) -> Change:
-    """What was found of an instance is of its present task, or nobody would see it."""
+def _as_it_can_be(change: Change, recorder: Recorder) -> Change:
+    """What was found of an instance is of its present task, or nobody would see it; and it never
+    comes to another app."""
     instance = recorder.view.instances.get(change.id)
+    if isinstance(change.record, Instance) and instance is not None:
+        return change._replace(record=replace(change.record, app_id=instance.app_id))
     if not isinstance(change.record, InstanceHealth) or instance is None:
         return change
     return change._replace(record=replace(change.record, task_id=instance.task_id))

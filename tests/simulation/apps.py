@@ -15,9 +15,11 @@ from framework.domain.app import (
     UnreachableStrategy,
     UpgradeStrategy,
 )
+from framework.domain.disks import DiskType
 from framework.domain.mesos import Agent, Attribute
 from framework.domain.records import replace
 from tests.simulation.bundles import Bundle
+from tests.simulation.holdings import disk_name
 from tests.simulation.machines import Machine
 from tests.simulation.stage import Stage
 
@@ -26,6 +28,18 @@ _VOLUMES = (
     (PersistentVolume("data", 10),),
     (PersistentVolume("data", 10),),
     (PersistentVolume("data", 10), PersistentVolume("log", 5)),
+)
+_PATH = PersistentVolume("data", 10, DiskType.PATH)
+_MOUNT = PersistentVolume("data", 10, DiskType.MOUNT)
+_ON_SSD = (("path", "LIKE", "/ssd.*"),)
+_ON_DISKS = (
+    (_PATH,),
+    (_MOUNT,),
+    (replace(_MOUNT, max_size_mib=20),),
+    (replace(_PATH, constraints=_ON_SSD),),
+    (replace(_MOUNT, constraints=(("path", "UNLIKE", "/ssd.*"),)),),
+    (_PATH, PersistentVolume("log", 5, DiskType.PATH), PersistentVolume("own", 5)),
+    (_MOUNT, PersistentVolume("log", 10, DiskType.MOUNT, 20)),
 )
 _ROLES = {"/dev/api": "dev", "/dev/db": "dev", "/x/y/z": "x", "/solo": "solo"}
 _CONSTRAINTS: tuple[tuple[tuple[str, ...], ...], ...] = (
@@ -59,8 +73,13 @@ def random_app(stage: Stage, app_id: str, *, volumes: bool = False) -> App:
     allows any."""
     app = _random_app(stage, app_id)
     if volumes and app.role != "*" and stage.rng.random() < 0.6:
-        return _with_volumes(app, stage.pick(_VOLUMES))
+        return _with_volumes(app, stage.pick(_ON_DISKS if has_disks(stage) else _VOLUMES))
     return app
+
+
+def has_disks(stage: Stage) -> bool:
+    """Whether the agents of this run have disks beside their own."""
+    return stage.seed % 4 == 3
 
 
 def _with_volumes(app: App, volumes: tuple[PersistentVolume, ...]) -> App:
@@ -70,7 +89,6 @@ def _with_volumes(app: App, volumes: tuple[PersistentVolume, ...]) -> App:
         app,
         container=replace(container, persistent_volumes=volumes),
         accepted_resource_roles=("*",),
-        health_checks=tuple(one for one in app.health_checks if one.run_by_executor),
         unreachable_strategy=UnreachableStrategy(disabled=True),
         upgrade_strategy=replace(app.upgrade_strategy, maximum_over_capacity=0.0),
     )
@@ -154,6 +172,19 @@ def _in_bridge(stage: Stage, app: App) -> App:
     )
 
 
+def _disks(stage: Stage) -> list[tuple[str, int]]:
+    """Their names and thousandths."""
+    kinds = {
+        "/ssd": DiskType.PATH,
+        "/hdd": DiskType.PATH,
+        "/ssd1": DiskType.MOUNT,
+        "/hdd1": DiskType.MOUNT,
+        "/hdd2": DiskType.MOUNT,
+    }
+    sizes = {root: stage.pick((0, 15_000, 20_000, 30_000)) for root in kinds}
+    return [(disk_name(kind, root), sizes[root]) for root, kind in kinds.items() if sizes[root]]
+
+
 def random_machine(stage: Stage, number: int) -> Machine:
     """A new agent."""
     rack = Attribute("rack", text=f"r{number % 3}") if stage.rng.random() < 0.7 else None
@@ -175,6 +206,8 @@ def random_machine(stage: Stage, number: int) -> Machine:
         scalars |= {("cpus", "dev", True): 1_000, ("mem", "dev", True): 512_000}
     if stage.rng.random() < 0.1:
         scalars[("gpus", "*", True)] = 2_000
+    if has_disks(stage):
+        scalars |= {(name, "*", False): millis for name, millis in _disks(stage)}
     first = 31_000 if stage.rng.random() < 0.8 else 31_900
     numbers = [*range(first, first + 12), 8_000]
     ports = frozenset(("*", port) for port in numbers)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from framework.domain.actions import TaskResource
 from framework.domain.mesos import OfferResource
-from tests.simulation.holdings import Holding
+from tests.simulation.holdings import Holding, disk_of, name_of
 
 Key = tuple[str, str, bool]
 
@@ -74,6 +74,14 @@ class Bundle:
         """Plain thousandths of a scalar in these roles."""
         return sum(self.scalars.get((name, role, True), 0) for role in {*roles})
 
+    def disks(self) -> dict[str, int]:
+        """Thousandths of each disk that is offered apart, unreserved."""
+        return {
+            name: millis
+            for (name, role, _), millis in sorted(self.scalars.items())
+            if role == "*" and disk_of(name) is not None
+        }
+
     def port_numbers(self, roles: Iterable[str]) -> set[int]:
         """The ports in these roles."""
         accepted = {*roles}
@@ -82,7 +90,13 @@ class Bundle:
     def entries(self) -> tuple[OfferResource, ...]:
         """As an offer lists them."""
         listed = [
-            OfferResource(name=name, millis=millis, role=role, plain=plain)
+            OfferResource(
+                name=name.partition(" ")[0],
+                millis=millis,
+                role=role,
+                plain=plain,
+                disk_source=disk_of(name),
+            )
             for (name, role, plain), millis in sorted(self.scalars.items())
         ]
         for role in sorted({role for role, _ in self.ports}):
@@ -103,7 +117,7 @@ def used_by(resources: Iterable[TaskResource]) -> Bundle:
     for part in resources:
         source = part.source
         if part.millis:
-            scalars[(source.name, source.role, source.plain)] += part.millis
+            scalars[(name_of(source), source.role, source.plain)] += part.millis
         for low, high in part.ranges:
             ports |= {(source.role, port) for port in range(low, high + 1)}
     return Bundle(dict(scalars), frozenset(ports))

@@ -4,7 +4,7 @@ An acknowledged command must stand in the durable state from then on, whatever c
 answer was lost may have been carried out or not; then what it would have changed is let go.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from framework.domain.app import App, same_configuration
@@ -64,6 +64,7 @@ class Client:
         self.storms = storms
         self.answered = 0
         self.refused = 0
+        self._forgotten: tuple[Process | None, dict[str, str]] = (None, {})  # volume -> instance
         self._token = 0
         self._open: dict[int, Command] = {}
         self._may_remove: dict[int, set[str]] = {}
@@ -214,6 +215,22 @@ class Client:
         if storm is not None and storm.pace is Pace.HELD:
             self.ask(process, PaceReplacements(Pace.PACED))
 
+    def forget(self, process: Process, failed: Collection[str]) -> None:
+        """Ask that records of what is on no disk any more are dropped: once, since what is made in
+        its place has the same instance, and of a new process again."""
+        if self._forgotten[0] is not process:
+            self._forgotten = (process, {})
+        for held in process.view.reservations.values():
+            gone = held.volumes[0].persistence_id if held.volumes else ""
+            if gone in failed and gone not in self._forgotten[1]:
+                self._forgotten[1][gone] = held.instance_id
+                self.ask(process, RemoveVolume(held.instance_id, forget=True))
+
+    def _ask_again(self, instance_id: str) -> None:
+        asked = self._forgotten[1]
+        for volume in [one for one, owner in asked.items() if owner == instance_id]:
+            del asked[volume]
+
     def _orphan(self, view: State) -> Command | None:
         if not view.orphans or not view.apps:
             return None
@@ -231,6 +248,8 @@ class Client:
         self.answered += 1
         if isinstance(reply, Refused):
             self.refused += 1
+            if isinstance(command, RemoveVolume):
+                self._ask_again(command.instance_id)
             if reply.why is Why.TOO_MANY_DEPLOYMENTS:
                 raise Violation("too many deployments: some of them never end")
             return

@@ -145,25 +145,29 @@ def _missing_beside_canaries(app: App, old: App, live: list[Instance]) -> list[A
     return missing
 
 
-def _data_waits(state: State, app: App) -> list[str]:
-    """The agents where one of the app's instances left its volumes and is to start again."""
+def _data_waits(state: State, app: App) -> list[tuple[str, str]]:
+    """The instances that left their volumes on an agent and are to start there again, with it."""
     if not app.persistent_volumes:
         return []
     instances = state.instances
     return [
-        held.agent_id
+        (held.agent_id, held.instance_id)
         for held in state.reservations_of.get(app.id, {}).values()
         if held.state is ReservationState.READY
-        and [(one.container_path, one.size_millis) for one in held.volumes]
-        == [(one.container_path, one.size_mib * 1000) for one in app.persistent_volumes]
+        and [(one.container_path, one.type) for one in held.volumes]
+        == [(one.container_path, one.type) for one in app.persistent_volumes]
         and (held.instance_id not in instances or not oracle.live(instances[held.instance_id]))
     ]
 
 
 def _fits_somewhere(state: State, app: App, master: Master) -> bool:
     others = [oracle.values_of(state.agents[one.agent_id]) for one in oracle.counted(app, state)]
-    with_data = _data_waits(state, app)
-    for agent_id in with_data or master.registered:
+    data = _data_waits(state, app)
+    in_use = {  # by an orphan, say
+        holding.owner[1] for task in _running(master) for holding in task.needs.holdings
+    }
+    with_data = [agent_id for agent_id, instance_id in data if instance_id not in in_use]
+    for agent_id in with_data if data else master.registered:
         machine = master.machines[agent_id]
         if (
             # What is reserved for its data is not free, and is there.
@@ -184,11 +188,12 @@ def _unsettled(state: State, master: Master) -> list[str]:
         for agent_id in master.registered
         for holding in master.machines[agent_id].total.held()
     }
-    in_use = {  # by tasks whose tombstones were too many: an operator decides on those
+    ours = {instance.task_id for instance in state.instances.values()}
+    in_use = {  # by tasks that were given up: ``strays`` finds those that have not been killed
         holding.owner[1]
         for machine in master.machines.values()
         for task in machine.live()
-        if task.id in state.orphans
+        if task.id not in ours
         for holding in task.needs.holdings
     }
     for held in state.reservations.values():
@@ -199,7 +204,7 @@ def _unsettled(state: State, master: Master) -> list[str]:
             continue
         if held.state is not ReservationState.READY or held.pending:
             found.append(f"reservation {held.instance_id} is {held.state}, {held.pending}")
-        elif place is None or place[0] != held.agent_id or place[1].volumes != held.volumes:
+        elif place is None or place[0] != held.agent_id or {*place[1].volumes} != {*held.volumes}:
             found.append(f"reservation {held.instance_id} on {held.agent_id} is not there: {place}")
         elif held.app_id not in state.apps:
             found.append(f"reservation {held.instance_id} outlives {held.app_id}")

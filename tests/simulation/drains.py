@@ -4,6 +4,7 @@ and what is left when the deadline has passed is killed. Recounted from the reco
 from collections.abc import Iterable
 
 from framework.domain.actions import Launch
+from framework.domain.freezing import EVERYTHING
 from framework.domain.instance import Goal, Instance
 from framework.domain.state import State
 from tests.simulation.oracle import WAITS, unreachable
@@ -11,8 +12,8 @@ from tests.simulation.stage import Violation
 
 
 def check(state: State, launches: Iterable[Launch], now_ms: int) -> None:
-    """After each step; a freeze holds all of it back."""
-    if not state.drains or state.freezes:
+    """After each step; a freeze holds the deadline back, and nothing else."""
+    if not state.drains:
         return
     over = {name for name, one in state.drains.items() if 0 < one.deadline_ms <= now_ms}
     for launch in launches:
@@ -25,7 +26,8 @@ def check(state: State, launches: Iterable[Launch], now_ms: int) -> None:
             continue
         if instance.mark is None:
             raise Violation(f"{instance.id} stays on a drained agent")
-        if names & over and not instance.kill_reason and not unreachable(instance):
+        held = state.freezes.keys() & {EVERYTHING, instance.app_id}
+        if names & over and not held and not instance.kill_reason and not unreachable(instance):
             raise Violation(f"{instance.id} outlives the deadline of a drain")
 
 

@@ -10,8 +10,10 @@ from framework.domain.actions import TaskResource
 from framework.domain.ids import instance_id, safe_id, task_id
 from framework.domain.mesos import Attribute, OfferResource
 from framework.domain.records import replace
+from tests.simulation import reserving
 from tests.simulation.apps import APP_IDS, random_machine
-from tests.simulation.bundles import used_by
+from tests.simulation.bundles import Bundle, used_by
+from tests.simulation.holdings import Holding
 from tests.simulation.machines import Machine, Task
 from tests.simulation.mesos import Known, Master
 from tests.simulation.process import Doom, Process
@@ -33,6 +35,7 @@ class Faults:
         self.master = master
         self.store = store
         self._process = process
+        self.failed_volumes: set[str] = set()  # persistence ids
         kinds: tuple[Callable[[], None], ...] = (
             self.agent_blinks,
             self.agent_leaves,
@@ -107,6 +110,36 @@ class Faults:
         machine = self._a_connected_machine()
         if machine is not None:
             self._leave(machine, self.stage.between(16_000, 120_000))
+
+    def disk_fails(self) -> None:
+        """What an agent holds for an instance without a task is there no more: somebody put an
+        empty disk in its place."""
+        idle = [
+            (machine, holding)
+            for machine in self.master.machines.values()
+            for holding in machine.total.held()
+            if machine.connected and holding.volumes and not self._is_used(machine, holding)
+        ]
+        if not idle:
+            return
+        machine, holding = self.stage.pick(idle)
+        exchanged = machine.total - Bundle({}, holdings=frozenset({holding}))
+        machine.total = exchanged + reserving.plain(holding)
+        self.master.ledger.totals[machine.info.id] = machine.total
+        self.master.rescind(machine.info.id)
+        self.failed_volumes |= {one.persistence_id for one in holding.volumes}
+
+    def _is_used(self, machine: Machine, holding: Holding) -> bool:
+        """Whether a task has it, or something is to be done with it."""
+        master, owner = self.master, holding.owner
+        tasks = [*machine.tasks.values(), *(known.task for known in master.known.values())]
+        operations = [*machine.operations, *master.ledger.known]
+        return (
+            machine.info.id not in master.registered
+            or machine.total.held() != master.ledger.totals[machine.info.id].held()
+            or any(owner == one.owner for task in tasks for one in task.needs.holdings)
+            or any(one.startswith(f"{owner[1]}.op-") for one in operations)
+        )
 
     def most_leave(self) -> None:
         """A part of the network is cut off, for long enough to be noticed; some machines reboot

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from framework.domain.actions import TaskResource
+from framework.domain.disks import DiskSource, DiskType
 from framework.domain.mesos import OfferResource
 from framework.domain.volumes import Volume
 
@@ -12,10 +13,29 @@ Owner = tuple[str, str]
 Amounts = tuple[tuple[str, int], ...]
 
 
+def disk_name(kind: DiskType, root: str) -> str:
+    """What a disk is called here, so that each is counted by itself."""
+    return "disk" if kind is DiskType.ROOT else f"disk {kind.value} {root}"
+
+
+def disk_of(name: str) -> DiskSource | None:
+    """The disk of this name; None for the agent's own, and what is no disk."""
+    if not name.startswith("disk "):
+        return None
+    _, kind, root = name.split(" ")
+    return DiskSource(DiskType(kind), root, f'{{"root":"{root}"}}')
+
+
+def name_of(entry: OfferResource) -> str:
+    """The name of an offered resource, here."""
+    source = entry.disk_source
+    return entry.name if source is None else disk_name(source.type, source.root)
+
+
 @dataclass(frozen=True, slots=True)
 class Holding:
     """``owner``: framework and instance id, its labels; ``scalars`` are thousandths by name, the
-    disk that volumes are made of included."""
+    disks that volumes are made of included."""
 
     owner: Owner
     role: str
@@ -31,7 +51,8 @@ class Holding:
         rest = dict(self.scalars)
         made = []
         for volume in self.volumes:
-            rest["disk"] -= volume.size_millis
+            name = disk_name(volume.type, volume.root)
+            rest[name] -= volume.size_millis
             made.append(
                 OfferResource(
                     "disk",
@@ -42,6 +63,7 @@ class Holding:
                     disk="{}",
                     volume_id=volume.persistence_id,
                     container_path=volume.container_path,
+                    disk_source=disk_of(name),
                     owner=self.owner,
                 )
             )
@@ -54,12 +76,13 @@ class Holding:
         self, name: str, millis: int, ranges: tuple[tuple[int, int], ...] = ()
     ) -> OfferResource:
         return OfferResource(
-            name,
+            name.partition(" ")[0],
             millis,
             ranges=ranges,
             role=self.role,
             reservations="[{}]",
             plain=False,
+            disk_source=disk_of(name),
             owner=self.owner,
         )
 
@@ -74,7 +97,7 @@ def amounts_of(parts: Iterable[TaskResource]) -> Amounts:
     total: Counter[str] = Counter()
     for part in parts:
         if part.millis:
-            total[part.source.name] += part.millis
+            total[name_of(part.source)] += part.millis
     return tuple(sorted(total.items()))
 
 

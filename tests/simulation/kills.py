@@ -146,6 +146,9 @@ class JustifiedKills:
         patience_ms = self.policy.unhealthy_kill_patience
         if ALARM in state.alarms:
             return False
+        app = oracle.effective(state, before.app_id)
+        if app is not None and app.persistent_volumes:
+            return True  # nothing can take its place but itself
         if before.mark is None or now_ms - before.mark.since_ms < patience_ms:
             return False
         last_ms = self._lost_ms.get(before.app_id)

@@ -3,15 +3,18 @@
 Written without a look at the compiled checks, so that the two can be compared.
 """
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from framework.domain.app import App
+from framework.domain.app import App, PersistentVolume
+from framework.domain.disks import DiskSource, DiskType
 from framework.domain.instance import STAGED, Condition, Goal, Instance
 from framework.domain.mesos import Agent
 from framework.domain.state import State
 from tests.simulation.bundles import Bundle
+from tests.simulation.holdings import disk_of
 
 WAITS = frozenset(
     {
@@ -163,7 +166,10 @@ def fits(app: App, free: Bundle) -> bool:
     mine = free.for_role(app.role)
     needs = [("cpus", app.cpus_millis), ("mem", app.mem_millis), ("disk", app.disk_millis)]
     needs.append(("gpus", app.gpus * 1000))
-    needs[2] = ("disk", app.disk_millis + sum(v.size_mib for v in app.persistent_volumes) * 1000)
+    roots = [one for one in app.persistent_volumes if one.type is DiskType.ROOT]
+    needs[2] = ("disk", app.disk_millis + sum(one.size_mib for one in roots) * 1000)
+    if not _disks_suffice(app, mine.disks()):
+        return False
     if any(mine.amount(name, roles) < millis for name, millis in needs):
         return False
     if mine.amount("gpus", ("*", app.role)) and not app.gpus:
@@ -172,6 +178,36 @@ def fits(app: App, free: Bundle) -> bool:
     wanted = app.requested_host_ports
     fixed = [port for port in wanted if port]
     return ports.issuperset(fixed) and len(ports) >= len(wanted)
+
+
+def suits(volume: PersistentVolume, disk: DiskSource, millis: int) -> bool:
+    """Whether a volume may be made of so much of a disk."""
+    most = volume.max_size_mib
+    return (
+        disk.type is volume.type
+        and volume.size_mib * 1000 <= millis
+        and (most is None or millis <= most * 1000)
+        and all(
+            (re.fullmatch(pattern, disk.root) is not None) is (operator == "LIKE")
+            for _, operator, pattern in volume.constraints
+        )
+    )
+
+
+def _disks_suffice(app: App, free: dict[str, int]) -> bool:
+    """Whether there is a disk for each volume, whatever has to be tried for that."""
+    volumes = [one for one in app.persistent_volumes if one.type is not DiskType.ROOT]
+    for names in itertools.product(free, repeat=len(volumes)):
+        left = dict(free)
+        for volume, name in zip(volumes, names, strict=True):
+            disk = disk_of(name)
+            if disk is None or not suits(volume, disk, left[name]):
+                break
+            whole = disk.type is DiskType.MOUNT
+            left[name] -= left[name] if whole else volume.size_mib * 1000
+        else:
+            return True
+    return False
 
 
 def at_home(app: App, agent: Agent, home_region: str) -> bool:

@@ -6,13 +6,22 @@ from framework.core.policy import Policy
 from framework.core.turn import Step
 from framework.core.world import World
 from framework.domain.actions import Launch
-from framework.domain.app import App
+from framework.domain.app import App, PersistentVolume
+from framework.domain.disks import DiskType
 from framework.domain.instance import Condition
 from framework.domain.notices import InstanceChanged
 from framework.domain.state import Kind
+from framework.domain.volumes import Volume
 from tests.simulation import oracle
 from tests.simulation.bundles import used_by
-from tests.simulation.holdings import amounts_of, owner_of, ports_of, volumes_of
+from tests.simulation.holdings import (
+    amounts_of,
+    disk_name,
+    disk_of,
+    owner_of,
+    ports_of,
+    volumes_of,
+)
 from tests.simulation.stage import Violation
 
 HOME_REGION = "west"
@@ -82,18 +91,31 @@ def _whole_reservation(world: World, launch: Launch) -> None:
     app, parts = launch.app, launch.resources
     needs = {"cpus": app.cpus_millis, "mem": app.mem_millis, "disk": app.disk_millis}
     needs["gpus"] = app.gpus * 1000
-    needs["disk"] += sum(one.size_mib for one in app.persistent_volumes) * 1000
-    if amounts_of(parts) != tuple(sorted((name, one) for name, one in needs.items() if one)):
+    roots = [one for one in app.persistent_volumes if one.type is DiskType.ROOT]
+    needs["disk"] += sum(one.size_mib for one in roots) * 1000
+    taken = [one for one in amounts_of(parts) if disk_of(one[0]) is None]
+    if taken != sorted((name, one) for name, one in needs.items() if one):
         raise Violation(f"{launch.task_id} takes {amounts_of(parts)}, wants {needs}")
     if ports_of(parts) != {*launch.host_ports}:
         raise Violation(f"{launch.task_id} takes {ports_of(parts)}, says {launch.host_ports}")
     held = world.state.reservations.get(launch.instance_id)
     if held is None or (held.agent_id, held.app_id) != (launch.agent.id, app.id):
         raise Violation(f"{launch.task_id} starts where none of its volumes is recorded")
+    made = {one.container_path: one for one in held.volumes}
+    for wanted in app.persistent_volumes:
+        if not _is_such(made[wanted.container_path], wanted):
+            raise Violation(f"{launch.task_id} has {made} for {wanted}")
     if volumes_of(parts) != sorted(one.persistence_id for one in held.volumes):
         raise Violation(f"{launch.task_id} has other volumes than are recorded")
     if {owner_of(part) for part in parts} != {(held.framework_id, launch.instance_id)}:
         raise Violation(f"{launch.task_id} takes what is not reserved for it")
+
+
+def _is_such(made: Volume, wanted: PersistentVolume) -> bool:
+    disk = disk_of(disk_name(made.type, made.root))
+    if disk is None:
+        return wanted.type is DiskType.ROOT and made.size_millis == wanted.size_mib * 1000
+    return oracle.suits(wanted, disk, made.size_millis)
 
 
 def _patient(world: World, app: App, now_ms: int) -> None:

@@ -6,10 +6,20 @@ scheduler has to ask for nothing of the kind.
 
 from dataclasses import replace
 
-from framework.domain.actions import Launch, Operation
+from framework.domain.actions import Launch, Operation, TaskResource
+from framework.domain.disks import DiskType
 from framework.domain.volumes import OperationKind
-from tests.simulation.bundles import Bundle, used_by
-from tests.simulation.holdings import Holding, amounts_of, owner_of, ports_of, volumes_of
+from tests.simulation.bundles import Bundle, Key, used_by
+from tests.simulation.holdings import (
+    Holding,
+    amounts_of,
+    disk_name,
+    disk_of,
+    name_of,
+    owner_of,
+    ports_of,
+    volumes_of,
+)
 from tests.simulation.stage import Violation
 
 
@@ -21,7 +31,7 @@ def applied(there: Bundle, operation: Operation) -> Bundle:
         case OperationKind.CREATE:
             holding = _held(there, operation)
             made = tuple(one.volume for one in operation.resources if one.volume is not None)
-            if holding.volumes or len(made) != len(operation.resources):
+            if holding.volumes or not all(map(_made_of_it, operation.resources)):
                 raise Violation(f"{operation.id} makes {made} of {holding}")
             return _exchanged(there, holding, replace(holding, volumes=made))
         case OperationKind.DESTROY:
@@ -47,12 +57,23 @@ def _reserved(there: Bundle, operation: Operation) -> Bundle:
     needs = used_by(parts)
     if owner is None or role == "*":
         raise Violation(f"{operation.id} reserves for nobody")
-    if not there.contains(needs) or not all(key[1:] == ("*", True) for key in needs.scalars):
+    if not there.contains(needs) or not all(
+        _may_be_reserved(key, millis, there) for key, millis in needs.scalars.items()
+    ):
         raise Violation(f"{operation.id} reserves {needs} of {there}")
     if any(one.owner == owner for one in there.holdings):
         raise Violation(f"{operation.id} reserves a second time for {owner[1]}")
     holding = Holding(owner, role, amounts_of(parts), ports_of(parts))
     return there - needs + Bundle({}, holdings=frozenset({holding}))
+
+
+def _may_be_reserved(key: Key, millis: int, there: Bundle) -> bool:
+    """A MOUNT disk only as a whole."""
+    name, role, is_plain = key
+    disk = disk_of(name)
+    if disk is None:
+        return role == "*" and is_plain
+    return role == "*" and (disk.type is DiskType.PATH or millis == there.scalars[key])
 
 
 def _held(there: Bundle, operation: Operation) -> Holding:
@@ -63,13 +84,20 @@ def _held(there: Bundle, operation: Operation) -> Holding:
     raise Violation(f"{operation.id} is about what is not there: {there}")
 
 
+def _made_of_it(part: TaskResource) -> bool:
+    volume = part.volume
+    if volume is None or volume.size_millis != part.millis:
+        return False
+    return disk_name(volume.type, volume.root) == name_of(part.source)
+
+
 def _exchanged(there: Bundle, old: Holding, new: Holding) -> Bundle:
     return replace(there, holdings=there.holdings - {old} | {new})
 
 
 def plain(holding: Holding) -> Bundle:
     """What it was before it was reserved."""
-    scalars = {(name, "*", True): millis for name, millis in holding.scalars}
+    scalars = {(name, "*", disk_of(name) is None): millis for name, millis in holding.scalars}
     return Bundle(scalars, frozenset(("*", port) for port in holding.ports))
 
 

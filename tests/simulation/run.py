@@ -10,7 +10,7 @@ from functools import partial
 
 from framework.core.policy import Policy
 from tests.simulation import convergence, oracle
-from tests.simulation.apps import random_machine
+from tests.simulation.apps import has_disks, random_machine
 from tests.simulation.client import Client
 from tests.simulation.edging import Balancers
 from tests.simulation.faults import Faults
@@ -84,6 +84,8 @@ class Run:
         self.faults = Faults(stage, self.master, self.store, lambda: self.process)
         if storms:
             self.faults.also(self.faults.most_leave)
+        if has_disks(stage):
+            self.faults.also(self.faults.disk_fails)
 
     def go(self) -> Outcome:
         """Run from start to convergence."""
@@ -134,6 +136,7 @@ class Run:
             return
         if self.process is not None:
             self.client.act(self.process)
+            self.client.forget(self.process, self.faults.failed_volumes)
         hurry_ms = 500 if self.stage.rng.random() < 0.3 else 9_000
         self.stage.after(self.stage.between(10, hurry_ms), self._client_acts)
 
@@ -172,6 +175,7 @@ class Run:
                 self.client.let_go(self.process)
                 self.client.undrain(self.process)
                 self.client.let_replace(self.process)
+                self.client.forget(self.process, self.faults.failed_volumes)
                 wrong = look(self.process, self.master)
             if wrong and stage.now_ms >= end_ms:
                 self._describe()

@@ -61,7 +61,6 @@ class Safety:
         self.drained = Drained(policy)
         self.buried_too_many = False
         self.listed_too_many = False
-        self.had_freezes = False
         self.steps = 0
         self._shadow = State()
         self._before: dict[str, Instance] = {}
@@ -127,8 +126,7 @@ class Safety:
             for instance_id in getattr(event.command, "instance_ids", ())
         }
         capacity.check(world.state, self._before, self._drains, launches, asked)
-        self.had_freezes |= bool(world.state.freezes)
-        if not self.had_freezes:  # a freeze holds drains back, and what follows is late
+        if decided.wake_at_ms is None or decided.wake_at_ms > now_ms:  # else the next step does it
             drains.check(world.state, launches, now_ms)
 
     def _not_busy(self, actions: Sequence[Action], now_ms: int) -> None:

@@ -11,6 +11,7 @@ from framework.core import (
     commands,
     definitions,
     deployments,
+    disks,
     draining,
     edges,
     kills,
@@ -26,6 +27,7 @@ from framework.core import (
     statuses,
     storms,
     turn,
+    volumes,
 )
 from framework.core.index import AppIndex
 from tests.simulation.mutation import mutated
@@ -299,6 +301,41 @@ MUTANTS = [
         'kills.kill(turn, instance, "the time to drain its agent is over")',
         "pass",
         first=27,
+    ),
+    Mutant(
+        "a part of what is reserved is enough to start on",
+        volumes._relaunch_on,
+        "entries is None or not _complete(reservation, entries)",
+        "entries is None",
+        first=5,
+    ),
+    Mutant(
+        "a part of what is reserved is given back",
+        volumes._give_back,
+        "if not _complete(reservation, entries, without_volumes=True):",
+        "if False:",
+        first=25,
+    ),
+    Mutant(
+        "the record of a volume goes with its instance",
+        turn.Turn.remove_instance,
+        "held is not None and held.state is ReservationState.LOST",
+        "held is not None",
+        first=1,
+    ),
+    Mutant(
+        "a part of a disk that is to be had as a whole",
+        disks.DiskNeed.takes,
+        "left if self.type is DiskType.MOUNT else self.least_millis",
+        "self.least_millis",
+        first=3,
+    ),
+    Mutant(
+        "volumes go to any disk",
+        disks.DiskNeed.suits,
+        'all(check.admits({"path": source.root}) for check in self.checks)',
+        "True",
+        first=15,
     ),
 ]
 

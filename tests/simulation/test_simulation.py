@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from framework.domain.disks import DiskType
 from tests.simulation.run import Run
 from tests.simulation.stage import Violation
 
@@ -66,6 +67,20 @@ def test_a_run_tests_something() -> None:
     assert sum(outcome.launches for outcome in outcomes) > 100
     assert sum(outcome.lives for outcome in outcomes) > len(outcomes)
     assert sum(outcome.commands for outcome in outcomes) > 50
+
+
+def test_runs_with_disks_have_volumes_on_them_and_lose_some() -> None:
+    runs = [Run(seed) for seed in (3, 7, 11, 15)]
+    for run in runs:
+        run.go()
+    volumes = [
+        volume
+        for run in runs
+        for held in run.store.durable.reservations.values()
+        for volume in held.volumes
+    ]
+    assert {one.type for one in volumes} == {*DiskType}
+    assert sum(run.faults.failed_volumes != set() for run in runs) > 1
 
 
 def test_a_run_is_the_same_under_any_hash_seed() -> None:

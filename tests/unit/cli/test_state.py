@@ -13,7 +13,7 @@ from hypothesis import given, settings
 
 from cli import shown
 from cli.state import state
-from framework.domain.app import App, Container, Docker, DockerParameter
+from framework.domain.app import App, Container, Docker, DockerParameter, ExternalVolume
 from framework.domain.exits import ExitCode
 from framework.domain.groups import Group
 from framework.domain.instance import Orphan
@@ -28,12 +28,13 @@ from tests.unit.store.releases import next_release
 
 VERSION = "2026-01-01T00:00:00.000Z"
 DOCKER = Docker("img", parameters=(DockerParameter("env", "KEY=s3cret"),))
+EXTERNAL = ExternalVolume("/data", "vol", options={"dvdi/key": "s3cret"})
 WEB = App(
     id="/web",
     version=VERSION,
     cmd="./web",
     env={"TOKEN": "s3cret"},
-    container=Container("DOCKER", DOCKER),
+    container=Container("DOCKER", DOCKER, external_volumes=(EXTERNAL,)),
 )
 STATE = [
     Change(Kind.APP, "/web", WEB),
@@ -295,7 +296,7 @@ def test_secrets_are_shown_only_when_asked_for(stayer: StayerState, words: list[
     assert "s3cret" not in shown
     assert "TOKEN" in shown
     asked = stayer(*words, "--secrets", "--store", url).stdout
-    assert asked.count("s3cret") == 2
+    assert asked.count("s3cret") == 3
 
 
 def test_one_record(stayer: StayerState) -> None:

@@ -14,6 +14,8 @@ VOLUME = {
     "since": "2026",
     "containerPath": "data",
     "size": 10.5,
+    "type": "path",
+    "path": "/ssd",
     "operations": [{"id": "op-1", "kind": "CREATE"}],
 }
 PATH = "/v3/volumes/db%23data%237f"
@@ -23,8 +25,8 @@ def test_the_table(api: ScriptedServer) -> None:
     orphan = {"id": "x.1", "agentId": "S1", "state": "orphan", "since": "2026"}
     api.script["GET /v3/volumes"] = Answer({"volumes": [VOLUME, orphan]})
     _, first, second = lines(run(api, "volume", "list"))
-    assert first == ["db#data#7f", "/db", "data", "10.5", "host1", "kept", "2026"]
-    assert second == ["x.1", "-", "-", "-", "S1", "orphan", "2026"]
+    assert first == ["db#data#7f", "/db", "data", "10.5", "path", "/ssd", "host1", "kept", "2026"]
+    assert second == ["x.1", "-", "-", "-", "-", "S1", "orphan", "2026"]
     api.script["GET /v3/volumes"] = Answer({"volumes": []})
     assert run(api, "volume", "list").stdout == "No instance keeps a volume.\n"
 

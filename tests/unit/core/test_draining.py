@@ -7,9 +7,10 @@ from framework.domain.actions import (
     DeclineInverseOffer,
     Kill,
 )
-from framework.domain.app import HealthCheck
+from framework.domain.app import HealthCheck, UnreachableStrategy
 from framework.domain.draining import InverseOffer
 from framework.domain.events import (
+    AdoptOrphan,
     DrainAgent,
     FreezeApps,
     InverseOfferRescinded,
@@ -17,11 +18,12 @@ from framework.domain.events import (
     KillTasks,
     LiftFreeze,
     OffersReceived,
+    TaskStatusReceived,
     UndrainAgent,
 )
 from framework.domain.health import ProbeResult, ProbesReported, health_key
 from framework.domain.instance import Condition, Goal, MarkedFor
-from framework.domain.mesos import TaskState
+from framework.domain.mesos import TaskState, TaskStatus
 from framework.domain.records import replace
 from framework.domain.replies import Why
 from tests.unit.core.session import (
@@ -97,6 +99,48 @@ def test_a_freeze_holds_the_deadline_back() -> None:
     assert of_type(session.wait(300), Kill) == []
     session.ask(LiftFreeze())
     assert len(killed(session.last)) == 1
+
+
+def test_one_that_turns_out_to_live_there_has_to_leave_too() -> None:
+    session = Session()
+    (instance,) = session.running(WEB, agent(1))
+    session.ask_step(FreezeApps())  # nothing starts in its place meanwhile
+    session.ask_step(DrainAgent("host1"))
+    session.status(instance, TaskState.UNKNOWN)
+    assert session.only("/web").mark is None
+    session.status(instance, TaskState.RUNNING)
+    assert marked(session) == ["a1"]
+
+
+def test_one_that_returns_after_the_deadline_is_killed_at_once() -> None:
+    session = Session()
+    patient = replace(WEB, unreachable_strategy=UnreachableStrategy(disabled=True))
+    (instance,) = session.running(patient, agent(1))
+    session.ask_step(DrainAgent("a1", deadline_seconds=60))
+    session.status(instance, TaskState.UNREACHABLE)
+    assert of_type(session.wait(100), Kill) == []
+    assert killed(session.status(instance, TaskState.RUNNING)) == [instance.task_id]
+
+
+def test_one_that_is_adopted_there_has_to_leave_too() -> None:
+    session = Session()
+    session.put(replace(WEB, instances=0))
+    session.ask_step(DrainAgent("a1"))
+    task_id = "web.instance-11111111-0000-4000-8000-000000000000._app.1"
+    status = TaskStatus(task_id, TaskState.RUNNING, "a1", reason="REASON_RECONCILIATION")
+    session.step(TaskStatusReceived(status))
+    session.ask_step(AdoptOrphan(task_id, "/web"))
+    assert marked(session) == ["a1"]
+
+
+def test_an_agent_that_turns_out_to_have_a_drained_name_is_emptied() -> None:
+    session = Session()
+    session.running(WEB, replace(agent(1), hostname="earlier"))
+    session.ask_step(DrainAgent("host1"))
+    assert marked(session) == []
+    session.offer(session.offer_of(agent(1)))
+    session.wait(0)
+    assert marked(session) == ["a1"]
 
 
 def test_one_that_recovers_from_sickness_still_has_to_leave() -> None:

@@ -22,6 +22,7 @@ from framework.domain.app import (
     UnreachableStrategy,
     UpgradeStrategy,
 )
+from framework.domain.disks import DiskSource, DiskType
 from framework.domain.events import (
     AgentFailed,
     CallNotSent,
@@ -47,7 +48,7 @@ from framework.domain.mesos import (
 )
 from framework.domain.records import replace
 from framework.domain.replies import Done, Why
-from framework.domain.volumes import OperationKind, Reservation, ReservationState
+from framework.domain.volumes import OperationKind, Reservation, ReservationState, Volume
 from tests.unit.core.session import FRAMEWORK_ID, Session, agent, killed, launches, of_type
 
 ROLE = "stayer"
@@ -120,12 +121,20 @@ def owned(reservation: Reservation, *, volumes: bool = True) -> tuple[OfferResou
             disk="{}",
             volume_id=volume.persistence_id,
             container_path=volume.container_path,
+            disk_source=source_of(volume),
             owner=owner,
         )
         for volume in reservation.volumes
         if volumes
     ]
     return (*entries, *made)
+
+
+def source_of(volume: Volume) -> DiskSource | None:
+    """The disk that it is on, unless that is the agent's own."""
+    if volume.type is DiskType.ROOT:
+        return None
+    return DiskSource(volume.type, volume.root, f'{{"root":"{volume.root}"}}')
 
 
 def operations(session: Session) -> list[Operation]:

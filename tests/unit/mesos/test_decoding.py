@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from framework.domain.actions import Acknowledge, Decline
+from framework.domain.disks import DiskType
 from framework.domain.draining import InverseOffer
 from framework.domain.events import (
     AgentFailed,
@@ -132,6 +133,64 @@ def test_what_is_a_plain_resource(extra: dict[str, Any], role: str, plain: bool)
     assert (resource.role, resource.plain, resource.millis) == (role, plain, 10_000)
     expected = extra.get("reservations") or None
     assert (json.loads(resource.reservations) if resource.reservations else None) == expected
+
+
+PATH = {"type": "PATH", "path": {"root": "/ssd"}}
+MOUNT = {"type": "MOUNT", "mount": {"root": "/mnt/1"}}
+VOLUME = {"persistence": {"id": "p"}, "volume": {"container_path": "data", "mode": "RW"}}
+
+
+@pytest.mark.parametrize(
+    ("extra", "expected"),
+    [
+        ({"disk": {"source": PATH}}, (DiskType.PATH, "/ssd")),
+        ({"disk": {"source": MOUNT}, "reservations": []}, (DiskType.MOUNT, "/mnt/1")),
+        ({"disk": {"source": PATH}, "reservations": [STATIC]}, (DiskType.PATH, "/ssd")),
+        ({}, None),
+        ({"disk": {"source": {"type": "PATH"}}}, None),
+        ({"disk": {"source": {"type": "BLOCK"}}}, None),
+        ({"disk": {"source": MOUNT | {"profile": "fast"}}}, None),
+        ({"disk": {"source": MOUNT} | VOLUME}, None),
+        ({"disk": {"source": PATH}, "provider_id": {"value": "p"}}, None),
+        ({"disk": {"source": PATH}, "revocable": {}}, None),
+        ({"disk": {"source": PATH}, "shared": {}}, None),
+        (
+            {"disk": {"source": PATH}, "reservations": [DYNAMIC | {"labels": {"labels": []}}]},
+            None,
+        ),
+    ],
+)
+def test_which_disks_volumes_may_be_made_of(
+    extra: dict[str, Any], expected: tuple[DiskType, str] | None
+) -> None:
+    wire = {"name": "disk", "type": "SCALAR", "scalar": {"value": 10.0}} | extra
+    (found,) = offers_in(offer(resources=[wire]))
+    (resource,) = found.resources
+    source = resource.disk_source
+    assert (None if source is None else (source.type, source.root)) == expected
+    if source is not None:
+        assert json.loads(source.json) == extra["disk"]["source"]
+        assert (resource.plain, resource.disk) == (False, "")
+
+
+OURS = {
+    "labels": [
+        {"key": "marathon_framework_id", "value": "f"},
+        {"key": "marathon_task_id", "value": "i"},
+    ]
+}
+
+
+@pytest.mark.parametrize("disk", [{"source": MOUNT}, {"source": MOUNT} | VOLUME])
+def test_what_is_reserved_of_a_disk_is_an_instances(disk: dict[str, Any]) -> None:
+    wire = {"name": "disk", "type": "SCALAR", "scalar": {"value": 10.0}, "disk": disk}
+    (found,) = offers_in(offer(resources=[wire | {"reservations": [DYNAMIC | {"labels": OURS}]}]))
+    (resource,) = found.resources
+    assert resource.owner == ("f", "i")
+    assert resource.disk_source is not None
+    assert resource.disk_source.root == "/mnt/1"
+    assert (json.loads(resource.disk) if resource.disk else disk) == disk
+    assert bool(resource.disk) is bool(resource.volume_id) is ("persistence" in disk)
 
 
 BAD_OFFERS = [

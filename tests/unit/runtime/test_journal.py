@@ -11,6 +11,7 @@ from framework.domain.app import (
     Container,
     Docker,
     DockerParameter,
+    ExternalVolume,
     Fetch,
     HealthCheck,
     Network,
@@ -42,7 +43,8 @@ APP = App(
     fetch=(Fetch(f"https://me:{SECRET}@host/file"),),
     networks=(Network(NetworkMode.CONTAINER, "net", {"key": SECRET}),),
     container=Container(
-        docker=Docker("image", parameters=(DockerParameter("env", f"PASSWORD={SECRET}"),))
+        docker=Docker("image", parameters=(DockerParameter("env", f"PASSWORD={SECRET}"),)),
+        external_volumes=(ExternalVolume("/data", "vol", options={"dvdi/password": SECRET}),),
     ),
     health_checks=(HealthCheck("COMMAND", command=f"check {SECRET}"),),
     check=Check("command", shell=SECRET, argv=(SECRET,)),
