@@ -19,7 +19,7 @@ from api.events.caused import caused, changes_definitions
 from api.events.hub import EventHub
 from api.options import ApiOptions
 from api.projection import projected
-from api.render.deployment import steps
+from api.render.deployment import dry_run
 from api.render.json import encode
 from constraints import CompilePattern
 from framework.domain.clock import iso
@@ -176,7 +176,7 @@ def deployment_answer(
 
 def dry_run_answer(done: Done) -> Response:
     """What a change would do."""
-    return with_warnings(json_answer({"steps": steps(done.steps)}), done)
+    return with_warnings(json_answer(dry_run(done)), done)
 
 
 def with_warnings(response: Response, done: Done) -> Response:

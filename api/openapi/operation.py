@@ -48,7 +48,7 @@ def several(name: str, description: str, *words: str) -> Parameter:
 
 FORCE = boolean("force", "Also if a deployment holds an app of it, which is then cancelled.")
 DRY_RUN = boolean(
-    "dryRun", "Change nothing; answer what would be done, and in headers what may not fit."
+    "dryRun", "Change nothing; answer what would be done and what may not fit, that in headers too."
 )
 STRICT = boolean(
     "strict", "Refuse fields that are not known, anywhere in the body, instead of dropping them."

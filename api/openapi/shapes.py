@@ -77,7 +77,22 @@ SHAPES: dict[str, JsonSchema] = {
     "DeploymentResult": shape(
         "The deployment that carries a change out.", version=TEXT, deploymentId=TEXT
     ),
-    "DryRun": shape("What a change would do, step by step.", steps=_STEPS),
+    "DryRun": _shape(
+        "What a change would do, step by step.",
+        {"steps": _STEPS, "warnings?": array(reference("DryRunWarning"))},
+    ),
+    "DryRunWarning": _shape(
+        "What may keep the change from ending. With an id: none of the instances of this app that "
+        "are to start fits what an agent had free in the offers seen last.",
+        {
+            "message": TEXT,
+            "id?": TEXT,
+            "instances?": COUNT,
+            "agentsSeen?": COUNT,
+            "agentsLookedAt?": COUNT,
+            "reasons?": array(shape("", reason=TEXT, agents=COUNT, message=TEXT)),
+        },
+    ),
     "DeploymentStep": shape(
         "Actions at the same time.",
         actions=array(

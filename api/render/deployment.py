@@ -17,6 +17,7 @@ from framework.core.index import (
 from framework.core.planning import warnings
 from framework.domain.app import App
 from framework.domain.clock import iso
+from framework.domain.replies import Done, Misfit
 from framework.domain.rollout import Deployment, DeploymentAction, Plan
 from framework.domain.state import State
 
@@ -116,6 +117,31 @@ def _progress(view: State, app_id: str) -> dict[str, Any]:
         "oldServing": sizes[Slot.OLD_READY] + sizes[Slot.OLD_MARKED_READY],
         "oldTotal": sum(sizes[slot] for slot in (*OLD_LIVE, *OLD_MARKED)),
         "leaving": sum(sizes[slot] for slot in LEAVING),
+    }
+
+
+def dry_run(done: Done) -> dict[str, Any]:
+    """What a change would do and, if there is something to say of it, what may not fit."""
+    shown: dict[str, Any] = {"steps": steps(done.steps)}
+    if done.warnings:
+        misfits = {one.message: one for one in done.misfits}
+        shown["warnings"] = [_warning(text, misfits.get(text)) for text in done.warnings]
+    return shown
+
+
+def _warning(text: str, misfit: Misfit | None) -> dict[str, Any]:
+    if misfit is None:
+        return {"message": text}
+    return {
+        "message": text,
+        "id": misfit.app_id,
+        "instances": misfit.instances,
+        "agentsSeen": misfit.agents_seen,
+        "agentsLookedAt": misfit.agents_looked_at,
+        "reasons": [
+            {"reason": one.reason, "agents": one.agents, "message": one.message}
+            for one in misfit.reasons
+        ],
     }
 
 

@@ -14,6 +14,7 @@ from framework.core import (
     draining,
     edges,
     editions,
+    fitting,
     freezes,
     operations,
     orphans,
@@ -161,7 +162,7 @@ def change_apps(turn: Turn, command: ChangeApps, *, late: str = "") -> Reply:
     empty = (app.id for app in stamped if app.id in turn.world.state.groups)
     gone = (*command.removed_groups, *empty)
     change = _Change(version, pairs, actions, command.groups, gone, command.reverts, late)
-    return _would_do(change) if command.dry_run else _apply(turn, change)
+    return _would_do(turn, change) if command.dry_run else _apply(turn, change)
 
 
 def _removes(turn: Turn, command: ChangeApps) -> list[str]:
@@ -201,10 +202,12 @@ def _affected(actions: list[PlannedAction]) -> list[str]:
     return list(dict.fromkeys(action.app_id for action in actions))
 
 
-def _would_do(change: _Change) -> Done:
+def _would_do(turn: Turn, change: _Change) -> Done:
     total = change.actions[-1].step if change.actions else 0
     plan = plan_from(parts_of("", change.actions), total)
-    return Done(change.version, steps=plan.steps, warnings=warnings(change.pairs))
+    fits = fitting.judge(turn, change.pairs, change.actions)
+    told = (*warnings(change.pairs), *(one.message for one in fits.misfits), *fits.unknown)
+    return Done(change.version, steps=plan.steps, warnings=told, misfits=fits.misfits)
 
 
 def _apply(turn: Turn, change: _Change) -> Done:
@@ -256,7 +259,7 @@ def _change_each(
     if isinstance(actions, Refused):
         return actions
     change = _Change(version, pairs, actions)
-    return _would_do(change) if how.dry_run else _apply(turn, change)
+    return _would_do(turn, change) if how.dry_run else _apply(turn, change)
 
 
 def _restart(turn: Turn, command: RestartApp) -> Reply:

@@ -5,7 +5,7 @@ left of one offer while a turn places instances on it. ``refusal`` compares the 
 truth for placing and for explaining. Reasons are Marathon's, in its funnel order.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -40,7 +40,7 @@ class Reason(StrEnum):
     SCARCE = "DeclinedScarceResources"
 
 
-_SCALAR_REASONS = {
+SCALAR_REASONS = {
     "cpus": Reason.CPUS,
     "mem": Reason.MEMORY,
     "disk": Reason.DISK,
@@ -197,7 +197,7 @@ def lacking(request: Request, rest: Remainder) -> Reason | None:
     """What there is too little of: the part of ``refusal`` that a launch can change."""
     for name, millis in request.scalars:
         if rest.left(name, request.roles) < millis:
-            return _SCALAR_REASONS[name]
+            return SCALAR_REASONS[name]
     if request.disks and rest.disks.choose(request.disks) is None:
         return Reason.DISK
     if not rest.ports.can_choose(request.ports, request.roles):
@@ -226,6 +226,13 @@ def crowded_out(turn: Turn, request: Request, rest: Remainder) -> DynamicCheck |
     if not request.dynamic:
         return None
     counts = turn.world.apps[request.app.id].counts_for(request.app)
+    return crowding(request, rest, counts)
+
+
+def crowding(
+    request: Request, rest: Remainder, counts: Mapping[str, Counts]
+) -> DynamicCheck | None:
+    """The dynamic constraint that refuses this agent with these counts, by field."""
     for check in request.dynamic:
         count = counts.get(check.field, NOTHING_COUNTED)
         if not check.admits(rest.values.get(check.field), count):
@@ -255,10 +262,11 @@ def explain(turn: Turn, request: Request, rest: Remainder) -> tuple[Reason | Non
             most = turn.policy.max_launches_per_agent
             return None, f"{most} tasks are starting on the agent already (max_launches_per_agent)"
         return None, ""
-    return reason, _sentence(request, rest, reason)
+    return reason, sentence_of(request, rest, reason)
 
 
-def _sentence(request: Request, rest: Remainder, reason: Reason) -> str:
+def sentence_of(request: Request, rest: Remainder, reason: Reason) -> str:
+    """A reason of ``refusal`` for people."""
     if reason is Reason.CONSTRAINT:
         for check in request.static:
             if not check.admits(rest.values):
@@ -269,7 +277,7 @@ def _sentence(request: Request, rest: Remainder, reason: Reason) -> str:
         )
     for name, millis in request.scalars:
         left = rest.left(name, request.roles)
-        if _SCALAR_REASONS[name] is reason and left < millis:
+        if SCALAR_REASONS[name] is reason and left < millis:
             return f"needs {millis / 1000:g} {name}, {left / 1000:g} offered"
     return _OTHER_SENTENCES[reason].format(
         role=request.role,

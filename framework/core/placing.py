@@ -51,6 +51,7 @@ def place(turn: Turn) -> None:
         if offer.agent.id in world.state.agents:  # it may have come back described otherwise
             turn.put_agent(offer.agent)
         pool.append(remainder_of(turn, offer))
+        world.seen.note(offer, turn.now_ms)
         volumes.look_at(turn, pool[-1:])
     world.offers.clear()
     fitting: dict[tuple[object, ...], Fitting] = {}

@@ -130,6 +130,7 @@ def _take(turn: Turn, event: Event) -> None:  # noqa: C901 - one line a kind of 
         case Started():
             _started(turn)
         case AgentFailed():
+            turn.world.seen.forget(event.agent_id)
             operations.reconcile(turn, event.agent_id)  # of its tasks updates follow
         case CallUnanswered() | TimerFired():
             pass  # reconciliation asks; deadlines do the rest
@@ -207,6 +208,7 @@ def _subscribed(turn: Turn, event: Subscribed) -> None:
     world.subscribed = True
     world.home_region = event.region
     world.offers.clear()
+    world.seen.clear()
     world.kills_sent.clear()
     turn.put(Kind.CONNECTION, "connection", Connection(True, False, event.master, turn.now_ms))
     if world.tearing_down:  # while Mesos was away, or the call was lost on its way

@@ -21,6 +21,7 @@ from framework.core.index import (
     service_ports,
     values_of,
 )
+from framework.core.seen import Seen
 from framework.domain.app import App
 from framework.domain.draining import InverseOffer
 from framework.domain.events import Event
@@ -127,6 +128,7 @@ class World:
         self.watched: dict[str, dict[str, ProbeTarget]] = {}  # instance id -> key -> target
         self.demand: dict[str, Demand] = {}
         self.asking: dict[str, Asking] = {}
+        self.seen = Seen()
         self.reconciliation = Reconciliation()
         self.losses = Losses()
         self.subscribed = False

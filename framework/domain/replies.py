@@ -37,9 +37,30 @@ class Why(StrEnum):
     SET_ASIDE = "set aside"
 
 
+class Unfit(Struct, frozen=True, gc=False):
+    """So many agents do not fit for this reason, one of those of the queue."""
+
+    reason: str
+    agents: int
+    message: str
+
+
+class Misfit(Struct, frozen=True, gc=False):
+    """An app of which not one of the instances to start fits an agent that was looked at, of those
+    seen in late offers; ``message`` says all of it in a sentence."""
+
+    app_id: str
+    instances: int
+    agents_seen: int
+    agents_looked_at: int
+    reasons: tuple[Unfit, ...]
+    message: str
+
+
 class Done(Struct, frozen=True, gc=False):
     """``apps`` are the definitions as stored; ``instances`` those a kill concerned; ``steps`` what
-    the deployment does, ``warnings`` what may keep it from ending, in sentences."""
+    the deployment does, ``warnings`` what may keep it from ending, in sentences.
+    A dry run adds what would not fit, and says in ``misfits`` more of that."""
 
     version: str = ""
     deployment_id: str = ""
@@ -47,6 +68,7 @@ class Done(Struct, frozen=True, gc=False):
     instances: tuple[Instance, ...] = ()
     steps: tuple[tuple[DeploymentAction, ...], ...] = ()
     warnings: tuple[str, ...] = ()
+    misfits: tuple[Misfit, ...] = ()
 
 
 class Refused(Struct, frozen=True, gc=False):

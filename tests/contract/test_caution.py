@@ -177,7 +177,10 @@ class TestDryRun:
         scheduler.replies.append(Done("v", steps=((action,),), warnings=("no room",)))
         response = client.open(f"{path}?dryRun=true", method=method)
         told = {"action": "RestartApplication", "app": "/dev/web"}
-        assert response.get_json() == {"steps": [{"actions": [told]}]}
+        assert response.get_json() == {
+            "steps": [{"actions": [told]}],
+            "warnings": [{"message": "no room"}],
+        }
         assert response.headers["Stayer-Warning"] == "no room"
         assert "Marathon-Deployment-Id" not in response.headers
         assert scheduler.asked == [asked]

@@ -128,7 +128,11 @@ def test_a_dry_run_changes_nothing(client: FlaskClient) -> None:
     assert client.get("/v2/apps").get_json() == {"apps": []}
 
     shown = client.post("/v2/apps", json=idle).get_json()
-    scale = {"steps": [{"actions": [{"action": "ScaleApplication", "app": "/web"}]}]}
+    nothing = "no offer was seen lately, so nothing is known of what would fit"
+    scale = {
+        "steps": [{"actions": [{"action": "ScaleApplication", "app": "/web"}]}],
+        "warnings": [{"message": nothing}],
+    }
     for path, body in (
         ("/v2/apps/web", {"instances": 2}),
         ("/v2/apps", [{"id": "/web", "instances": 2}]),
@@ -147,7 +151,8 @@ def test_what_may_keep_a_change_from_ending_is_told_in_a_header(client: FlaskCli
     for query in ("dryRun=true&force=true", "force=true"):
         answer = client.put(f"/v2/apps/web?{query}", json={"cmd": "y"})
         assert answer.status_code == 200
-        (warning,) = answer.headers.getlist("Stayer-Warning")
+        warning, *others = answer.headers.getlist("Stayer-Warning")
+        assert len(others) == query.startswith("dryRun")  # that nothing is known of offers
         assert warning.startswith("/web: all 1 instances must stay up")
         assert "fixed host ports" in warning
     (deployment,) = client.get("/v3/deployments").get_json()

@@ -158,8 +158,8 @@ class Stage:
     def _do_put(self, words: list[str], settings: dict[str, str]) -> list[str]:
         existing = self.world.state.apps.get(words[0])
         app = _with(existing or _plain_app(words[0]), settings)
-        force = settings.get("force") == "yes"
-        return self._ask(events.ChangeApps((events.PutApp(app),), force=force))
+        force, dry_run = settings.get("force") == "yes", settings.get("dry") == "yes"
+        return self._ask(events.ChangeApps((events.PutApp(app),), force=force, dry_run=dry_run))
 
     def _change(self, words: list[str]) -> list[str]:
         """``change /db instances=1 + /web instances=2 depends=/db``: several apps at once."""
@@ -450,7 +450,7 @@ def _unreachable(value: str) -> UnreachableStrategy:
 
 def _with(app: App, settings: dict[str, str]) -> App:
     """Change what a ``put`` names: instances, cmd, cpus, health, constraints, upgrade, ..."""
-    named = {name: value for name, value in settings.items() if name != "force"}
+    named = {name: value for name, value in settings.items() if name not in {"force", "dry"}}
     return replace(app, **dict(_SETTINGS[name](value) for name, value in named.items()))
 
 

@@ -91,6 +91,40 @@ def test_dry_runs(client: FlaskClient, method: str, path: str, sent: Any, steps:
 
 
 @pytest.mark.parametrize(
+    ("method", "path", "sent"),
+    [
+        ("POST", "/v2/apps", {**NEW, "cpus": 1_000}),
+        ("PUT", "/v2/apps/dev/new", {**NEW, "cpus": 1_000}),
+        ("PUT", "/v2/groups/dev", {"apps": [APP, {**NEW, "cpus": 1_000}]}),
+    ],
+)
+def test_a_dry_run_tells_what_would_not_fit(
+    client: FlaskClient, method: str, path: str, sent: Any
+) -> None:
+    reason = "needs 1000 cpus, the most in one offer was 64"
+    message = (
+        "/dev/new: no room for any of 2 instances in the offers last seen of 2 agents, "
+        f"which tell what was free then: 2 agents: {reason}"
+    )
+    warning = {
+        "message": message,
+        "id": "/dev/new",
+        "instances": 2,
+        "agentsSeen": 2,
+        "agentsLookedAt": 2,
+        "reasons": [{"reason": "InsufficientCpus", "agents": 2, "message": reason}],
+    }
+    steps = [{"actions": [action]} for action in (START, SCALE)]
+    headers = {"Stayer-Warning": message}
+    answer = {"steps": steps, "warnings": [warning]}
+    check(client, Row(method, f"{path}?dryRun=true", 200, answer, headers, sent=sent))
+    made = ask(client, Row(method, path, 200, sent=sent))
+    assert made.status_code < 300
+    assert "warnings" not in made.get_json()
+    assert "Stayer-Warning" not in made.headers
+
+
+@pytest.mark.parametrize(
     ("method", "path", "sent", "status"),
     [
         ("PUT", "/v2/apps/dev/web", {"instances": 3}, 200),

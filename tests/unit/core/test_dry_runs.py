@@ -91,7 +91,7 @@ def test_what_may_not_fit_is_told(session: Session) -> None:
         WEB,
         instances=2,
         require_ports=True,
-        port_definitions=(PortDefinition(port=8_080),),
+        port_definitions=(PortDefinition(port=31_500),),
     )
     done = session.ask(ChangeApps((PutApp(fixed),), dry_run=True))
     assert isinstance(done, Done)
