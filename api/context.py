@@ -19,7 +19,7 @@ from api.events.caused import caused, changes_definitions
 from api.events.hub import EventHub
 from api.options import ApiOptions
 from api.projection import projected
-from api.render.deployment import dry_run
+from api.render.deployment import dry_run, steps
 from api.render.json import encode
 from constraints import CompilePattern
 from framework.domain.clock import iso
@@ -174,9 +174,11 @@ def deployment_answer(
     return with_warnings(response, done)
 
 
-def dry_run_answer(done: Done) -> Response:
-    """What a change would do."""
-    return with_warnings(json_answer(dry_run(done)), done)
+def dry_run_answer(done: Done, *, as_marathon: bool = False) -> Response:
+    """What a change would do; ``as_marathon`` for the dry runs that Marathon has too, whose old
+    clients know no other member: what may not fit is told in headers only."""
+    body = {"steps": steps(done.steps)} if as_marathon else dry_run(done)
+    return with_warnings(json_answer(body), done)
 
 
 def with_warnings(response: Response, done: Done) -> Response:

@@ -153,7 +153,9 @@ class Groups:
     ) -> Response:
         dry_run = flag("dryRun")
         done = change_tree(self._context, make, force=flag("force"), dry_run=dry_run)
-        return dry_run_answer(done) if dry_run else deployment_answer(done, status, headers)
+        if dry_run:
+            return dry_run_answer(done, as_marathon=True)
+        return deployment_answer(done, status, headers)
 
     def _infos(self) -> AppInfos:
         return AppInfos(self._context.view, self._context.now_ms())

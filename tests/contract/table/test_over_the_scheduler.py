@@ -116,7 +116,9 @@ def test_a_dry_run_tells_what_would_not_fit(
     }
     steps = [{"actions": [action]} for action in (START, SCALE)]
     headers = {"Stayer-Warning": message}
-    answer = {"steps": steps, "warnings": [warning]}
+    answer: dict[str, Any] = {"steps": steps}
+    if "/groups" not in path:  # Marathon has dry runs of groups, and its clients know no warnings
+        answer["warnings"] = [warning]
     check(client, Row(method, f"{path}?dryRun=true", 200, answer, headers, sent=sent))
     made = ask(client, Row(method, path, 200, sent=sent))
     assert made.status_code < 300
