@@ -20,7 +20,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help install run test test-fast test-integration test-long torture check bench bridge clean \
+.PHONY: help install run test test-fast test-integration test-long torture check bench bridge wheels clean \
 	lint format types import-rules house-rules system-packages
 
 help: ## list what can be done
@@ -90,6 +90,10 @@ bench: $(VENV)/.installed-dev ## measure: ARGS="NAME ..." runs tests/bench/NAME.
 bridge: $(VENV)/.installed ## build dist/stayer-bridge_VERSION_all.deb, the haproxy bridge for edge nodes
 	@echo "Building the package for edge nodes"
 	@$(BIN)/python scripts/build_bridge.py $(ARGS)
+
+wheels: $(VENV)/.installed ## gather dist/wheels, what machines without a package index install
+	@echo "Gathering wheels in dist/wheels"
+	@$(BIN)/python docker-images/build.py --wheels dist/wheels $(ARGS)
 
 clean: ## remove .venv and everything that was built or cached in this tree
 	@echo "Removing .venv, builds and caches"

