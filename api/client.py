@@ -77,11 +77,9 @@ class How(TypedDict, total=False):
 
 
 class Client:
-    """Calls to one scheduler behind one or several URLs; may be used by several threads.
-
-    A URL that can not be connected to is passed over, and the one that answered last is asked
-    first. A request that went out is repeated elsewhere only if it changes nothing.
-    """
+    """Calls to one scheduler behind one or several URLs; may be used by several threads. A URL
+    that can not be connected to is passed over, and the one that answered last is asked first. A
+    request that went out is repeated elsewhere only if it changes nothing."""
 
     def __init__(
         self,
@@ -90,16 +88,18 @@ class Client:
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
         credentials: Credentials | Token | None = None,
         ca_file: str | None = None,
+        client_certificate: tuple[str, str] | None = None,
         max_answer_bytes: int = DEFAULT_MAX_ANSWER_BYTES,
         on_warning: Callable[[str], None] | None = None,
     ) -> None:
-        """``timeout_seconds`` bounds each attempt as a whole; ``on_warning`` is given each
-        warning that comes with an answer. ValueError for an unusable URL."""
+        """``timeout_seconds`` bounds each attempt as a whole; ``on_warning`` is given each warning
+        that comes; ``client_certificate``: its file and that of its key. ValueError if unusable."""
         self._transport = Transport(
             urls,
             timeout_seconds=timeout_seconds,
             credentials=credentials,
             ca_file=ca_file,
+            client_certificate=client_certificate,
             max_answer_bytes=max_answer_bytes,
             on_warning=on_warning,
         )

@@ -18,11 +18,11 @@ class SelectorError(ValueError):
     """The selector can not be read; the text is Marathon's with the reason."""
 
 
-def parse_selector(text: str) -> Selector:
-    """The selector of a text. SelectorError."""
+def parse_selector(text: str, *, single_equals: bool = False) -> Selector:
+    """The selector of a text. ``single_equals``: ``key=value`` is one, too. SelectorError."""
     if len(text) > _MAX_CHARS:
         raise SelectorError(f"Can not parse label selector. Reason: longer than {_MAX_CHARS}")
-    reader = _Reader(text)
+    reader = _Reader(text, single_equals=single_equals)
     conditions = [_condition(reader)]
     while reader.take(","):
         conditions.append(_condition(reader))
@@ -33,7 +33,7 @@ def parse_selector(text: str) -> Selector:
 
 def _condition(reader: "_Reader") -> Selector:
     key = reader.word("key")
-    if reader.take("=="):
+    if reader.take_equals():
         return _among(key, {reader.word("value")}, wanted=True)
     if reader.take("!="):
         return _among(key, {reader.word("value")}, wanted=False)
@@ -63,8 +63,9 @@ def _set(reader: "_Reader") -> set[str]:
 class _Reader:
     """A position in the text; spaces between parts mean nothing."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, single_equals: bool) -> None:
         self._text = text
+        self._single_equals = single_equals
         self._at = 0
 
     def at_end(self) -> bool:
@@ -78,6 +79,10 @@ class _Reader:
             return False
         self._at += len(symbol)
         return True
+
+    def take_equals(self) -> bool:
+        """Go past what says that a label has a value."""
+        return self.take("==") or (self._single_equals and self.take("="))
 
     def take_word(self, word: str) -> bool:
         """Go past the whole word if it comes next."""

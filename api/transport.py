@@ -104,11 +104,13 @@ class Transport:
         timeout_seconds: float,
         credentials: Credentials | Token | None,
         ca_file: str | None,
+        client_certificate: tuple[str, str] | None,
         max_answer_bytes: int,
         on_warning: Callable[[str], None] | None,
     ) -> None:
         """``timeout_seconds`` bounds each attempt as a whole; ``on_warning`` is given each
-        warning that comes with an answer. ValueError for an unusable URL."""
+        warning that comes with an answer; ``client_certificate`` names the files of a certificate
+        and its key. ValueError for an unusable URL or certificate."""
         if not 1 <= len(urls) <= _MAX_URLS:
             raise ValueError(f"between 1 and {_MAX_URLS} URLs, not {len(urls)}")
         self._urls = tuple(_checked_url(url) for url in urls)
@@ -119,7 +121,7 @@ class Transport:
         self._headers = {"Accept": "application/json", "User-Agent": "stayer-client"}
         if credentials is not None:
             self._headers["Authorization"] = credentials.header()
-        context = ssl.create_default_context(cafile=ca_file) if ca_file else None
+        context = _context(ca_file, client_certificate)
         self._pool = timed(urllib3.PoolManager(retries=False, maxsize=_KEPT, ssl_context=context))
 
     @property
@@ -230,8 +232,9 @@ class Transport:
         """The answer whose headers have come; a standby's redirects are followed."""
         deadline = time.monotonic() + self._timeout_seconds
         for _ in range(_MAX_REDIRECTS):
-            with _transport_errors():
+            with _transport_errors(tls=where.startswith("https:")):
                 response = self._request("GET", where, None, headers, silence_seconds)
+            with _transport_errors():
                 if response.status == 200:
                     return response
                 try:
@@ -271,8 +274,9 @@ class Transport:
         headers: Mapping[str, str],
         deadline: float,
     ) -> tuple[urllib3.BaseHTTPResponse, bytes]:
-        with _transport_errors():
+        with _transport_errors(tls=where.startswith("https:")):
             response = self._request(method, where, content, headers, self._timeout_seconds)
+        with _transport_errors():
             limit = _MAX_ERROR_BYTES if response.status >= 300 else self._max_answer_bytes
             try:
                 body = _read(response, limit, deadline)
@@ -337,6 +341,27 @@ class Transport:
         return elsewhere
 
 
+def _context(
+    ca_file: str | None, client_certificate: tuple[str, str] | None
+) -> ssl.SSLContext | None:
+    """None for urllib3's own. ValueError, OSError."""
+    if not ca_file and client_certificate is None:
+        return None
+    context = ssl.create_default_context(cafile=ca_file or None)
+    if client_certificate is not None:
+        certificate, key = client_certificate
+        try:
+            # Without a password to try, OpenSSL would ask for one at the terminal.
+            context.load_cert_chain(certificate, key, password=lambda: b"")
+        except ssl.SSLError as error:
+            reason = (error.reason or "no PEM that can be read").lower().replace("_", " ")
+            raise ValueError(
+                f"{certificate} and {key} are no certificate and its key in PEM, unencrypted: "
+                f"{reason}"
+            ) from error
+    return context
+
+
 def _target(path: str, query: Query | None) -> str:
     return path + ("?" + urlencode(query, doseq=True) if query else "")
 
@@ -356,20 +381,38 @@ class _CutOffError(Exception):
 
 
 @contextmanager
-def _transport_errors() -> Iterator[None]:
+def _transport_errors(*, tls: bool = False) -> Iterator[None]:
+    """``tls``: nothing was answered yet, by https."""
     try:
         yield
     except (NewConnectionError, ConnectTimeoutError, SSLError) as error:
-        raise _NotSentError(_plain(error)) from error
+        raise _NotSentError(_plain(error) + _why_closed(error, tls=tls)) from error
     except (HTTPError, OSError) as error:
-        raise _CutOffError(_plain(error)) from error
+        raise _CutOffError(_plain(error) + _why_closed(error, tls=tls)) from error
+
+
+def _cause(error: Exception) -> BaseException:
+    cause: BaseException = error
+    while cause.__cause__ is not None or cause.__context__ is not None:
+        cause = cause.__cause__ or cause.__context__ or cause
+    return cause
+
+
+def _why_closed(error: Exception, *, tls: bool) -> str:
+    """A server that wants another certificate of ours, or any, closes the connection, and whether
+    its reason arrives is chance."""
+    cause = _cause(error)
+    unread = isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLCertVerificationError)
+    if not tls or not (unread or isinstance(cause, ConnectionError)):
+        return ""
+    if isinstance(cause, ConnectionRefusedError):
+        return ""
+    return "; it may ask for a client certificate (--client-cert), or not take the one it got"
 
 
 def _plain(error: Exception) -> str:
     """The innermost cause, in the words of the operating system where it has some."""
-    cause: BaseException = error
-    while cause.__cause__ is not None or cause.__context__ is not None:
-        cause = cause.__cause__ or cause.__context__ or cause
+    cause = _cause(error)
     if isinstance(cause, OSError) and cause.strerror:
         return cause.strerror[:_MAX_TEXT_CHARACTERS]
     return (str(cause) or type(cause).__name__)[:_MAX_TEXT_CHARACTERS]

@@ -117,6 +117,7 @@ def ask_quickly(context: click.Context, ask: Callable[[Client], list[str]]) -> l
             timeout_seconds=_COMPLETION_SECONDS,
             credentials=credentials_from(given.get("credentials_file"), given.get("token_file")),
             ca_file=given.get("ca_file"),
+            client_certificate=certificate_from(given.get("client_cert"), given.get("client_key")),
         )
         with closing(client):
             return sorted(ask(client))
@@ -161,8 +162,23 @@ access_options = (
         metavar="FILE",
         help="The certificates to trust for https, PEM. [env STAYER_CA_FILE]",
     ),
+    click.option(
+        "--client-cert",
+        type=click.Path(exists=True, dir_okay=False),
+        envvar="STAYER_CLIENT_CERT",
+        metavar="FILE",
+        help="A certificate to show where https asks for one, PEM. [env STAYER_CLIENT_CERT]",
+    ),
+    click.option(
+        "--client-key",
+        type=click.Path(exists=True, dir_okay=False),
+        envvar="STAYER_CLIENT_KEY",
+        metavar="FILE",
+        help="Its key, if it is in a file of its own. [env STAYER_CLIENT_KEY]",
+    ),
 )
-"""What lets a command in, and whom it trusts; `credentials_from` reads the first two."""
+"""What lets a command in, and whom it trusts; `credentials_from` reads the first two,
+`certificate_from` the last two."""
 _OPTIONS = (
     click.option(
         "--url",
@@ -201,6 +217,8 @@ def with_client(command: Callable[Concatenate[Client, P], None]) -> Callable[...
         credentials_file: Path | None,
         token_file: Path | None,
         ca_file: str | None,
+        client_cert: str | None,
+        client_key: str | None,
         **options: Any,
     ) -> None:
         try:
@@ -209,6 +227,7 @@ def with_client(command: Callable[Concatenate[Client, P], None]) -> Callable[...
                 timeout_seconds=request_timeout,
                 credentials=credentials_from(credentials_file, token_file),
                 ca_file=ca_file,
+                client_certificate=certificate_from(client_cert, client_key),
                 on_warning=_say_once(),
             )
         except (ValueError, OSError) as error:
@@ -228,6 +247,13 @@ def credentials_from(credentials: Path | None, token: Path | None) -> Credential
     if token:
         return read_token(token)
     return read_credentials(credentials) if credentials else None
+
+
+def certificate_from(certificate: str | None, key: str | None) -> tuple[str, str] | None:
+    """The files of a client's certificate and of its key. ValueError for a key alone."""
+    if key and not certificate:
+        raise ValueError("--client-key needs --client-cert: the certificate that it is of")
+    return (certificate, key or certificate) if certificate else None
 
 
 def _say_once() -> Callable[[str], None]:

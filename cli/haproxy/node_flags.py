@@ -46,6 +46,12 @@ _SERVICES = (
         help="Serve apps with this in HAPROXY_GROUP; repeatable, * for all. Without it those that "
         "have no group.",
     ),
+    click.option(
+        "--selector",
+        default="",
+        metavar="LABELS",
+        help="Serve only apps with such labels: `tier=web, env!=dev, zone in (a, b), public`.",
+    ),
     click.option("--strict", is_flag=True, help="Serve only ports with HAPROXY_n_ENABLED=true."),
     click.option(
         "--policy",
@@ -58,6 +64,15 @@ _SERVICES = (
         "--allow-raw-templates",
         is_flag=True,
         help="Let labels of any app hold directives of haproxy: whoever submits apps commands it.",
+    ),
+    click.option(
+        "--auth-file",
+        "auth_files",
+        multiple=True,
+        type=_file,
+        metavar="FILE",
+        help="Users for HAPROXY_n_AUTH_LIST, NAME:CRYPTED a line as of htpasswd; [LIST] begins a "
+        "list, else it has the file's name without its end; repeatable.",
     ),
     click.option("--own-app-id", default="", metavar="ID", help="The app this runs as: left out."),
 )

@@ -18,13 +18,15 @@ import msgspec
 
 from api.client import Client
 from api.files import read_bounded
-from cli.connection import credentials_from, read_credentials
+from api.selectors import SelectorError
+from cli.connection import certificate_from, credentials_from, read_credentials
 from cli.haproxy.node_flags import FLAGS
 from cli.output import visible
 from haproxy_bridge.guard import GuardOptions, Panic
 from haproxy_bridge.render import RenderOptions
 from haproxy_bridge.run.options import NodeOptions
-from haproxy_bridge.services import Policy, ServiceOptions, templates
+from haproxy_bridge.services import Policy, ServiceOptions, templates, user_lists
+from haproxy_bridge.services.options import Users
 from haproxy_bridge.source import Kind, Reader, SourceOptions
 from haproxy_bridge.swap.load import LoadOptions
 
@@ -81,6 +83,7 @@ def _client(urls: tuple[str, ...], given: dict[str, Any]) -> Iterator[Client]:
             timeout_seconds=given["request_timeout"],
             credentials=credentials_from(given["credentials_file"], given["token_file"]),
             ca_file=given["ca_file"],
+            client_certificate=certificate_from(given["client_cert"], given["client_key"]),
         )
     except (ValueError, OSError) as error:
         raise click.UsageError(visible(str(error))) from error
@@ -133,6 +136,7 @@ def _services(given: dict[str, Any]) -> ServiceOptions:
     policy = Policy()
     if given["policy_file"] is not None:
         policy = msgspec.json.decode(_read(given["policy_file"]), type=Policy)
+    _check_selector(given)
     if given["allow_raw_templates"]:
         policy = msgspec.structs.replace(policy, templates=True)
     binds = (given["http_bind"], given["https_bind"], given["appid_bind"], given["stats_bind"])
@@ -142,7 +146,39 @@ def _services(given: dict[str, Any]) -> ServiceOptions:
         reserved_ports=frozenset(_port(bind) for bind in binds if bind) - {80, 443},
         own_app_id=given["own_app_id"],
         policy=policy,
+        selector=given["selector"].strip(),
+        users=_users(given["auth_files"]),
     )
+
+
+def _check_selector(given: dict[str, Any]) -> None:
+    if not given["selector"].strip():
+        return
+    try:
+        ServiceOptions(selector=given["selector"]).selects({})
+    except SelectorError as error:
+        form = "not of the form tier=web, env!=dev, zone in (a, b)"
+        raise ValueError(f"--selector: {form}: {error}") from error
+    if given["source"] == Kind.TEXT.value:
+        raise ValueError("--selector: the text of /v2/tasks has no labels to select by")
+
+
+def _users(paths: tuple[Path, ...]) -> dict[str, Users]:
+    found: dict[str, Users] = {}
+    for path in paths:
+        if path.stat().st_mode & 0o007:
+            raise ValueError(f"--auth-file: {path} is open to everybody: chmod o= {path}")
+        try:
+            lists = user_lists.read(path.stem, _read(path).decode())
+        except UnicodeDecodeError:
+            raise ValueError(f"--auth-file: {path} is not UTF-8 text") from None
+        except ValueError as error:
+            raise ValueError(f"--auth-file: {path}: {error}") from error
+        twice = sorted(lists.keys() & found.keys())
+        if twice:
+            raise ValueError(f"--auth-file: {path}: there is a list {twice[0]} already")
+        found |= lists
+    return found
 
 
 def _port(bind: str) -> int:
@@ -171,9 +207,9 @@ def _render(given: dict[str, Any]) -> RenderOptions:
         maxconn=given["maxconn"],
         max_reloads=given["max_worker_reloads"],
         trusted_proxies=_networks(given["trusted_proxies"]),
-        json_log=given["json_log"],
-        strict_sni=given["strict_sni"],
-        acme=_acme(given["acme"]),
+        json_log=_json_log(given),
+        strict_sni=_strict_sni(given),
+        acme=_acme(given),
         error_page=_error_page(given["error_page_file"]),
         cookie_key=_read(key).decode().strip() if key else "stayer",
         templates=_templates(given["templates_dir"]),
@@ -187,21 +223,44 @@ def _networks(given: tuple[str, ...]) -> tuple[str, ...]:
             raise ValueError("a network has no scope (%)")
         return tuple(str(ip_network(one, strict=False)) for one in given)
     except ValueError as error:
-        raise ValueError(f"--trusted-proxy: {error}") from error
+        right = "an address or a network, such as 10.0.0.0/8"
+        raise ValueError(f"--trusted-proxy: not {right}: {error}") from error
 
 
-def _acme(given: str) -> str:
-    if given and not _ADDRESS.fullmatch(given):
-        raise ValueError(f"--acme: not HOST:PORT: {given}")
-    return given
+def _json_log(given: dict[str, Any]) -> bool:
+    if given["json_log"] and not given["log"]:
+        raise ValueError("--json-log: --log says that there is none; name where it goes")
+    return bool(given["json_log"])
+
+
+def _strict_sni(given: dict[str, Any]) -> bool:
+    if given["strict_sni"] and not given["https_bind"]:
+        raise ValueError("--strict-sni: no TLS ends here; give --https-bind an ADDRESS:PORT")
+    return bool(given["strict_sni"])
+
+
+def _acme(given: dict[str, Any]) -> str:
+    text = str(given["acme"])
+    if not text:
+        return ""
+    if not _ADDRESS.fullmatch(text) or not 0 < int(text.rpartition(":")[2]) < 65_536:
+        raise ValueError(f"--acme: not HOST:PORT, such as 127.0.0.1:402: {text}")
+    if not given["http_bind"]:
+        raise ValueError("--acme: challenges come by http; give --http-bind an ADDRESS:PORT")
+    return text
 
 
 def _error_page(path: Path | None) -> str:
     if path is None:
         return ""
-    page = read_bounded(path, _MAX_PAGE_BYTES).decode()
+    try:
+        page = read_bounded(path, _MAX_PAGE_BYTES).decode()
+    except UnicodeDecodeError:
+        raise ValueError(f"--error-page: {path} is not UTF-8 text") from None
+    except ValueError as error:
+        raise ValueError(f"--error-page: {error}, and haproxy sends no more") from error
     if not page.strip() or "\0" in page:
-        raise ValueError(f"--error-page: {path} is empty, or no text")
+        raise ValueError(f"--error-page: {path} is empty or no text; it has to hold HTML")
     return page
 
 

@@ -10,9 +10,10 @@ from types import FrameType
 import click
 from msgspec.structs import replace
 
+from cli.connection import read_credentials
 from cli.haproxy import shown
 from cli.haproxy.node_options import Bridge, with_bridge
-from cli.output import say_aside
+from cli.output import say_aside, visible
 from haproxy_bridge.exits import Exit
 from haproxy_bridge.rendered import Problem
 from haproxy_bridge.run.bell import Bell, Note
@@ -67,6 +68,13 @@ _OPTIONS = (
         help="Metrics, status and marathon-lb's pages of the daemon; empty for none.",
     ),
     click.option(
+        "--metrics-credentials-file",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="A file with USER:PASSWORD for these pages, all but metrics and health. Without it "
+        "they are shown on loopback only.",
+    ),
+    click.option(
         "--stop-timeout",
         type=_seconds,
         default=30.0,
@@ -88,6 +96,7 @@ def watch(
     min_reload_interval: float,
     no_events: bool,
     metrics_bind: str,
+    metrics_credentials_file: Path | None,
     stop_timeout: float,
     force: bool,
 ) -> None:
@@ -109,6 +118,7 @@ def watch(
         pace=PaceOptions(poll_seconds=poll_interval, min_reload_seconds=min_reload_interval),
         haproxy=_haproxy(bridge, stop_timeout) if own else None,
         metrics_bind=where,
+        metrics_credentials=_credentials(metrics_credentials_file),
         edge=bridge.edge,
         events=not no_events,
         force=force,
@@ -132,6 +142,16 @@ def _haproxy(bridge: Bridge, stop_seconds: float) -> HaproxyOptions:
         master_socket=bridge.node.load.master_socket,
         stop_seconds=stop_seconds,
     )
+
+
+def _credentials(path: Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        found = read_credentials(path)
+    except (ValueError, OSError) as error:
+        raise click.UsageError(f"--metrics-credentials-file: {visible(str(error))}") from error
+    return f"{found.user}:{found.password}"
 
 
 def _bind(text: str) -> tuple[str, int] | None:

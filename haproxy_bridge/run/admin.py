@@ -1,16 +1,19 @@
 """The daemon's own small HTTP server: metrics, status, and the pages that marathon-lb has.
 
-It is for the machine's own use and says what is served here, without passwords; nothing can be
-changed through it but the time of the next look.
+It says what is served here, without passwords, and nothing can be changed through it but the time
+of the next look. Beyond this machine only ``PUBLIC`` is for everybody; the rest needs credentials.
 """
 
+import base64
+import hmac
+import ipaddress
 import re
 import threading
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import AF_INET6, socket
-from typing import Any
+from typing import Any, NamedTuple
 
 _LIMIT_SECONDS = 5.0
 _MAX_CONNECTIONS = 16
@@ -20,8 +23,19 @@ _SECRETS = (
     (re.compile(r"(?m)^(\s*dynamic-cookie-key\s+).*$"), r"\1***"),
 )
 
-Page = Callable[[], tuple[str, bytes]]
-"""A page's content type and bytes."""
+PUBLIC = frozenset({"/metrics", "/_haproxy_health_check"})
+"""What monitoring reads: numbers and a yes or no."""
+
+
+class Shown(NamedTuple):
+    """What a page answers: its content type, its bytes, its status."""
+
+    kind: str
+    content: bytes
+    status: HTTPStatus = HTTPStatus.OK
+
+
+Page = Callable[[], Shown]
 
 
 class Server(ThreadingHTTPServer):
@@ -30,10 +44,16 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
 
-    def __init__(self, host: str, port: int, pages: Mapping[str, Page]) -> None:
+    def __init__(
+        self, host: str, port: int, pages: Mapping[str, Page], credentials: str = ""
+    ) -> None:
+        """``credentials``: USER:PASSWORD for what is not ``PUBLIC``; "" if nobody but this
+        machine may see it."""
         if ":" in host:
             self.address_family = AF_INET6
         self.pages = pages
+        self._header = _basic(credentials) if credentials else b""
+        self._open = not credentials and _is_loopback(host)
         self._free = threading.BoundedSemaphore(_MAX_CONNECTIONS)
         super().__init__((host, port), _Handler)
 
@@ -41,6 +61,16 @@ class Server(ThreadingHTTPServer):
     def port(self) -> int:
         """Where it listens."""
         return int(self.server_address[1])
+
+    def refusal(self, path: str, authorization: str) -> HTTPStatus | None:
+        """Why a page is not shown to whoever sends this header; None if it is."""
+        if path in PUBLIC or self._open:
+            return None
+        if not self._header:
+            return HTTPStatus.FORBIDDEN
+        given = authorization.encode("latin-1", "replace")
+        good = hmac.compare_digest(given, self._header)
+        return None if good else HTTPStatus.UNAUTHORIZED
 
     def start(self) -> None:
         """Answer from now on, in a thread."""
@@ -77,12 +107,18 @@ class _Handler(BaseHTTPRequestHandler):
     sys_version = ""
 
     def do_GET(self) -> None:
-        page = self.server.pages.get(self.path.partition("?")[0])
-        if page is None:
-            self.send_error(HTTPStatus.NOT_FOUND)
-            return
-        kind, content = page()
-        self.send_response(HTTPStatus.OK)
+        path = self.path.partition("?")[0]
+        page = self.server.pages.get(path)
+        refused = self.server.refusal(path, self.headers.get("Authorization", ""))
+        if refused is not None:
+            kind, content, status = _REFUSED[refused]
+        elif page is None:
+            kind, content, status = Shown(TEXT, b"no such page\n", HTTPStatus.NOT_FOUND)
+        else:
+            kind, content, status = page()
+        self.send_response(status)
+        if status is HTTPStatus.UNAUTHORIZED:
+            self.send_header("WWW-Authenticate", 'Basic realm="stayer"')
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
@@ -90,6 +126,28 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Nothing: it is asked every few seconds."""
+
+
+TEXT = "text/plain; charset=utf-8"
+_REFUSED = {
+    HTTPStatus.FORBIDDEN: Shown(
+        TEXT,
+        b"only on loopback, or with --metrics-credentials-file\n",
+        HTTPStatus.FORBIDDEN,
+    ),
+    HTTPStatus.UNAUTHORIZED: Shown(TEXT, b"user and password\n", HTTPStatus.UNAUTHORIZED),
+}
+
+
+def _basic(credentials: str) -> bytes:
+    return b"Basic " + base64.b64encode(credentials.encode())
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def without_secrets(config: bytes) -> bytes:

@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from random import SystemRandom
 from time import monotonic
@@ -16,6 +17,7 @@ from msgspec import Struct
 
 from api.client import Client
 from haproxy_bridge.run import admin, first_config, metrics
+from haproxy_bridge.run.admin import Shown
 from haproxy_bridge.run.bell import Bell, Note
 from haproxy_bridge.run.drains import Sessions
 from haproxy_bridge.run.listener import SILENCE_SECONDS, Listener
@@ -29,7 +31,7 @@ from haproxy_bridge.run.resident import Resident
 from haproxy_bridge.run.supervisor import HaproxyOptions, Supervisor
 from haproxy_bridge.run.watch import Watch
 from haproxy_bridge.run.writer import Writer
-from haproxy_bridge.runtime import socket
+from haproxy_bridge.runtime import master, socket
 from haproxy_bridge.runtime.socket import SocketError
 from haproxy_bridge.source import Kind, Reader
 from haproxy_bridge.swap import load
@@ -37,18 +39,19 @@ from haproxy_bridge.swap import load
 _FIRST_UP_SECONDS = 10.0
 _LEAVE_SECONDS = 5.0
 _JSON = "application/json"
-_TEXT = "text/plain; charset=utf-8"
 
 
 class DaemonOptions(Struct, frozen=True, kw_only=True):
     """``haproxy``: it is the daemon's own, to be started and stopped. ``metrics_bind``: host and
-    port, None for no pages. ``edge``: the name under which it registers with Stayer, "" for not at
-    all. ``events``: listen to them, else only look now and then. ``force``: believe the first
-    answer whatever it takes away."""
+    port, None for no pages; ``metrics_credentials``: USER:PASSWORD for those that are not for all.
+    ``edge``: the name under which it registers with Stayer, "" for not at all. ``events``: listen
+    to them, else only look now and then. ``force``: believe the first answer whatever it takes
+    away."""
 
     pace: PaceOptions = PaceOptions()
     haproxy: HaproxyOptions | None = None
     metrics_bind: tuple[str, int] | None = None
+    metrics_credentials: str = ""
     edge: str = ""
     events: bool = True
     force: bool = False
@@ -140,7 +143,7 @@ class Daemon:
             yield
             return
         host, port = self._options.metrics_bind
-        self.pages = admin.Server(host, port, self._pages())
+        self.pages = admin.Server(host, port, self._pages(), self._options.metrics_credentials)
         self.pages.start()
         try:
             yield
@@ -181,23 +184,48 @@ class Daemon:
     # What it tells of itself
 
     def _pages(self) -> dict[str, admin.Page]:
-        def again() -> tuple[str, bytes]:
+        def again() -> Shown:
             self.bell.ring(Note.ALL)
-            return _TEXT, b"everything is looked at anew\n"
+            return Shown(admin.TEXT, b"everything is looked at anew\n")
+
+        def text(content: bytes) -> Shown:
+            return Shown(admin.TEXT, content)
 
         def files() -> dict[str, bytes]:
             rendered = self._resident.rendered
             return {} if rendered is None else rendered.files
 
         return {
-            "/metrics": lambda: (metrics.TYPE, self._metrics().encode()),
-            "/status": lambda: (_JSON, msgspec.json.encode(self._status())),
-            "/_haproxy_getconfig": lambda: (_TEXT, self._shown_config()),
-            "/_haproxy_getvhostmap": lambda: (_TEXT, admin.vhost_map(files())),
-            "/_haproxy_getappmap": lambda: (_TEXT, admin.map_of(files(), "appid")),
+            "/metrics": lambda: Shown(metrics.TYPE, self._metrics().encode()),
+            "/status": lambda: Shown(_JSON, msgspec.json.encode(self._status())),
+            "/_haproxy_health_check": self._health,
+            "/_haproxy_getpids": lambda: text(self._pids()),
+            "/_haproxy_getconfig": lambda: text(self._shown_config()),
+            "/_haproxy_getvhostmap": lambda: text(admin.vhost_map(files())),
+            "/_haproxy_getappmap": lambda: text(admin.map_of(files(), "appid")),
             "/_mlb_signal/hup": again,
             "/_mlb_signal/usr1": again,
         }
+
+    def _health(self) -> Shown:
+        if self._answers():
+            return Shown(admin.TEXT, b"haproxy answers\n")
+        return Shown(admin.TEXT, b"haproxy does not answer\n", HTTPStatus.SERVICE_UNAVAILABLE)
+
+    def _pids(self) -> bytes:
+        """Those of workers: the present one, then those of before that still serve. Tools of
+        marathon-lb wait for a reload to be over, which is when there is one."""
+        own, load_options = self._options.haproxy, self._node.load
+        path = load_options.master_socket if own is None else own.master_socket
+        try:
+            if path:
+                found = master.processes(Path(path))
+                return " ".join(map(str, (*found.workers, *found.old_workers))).encode()
+            info = socket.ask(Path(self._node.render.socket), "show info", timeout_seconds=1)
+        except SocketError:
+            return b""
+        lines = (line.partition(":") for line in info.splitlines())
+        return next((pid.strip().encode() for name, _, pid in lines if name == "Pid"), b"")
 
     def _shown_config(self) -> bytes:
         rendered = self._resident.rendered

@@ -7,13 +7,16 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from haproxy_bridge.rendered import Problem, Trouble
-from haproxy_bridge.services import conflicts, effects, labels, members, values
+from haproxy_bridge.services import conflicts, effects, joined, labels, members, values
+from haproxy_bridge.services.joined import Part
 from haproxy_bridge.services.labels import AppLabels, PortLabels
-from haproxy_bridge.services.model import Mode, Service, Services
+from haproxy_bridge.services.model import Auth, Mode, Service, Services
 from haproxy_bridge.services.options import ServiceOptions
 from haproxy_bridge.snapshot import HTTP_KINDS, App, Port, Snapshot
 
-_NOT_OF_SERVICE = frozenset({"groups", "enabled", "check_port_index", "paths", "backend_tls"})
+_NOT_OF_SERVICE = frozenset(
+    {"groups", "enabled", "check_port_index", "paths", "backend_tls", "auth_list", "backend_name"}
+)
 
 
 def build(snapshot: Snapshot, options: ServiceOptions, seed: str = "") -> Services:
@@ -24,13 +27,14 @@ def build(snapshot: Snapshot, options: ServiceOptions, seed: str = "") -> Servic
 
 class _OfApp(Struct, frozen=True):
     """What one app leads to, whatever the others say. ``group``: with whom it is deployed as one,
-    "" for alone."""
+    "" for alone. ``joined``: something of it is served together with other apps."""
 
     app: App
     read: AppLabels
     services: tuple[Service, ...] = ()
     problems: tuple[Problem, ...] = ()
     group: str = ""
+    joined: bool = False
 
 
 class _Group(Struct, frozen=True):
@@ -38,6 +42,7 @@ class _Group(Struct, frozen=True):
 
     parts: tuple[_OfApp, ...]
     service: Service
+    problems: tuple[Problem, ...] = ()
 
 
 class Builder:
@@ -49,6 +54,7 @@ class Builder:
         self._seed = seed
         self._known: dict[str, _OfApp] = {}
         self._groups: dict[tuple[str, int, str], _Group] = {}
+        self._named: dict[tuple[str, str], _Group] = {}
         self._settlement = conflicts.Settlement(options)
 
     def build(self, snapshot: Snapshot) -> Services:
@@ -60,13 +66,15 @@ class Builder:
         self._known = known
         problems = [problem for one in known.values() for problem in one.problems]
         kept, lost = self._settlement.settled(self._together(known.values()))
+        problems += [problem for one in self._named.values() for problem in one.problems]
         return Services(kept, (*problems, *lost))
 
     def _of(self, app: App, before: _OfApp | None) -> _OfApp:
         options = self._options
         if before is not None and before.app == app:
             return before
-        if options.own_app_id and app.id == options.own_app_id:
+        own = bool(options.own_app_id) and app.id == options.own_app_id
+        if own or not options.selects(app.labels):
             return _OfApp(app, AppLabels())
         if not values.is_app_id(app.id):
             message = "not an id of letters, digits and ._- behind slashes"
@@ -78,9 +86,12 @@ class Builder:
         if services or _concerns(read, options):
             problems += read.problems
         group = read.app.get("DEPLOYMENT_GROUP", "").strip()
-        if not group:
-            services = tuple(map(self._turned, services))
-        return _OfApp(app, read, services, tuple(problems), group)
+        if group:
+            problems += _names_of_group(services)
+        else:
+            services = tuple(one if one.shared_name else self._turned(one) for one in services)
+        together = bool(group) or any(one.shared_name for one in services)
+        return _OfApp(app, read, services, tuple(problems), group, together)
 
     def _turned(self, service: Service) -> Service:
         turned = members.rotated(service.members, self._seed, service.name)
@@ -89,18 +100,36 @@ class Builder:
     def _together(self, of_apps: Iterable[_OfApp]) -> list[Service]:
         """Services of apps that are deployed as one (HAPROXY_DEPLOYMENT_GROUP) become one service
         under the name of the group; its labels are those of the app that was started last. Apps
-        that the policy tells apart are never one: else whoever may submit an app could join."""
+        that the policy tells apart are never one: else whoever may submit an app could join. The
+        same holds for those that ask for one backend by its name."""
         alone: list[Service] = []
+        named: dict[tuple[str, str], list[tuple[_OfApp, Service]]] = {}
         several: dict[tuple[str, int, str], list[tuple[_OfApp, Service]]] = {}
         for one in of_apps:
-            if not one.group:
+            if not one.joined:
                 alone += one.services
                 continue
             party = self._options.policy.party(one.app.id)
             for service in one.services:
-                several.setdefault((one.group, service.index, party), []).append((one, service))
+                if one.group:
+                    several.setdefault((one.group, service.index, party), []).append((one, service))
+                elif service.shared_name:
+                    named.setdefault((service.shared_name, party), []).append((one, service))
+                else:
+                    alone.append(service)
         self._groups = {key: self._group(key, parts) for key, parts in several.items()}
-        return alone + [one.service for one in self._groups.values()]
+        self._named = {key: self._joined(key, parts) for key, parts in named.items()}
+        groups = (*self._groups.values(), *self._named.values())
+        return alone + [one.service for one in groups]
+
+    def _joined(self, key: tuple[str, str], found: list[tuple[_OfApp, Service]]) -> _Group:
+        before = self._named.get(key)
+        apps = tuple(one for one, _ in found)
+        if before is not None and before.parts == apps:
+            return before
+        parts = [Part(one.app, service, one.read.port(service.index)) for one, service in found]
+        service, problems = joined.joined(key[0], parts)
+        return _Group(apps, self._turned(service), problems)
 
     def _group(self, key: tuple[str, int, str], found: list[tuple[_OfApp, Service]]) -> _Group:
         before = self._groups.get(key)
@@ -130,18 +159,49 @@ def _services(
         enabled = said.given.get("enabled", not options.strict)
         if not enabled or not options.serves(_groups(read, said)):
             continue
-        if not port.service_port and "hosts" not in said.given and "port" not in said.given:
+        if not port.service_port and said.given.keys().isdisjoint(_PLACES):
             continue  # nothing to listen on, and nobody asked for it
         if "tcp" not in port.protocol.split(","):
             message = f"port {index} is {port.protocol}, which haproxy does not carry"
             problems.append(Problem(Trouble.UNSUPPORTED, app.id, message))
             continue
         said.problems += _forbidden(app, port, said, options)
+        said.problems += _listed(app, index, said, options)
         problems += said.problems
         if not said.broken:
             service, found = effects.looked_at(_service(app, index, port, said), said)
             problems += found
             yield service
+
+
+_PLACES = frozenset({"hosts", "port", "backend_name"})
+"""Labels by which a port without a service port is served."""
+
+
+def _names_of_group(services: Iterable[Service]) -> Iterator[Problem]:
+    for service in services:
+        if service.shared_name:
+            label = f"HAPROXY_{service.index}_BACKEND_NAME"
+            why = "does nothing with HAPROXY_DEPLOYMENT_GROUP, which names the backend"
+            yield Problem(Trouble.IGNORED, service.app_id, why, label)
+
+
+def _listed(app: App, index: int, said: PortLabels, options: ServiceOptions) -> Iterator[Problem]:
+    """Put the users of the list that a label names in the place of those of AUTH."""
+    if "auth_list" not in said.given:
+        return
+    realm, name = said.given["auth_list"]
+    users = options.users.get(name)
+    label = f"HAPROXY_{index}_AUTH_LIST"
+    if "auth" in said.given:
+        why = f"say HAPROXY_{index}_AUTH or this one, not both"
+        yield Problem(Trouble.INVALID, app.id, why, label)
+    elif users is None:
+        known = ", ".join(sorted(options.users)) or "none"
+        why = f"this node has no list of users {name} (--auth-file; there are: {known})"
+        yield Problem(Trouble.INVALID, app.id, why, label)
+    else:
+        said.given["auth"] = Auth(realm, users)
 
 
 def _forbidden(
@@ -176,6 +236,7 @@ def _service(app: App, index: int, port: Port, said: PortLabels) -> Service:
         ignore_case=ignore_case,
         hostname=said.texts.get("VHOST", ""),
         backend_tls="" if tls == "false" else tls,
+        shared_name=given.get("backend_name", ""),
         templates=said.templates,
     )
     service = replace(service, **plain)

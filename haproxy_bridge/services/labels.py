@@ -62,6 +62,8 @@ PORT_LABELS: dict[str, tuple[str, Reader]] = {
         partial(values.number, lowest=0, highest=9_999),
     ),
     # Ours
+    "AUTH_LIST": ("auth_list", values.auth_list),
+    "BACKEND_NAME": ("backend_name", values.backend_name),
     "REDIRECT_WWW": ("www_redirect", values.boolean),
     "TLS_PASSTHROUGH": ("tls_passthrough", values.boolean),
     "BACKEND_TLS": ("backend_tls", partial(values.choice, *("true", "verify", "false"))),

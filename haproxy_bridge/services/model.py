@@ -63,7 +63,8 @@ class Service(Struct, frozen=True, gc=False, kw_only=True):
     """One exposed port. ``name`` is that of its backend. ``port`` 0: it listens on no port of its
     own. ``weight`` is the place of its routes among all (the higher, the earlier), None: by how
     specific they are. ``paths``: prefixes of the path, none for all. ``hostname`` is the label's
-    own text, for templates. ``match_header``, ``match_cookie``, ``match_query``: its virtual hosts
+    own text, for templates. ``shared_name``: that of a backend which it asks for
+    together with other apps. ``match_header``, ``match_cookie``, ``match_query``: its virtual hosts
     are for requests with this name and value only ("" for any value). ``error_page``: what clients
     get where no server answers. ``templates`` are raw directives by name."""
 
@@ -106,6 +107,7 @@ class Service(Struct, frozen=True, gc=False, kw_only=True):
     match_query: tuple[str, str] | None = None
     http2: bool = False
     send_proxy: bool = False
+    shared_name: str = ""
     templates: dict[str, str] = {}
 
     @property

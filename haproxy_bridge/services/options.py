@@ -4,11 +4,18 @@ Whoever may submit an app writes its labels. So a node takes what is harmless fr
 haproxy directives, hosts or ports only from apps that its operator lets have them.
 """
 
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from msgspec import Struct
 
+from api.selectors import Selector, parse_selector
+
 EVERY_GROUP = "*"
+
+Users = tuple[tuple[str, str], ...]
+"""Names with crypted passwords."""
 
 
 class Rule(Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,13 +82,21 @@ class ServiceOptions(Struct, frozen=True, kw_only=True):
     """``groups``: labels HAPROXY_GROUP that this node serves; none: apps without a group; ``*``:
     all apps. ``strict``: only ports with HAPROXY_n_ENABLED. ``reserved_ports``: those that
     haproxy itself or somebody else on the node uses. ``own_app_id``: the app that this bridge
-    runs as, which is left out."""
+    runs as, which is left out. ``selector``: only apps whose labels it selects, "" for all (as of
+    Marathon's ``label=``). ``users``: lists of users with crypted passwords that labels may name.
+    """
 
     groups: tuple[str, ...] = ()
     strict: bool = False
     reserved_ports: frozenset[int] = frozenset({9090, 9091})
     own_app_id: str = ""
     policy: Policy = Policy()
+    selector: str = ""
+    users: dict[str, Users] = {}
+
+    def selects(self, labels: Mapping[str, str]) -> bool:
+        """Whether an app with these labels is for this node. SelectorError."""
+        return not self.selector or _selector(self.selector)(labels)
 
     def serves(self, groups: tuple[str, ...]) -> bool:
         """Whether an app in these groups is for this node."""
@@ -90,3 +105,8 @@ class ServiceOptions(Struct, frozen=True, kw_only=True):
         if not self.groups:
             return not groups
         return any(group in self.groups for group in groups)
+
+
+@lru_cache(16)
+def _selector(text: str) -> Selector:
+    return parse_selector(text, single_equals=True)

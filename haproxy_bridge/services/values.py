@@ -30,6 +30,9 @@ _PASSWORD = re.compile(r"[A-Za-z0-9./$=+-]{1,200}")
 _HEADER = re.compile(r"([A-Za-z0-9-]{1,64})(?:: ?([A-Za-z0-9._~@-]{1,100}))?")
 _PAIR = re.compile(r"([A-Za-z0-9_.-]{1,64})(?:=([A-Za-z0-9._~@-]{1,100}))?")
 _RATE = re.compile(r"(\d{1,7})/(\d{1,5})s?", re.ASCII)
+_LIST = re.compile(r"(?:([A-Za-z0-9._ @-]{1,100}):)?([A-Za-z0-9._-]{1,64})")
+_BACKEND = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,99}")
+_OTHERS = re.compile(r"(?:stayer|marathon)_.*|.*_(?:port)?[0-9]+")
 _APP_ID = re.compile(r"/?[A-Za-z0-9._-]{1,255}(?:/[A-Za-z0-9._-]{1,255})*")
 MAX_APP_ID = 1_000
 
@@ -173,6 +176,25 @@ def auth(text: str) -> Auth:
 
 def _is_user(user: str, password: str) -> bool:
     return bool(_USER.fullmatch(user) and _PASSWORD.fullmatch(password))
+
+
+def auth_list(text: str) -> tuple[str, str]:
+    """``REALM:LIST`` or ``LIST``, whose realm has its name, then."""
+    found = _LIST.fullmatch(text.strip())
+    if found is None:
+        raise BadValueError(f"not LIST or REALM:LIST, with the name of a list: {_shown(text)}")
+    return found[1] or found[2], found[2]
+
+
+def backend_name(text: str) -> str:
+    """A name that no app has without asking for it: these end with a number."""
+    stripped = text.strip()
+    if not _BACKEND.fullmatch(stripped) or _OTHERS.fullmatch(stripped):
+        raise BadValueError(
+            "not a name of letters, digits and ._- that begins with a letter (not with "
+            f"stayer_ or marathon_) and does not end with _NUMBER: {_shown(text)}"
+        )
+    return stripped
 
 
 def networks(text: str) -> tuple[str, ...]:

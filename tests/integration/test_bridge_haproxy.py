@@ -2,6 +2,7 @@
 wrong. The scheduler is scripted; the tasks are real.
 """
 
+import base64
 import http.client
 import json
 import socket
@@ -23,6 +24,8 @@ from tests.polling import eventually
 from tests.unit.cli.scripted_http import Answer, hang_up
 from tests.zookeeper.certificates import make_certificates
 
+CRYPTED = "$5$abc$qsg6EHbUzHQzF1POlD7zUwBINSELQxypPaeDcZe6vH0"
+"""Of `secret`."""
 RAW = ServiceOptions(policy=Policy(templates=True))
 
 
@@ -87,7 +90,9 @@ def test_requests_find_their_app(edge: Edge) -> None:
 
 
 def test_what_labels_ask_of_http(edge: Edge) -> None:
-    a = edge.task("a")
+    a, b = edge.task("a"), edge.task("b")
+    users = ServiceOptions(users={"ops": (("ann", CRYPTED),)})
+    edge.options = replace(edge.options, services=users)
     edge.say(
         edge.app("a", [a], 0, VHOST="auth.example", AUTH="my realm:joe:$5$x$y"),
         edge.app("b", [a], 1, VHOST="far.example", BACKEND_NETWORK_ALLOWED_ACL="192.0.2.0/24"),
@@ -104,10 +109,17 @@ def test_what_labels_ask_of_http(edge: Edge) -> None:
         ),
         edge.app("g", [a], 6, VHOST="few.example", RATE_LIMIT="3/60s"),
         edge.app("h", [a], 7, VHOST="w.example,www.w.example", REDIRECT_WWW="true"),
+        edge.app("i", [a], 8, VHOST="ops.example", AUTH_LIST="ops"),
+        edge.app("j", [a], 9, VHOST="both.example", BACKEND_NAME="both"),
+        edge.app("k", [b], 10, VHOST="both.example", BACKEND_NAME="both"),
     )
     assert edge.run().exit is Exit.OK
+    assert names(edge, host="both.example") == {"a", "b"}
     ask = edge.haproxy.ask
     assert ask("auth.example")[0] == 401
+    for password, status in (("secret", 200), ("other", 401)):
+        given = base64.b64encode(f"ann:{password}".encode()).decode()
+        assert ask("ops.example", headers={"Authorization": f"Basic {given}"})[0] == status
     assert ask("far.example")[0] == 403
     assert ask("near.example")[0] == 200
     status, _, headers = ask("tls.example", "/x")

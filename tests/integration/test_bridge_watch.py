@@ -314,6 +314,10 @@ def test_its_pages(edge: Edge, watching: Start) -> None:
     shown = daemon.page("/_haproxy_getconfig")
     assert f"backend {name}" in shown
     assert "secret" not in shown
+    assert daemon.page("/_haproxy_health_check") == "haproxy answers\n"
+    workers = master.processes(edge.haproxy.master_socket)
+    pids = map(int, daemon.page("/_haproxy_getpids").split())
+    assert set(workers.workers) <= set(pids)
     turns = len(daemon.outcomes)
     daemon.page("/_mlb_signal/hup")
     eventually(lambda: len(daemon.outcomes) > turns, "the signal leads to no turn")

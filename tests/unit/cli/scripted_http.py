@@ -5,6 +5,7 @@ answers from a script, well or badly (cut off, endless, of the wrong kind).
 """
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -97,8 +98,10 @@ def hang_up(handler: BaseHTTPRequestHandler) -> None:
 
 
 @contextmanager
-def scripted(script: Script | None = None) -> Iterator[ScriptedServer]:
-    """A server with this script, on a free port, until the end of the block."""
+def scripted(
+    script: Script | None = None, tls: ssl.SSLContext | None = None
+) -> Iterator[ScriptedServer]:
+    """A server with this script, on a free port, until the end of the block. ``tls``: by https."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -113,7 +116,10 @@ def scripted(script: Script | None = None) -> Iterator[ScriptedServer]:
         setattr(Handler, f"do_{method}", Handler.do_GET)
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
         http.daemon_threads = True
-        server = ScriptedServer(f"http://127.0.0.1:{http.server_port}", dict(script or {}))
+        if tls is not None:
+            http.socket = tls.wrap_socket(http.socket, server_side=True)
+        scheme = "http" if tls is None else "https"
+        server = ScriptedServer(f"{scheme}://127.0.0.1:{http.server_port}", dict(script or {}))
         thread = threading.Thread(target=http.serve_forever, args=(0.01,))
         thread.start()
         try:

@@ -18,7 +18,9 @@ from haproxy_bridge.snapshot import App, Check, CheckKind
 from tests.unit.haproxy_bridge.made import app, checked, snapshot
 from tests.unit.haproxy_bridge.ways import WAYS, asked, written
 
-OPTIONS = ServiceOptions(groups=("*",), policy=Policy(templates=True))
+OPTIONS = ServiceOptions(
+    groups=("*",), policy=Policy(templates=True), users={"ops": (("ann", "$6$a$b"),)}
+)
 RENDER = RenderOptions(log="", certificates=("/all.pem",))
 _CERTIFICATE = "bind *:10000 ssl crt /etc/ssl/a.pem"
 _SNI = "use_backend a_10000 if { var(sess.stayer_sni) -m str a.example }"
@@ -52,6 +54,8 @@ VALUES: dict[str, tuple[str, str]] = {
     "HTTP_BACKEND_REVPROXY_PATH": ("/new", "http-response replace-header Location"),
     "HTTP_BACKEND_REDIR": ("/start", "redirect location /start code 301 if { path / }"),
     "BACKEND_NETWORK_ALLOWED_ACL": ("10.0.0.0/8", "acl network_allowed src 10.0.0.0/8"),
+    "AUTH_LIST": ("ops", "user ann password $6$a$b"),
+    "BACKEND_NAME": ("shop", "backend shop\n"),
     "REDIRECT_WWW": ("true", _WWW),
     "TLS_PASSTHROUGH": ("true", _SNI),
     "BACKEND_TLS": ("true", "ssl verify none"),

@@ -1,11 +1,19 @@
 """The daemon's metrics as Prometheus reads them, and its pages without passwords."""
 
+import base64
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from haproxy_bridge.rendered import Backend, Problem, Server, Trouble
 from haproxy_bridge.run import admin, metrics
+from haproxy_bridge.run.admin import Shown
 from haproxy_bridge.run.metrics import Latency, Live
 from haproxy_bridge.run.state_file import Applied, State
 
@@ -113,3 +121,53 @@ def test_maps_as_marathon_lb_tells_them() -> None:
     assert admin.vhost_map(files) == b"a.example a_1\nb.example/api b_2\n"
     assert admin.map_of(files, "appid") == b"/a a_1\n"
     assert admin.map_of({}, "appid") == b""
+
+
+PAGES = {
+    "/metrics": lambda: Shown(metrics.TYPE, b"1"),
+    "/_haproxy_health_check": lambda: Shown("", b"", HTTPStatus.SERVICE_UNAVAILABLE),
+    "/_haproxy_getconfig": lambda: Shown(admin.TEXT, b"all"),
+}
+
+
+@contextmanager
+def serving(host: str, credentials: str = "") -> Iterator[admin.Server]:
+    server = admin.Server(host, 0, PAGES, credentials)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def asked(server: admin.Server, path: str, credentials: str = "") -> int:
+    request = urllib.request.Request(f"http://127.0.0.1:{server.port}{path}")
+    if credentials:
+        given = base64.b64encode(credentials.encode()).decode()
+        request.add_header("Authorization", f"Basic {given}")
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+@pytest.mark.parametrize(
+    ("host", "credentials", "given", "status"),
+    [
+        ("127.0.0.1", "", "", 200),
+        ("localhost", "", "", 200),
+        ("0.0.0.0", "", "", 403),
+        ("0.0.0.0", "joe:s", "", 401),
+        ("127.0.0.1", "joe:s", "joe:t", 401),
+        ("127.0.0.1", "joe:s", "joe:s", 200),
+    ],
+)
+def test_beyond_this_machine_pages_want_credentials(
+    host: str, credentials: str, given: str, status: int
+) -> None:
+    with serving(host, credentials) as server:
+        assert asked(server, "/_haproxy_getconfig", given) == status
+        assert asked(server, "/no/such/page", given) == (404 if status == 200 else status)
+        assert asked(server, "/metrics") == 200
+        assert asked(server, "/_haproxy_health_check") == 503
