@@ -2,14 +2,15 @@
 
 Marked are instances that a check of ours found unhealthy, and those whose agent is drained. Sizing
 launches one beside each and stops the marked one once so many others serve as are wanted. Where
-that does not come about in time an unhealthy one is killed anyway, one at a time of an app; one
-that is only to leave its agent waits, unless its drain has a deadline.
+that does not come about in time an unhealthy one is killed anyway, one at a time of an app: the
+next one waits until it serves again, or could have long ago. One that is only to leave its agent
+waits, unless its drain has a deadline.
 """
 
 from framework.core import kills
 from framework.core.deadlines import Due
 from framework.core.freezing import frozen
-from framework.core.index import MARKED, OLD_MARKED
+from framework.core.index import MARKED, OLD_MARKED, serves
 from framework.core.statuses import remember_failure
 from framework.core.turn import Turn
 from framework.domain.app import App
@@ -22,13 +23,18 @@ from framework.domain.records import replace
 def mark_unhealthy(turn: Turn, instance: Instance, message: str) -> None:
     """A check of ours failed as often as it may. Also one that is to leave its agent anyway. With
     persistent volumes there is nothing to wait for: only it can stand in for itself."""
-    definition = turn.world.definition_of(instance)
-    stays = definition is not None and bool(definition.persistent_volumes)
+    stays = _stays(turn, instance)
     kill_at_ms = turn.now_ms + (0 if stays else turn.policy.unhealthy_kill_patience)
     since_ms = turn.now_ms if instance.mark is None else instance.mark.since_ms
     mark = Mark(MarkedFor.UNHEALTHY, message, since_ms, kill_at_ms)
-    turn.put_instance(replace(instance, mark=mark))
+    turn.put_instance(replace(instance, mark=mark, awaited_since_ms=0))
     turn.remark("warning", f"{instance.id} is to be replaced: {message}")
+
+
+def _stays(turn: Turn, instance: Instance) -> bool:
+    """Whether it has to start again where its volumes are."""
+    definition = turn.world.definition_of(instance)
+    return definition is not None and bool(definition.persistent_volumes)
 
 
 def take_back(turn: Turn, instance: Instance) -> Instance:
@@ -93,7 +99,38 @@ def watch(turn: Turn, app_id: str) -> None:
     """Set when to look at the app's marked instances again."""
     for instance in _marked(turn, app_id):
         if instance.mark is not None and instance.mark.kill_at_ms:
-            turn.world.deadlines.set(instance.mark.kill_at_ms, Due.MOVE, instance.id)
+            _look_at(turn, instance, instance.mark.kill_at_ms)
+
+
+def _look_at(turn: Turn, instance: Instance, at_ms: int) -> None:
+    """Look at it then, unless it waits for another one; when that serves this is set anew."""
+    its_turn_ms = _its_turn_ms(turn, instance)
+    if its_turn_ms is not None:
+        turn.world.deadlines.set(max(at_ms, its_turn_ms), Due.MOVE, instance.id)
+
+
+def _its_turn_ms(turn: Turn, instance: Instance) -> int | None:
+    """When it may be killed with nothing in its place, as far as others of its app go that were:
+    each is awaited until it serves, or so long after its end that it could have started. None: one
+    of them has not even ended."""
+    latest_ms = turn.now_ms
+    for one in turn.world.state.instances_of.get(instance.app_id, {}).values():
+        if not one.awaited_since_ms or one.id == instance.id:
+            continue
+        definition = turn.world.definition_of(one)
+        if definition is None or serves(definition, one):
+            continue
+        if one.kill_reason and one.condition not in kills.LOST:
+            return None
+        latest_ms = max(latest_ms, one.awaited_since_ms + _patience_ms(turn, definition))
+    return latest_ms
+
+
+def _patience_ms(turn: Turn, definition: App) -> int:
+    """As long as one of it may take to find a place, to start and to be found healthy."""
+    grace_seconds = max((one.grace_period_seconds for one in definition.health_checks), default=0)
+    policy = turn.policy
+    return policy.unhealthy_kill_patience + policy.task_launch_timeout + grace_seconds * 1000
 
 
 def _marked(turn: Turn, app_id: str) -> list[Instance]:
@@ -111,16 +148,17 @@ def due(turn: Turn, instance_id: str) -> None:
         return
     mark = instance.mark
     assert mark is not None
-    if turn.now_ms < mark.kill_at_ms:
-        turn.world.deadlines.set(mark.kill_at_ms, Due.MOVE, instance_id)
+    if turn.now_ms < mark.kill_at_ms or _its_turn_ms(turn, instance) != turn.now_ms:
+        _look_at(turn, instance, mark.kill_at_ms)
     elif turn.world.failing.holds:
         pass  # its end sets this anew
     elif _is_under_way(turn, instance):
         _wait_longer(turn, [instance])
     else:
-        kills.kill(turn, instance, _reason(turn, instance, mark))
+        awaited = replace(instance, awaited_since_ms=turn.now_ms)
+        kills.kill(turn, awaited, _reason(turn, instance, mark))
         others = (one for one in _marked(turn, instance.app_id) if one.id != instance_id)
-        _wait_longer(turn, [one for one in others if not one.kill_reason])
+        _wait_longer(turn, [one for one in others if not one.kill_reason and not _stays(turn, one)])
 
 
 def _may_be_killed(turn: Turn, instance: Instance) -> bool:

@@ -91,7 +91,8 @@ def size(app: App, have: Have, share: int | None = None) -> Size:
         return Size(launch=launch, surplus=max(0, -missing), marked=marked)
     old_marked = _spared(have, marked, old_marked, minimum)
     serving = have.ready + have.old_ready + _serve_on(have, marked, old_marked)
-    launch = min(max(0, new - have.current), room)
+    keep, keep_old = (0, 0) if beside_it else (have.marked, have.old_marked)
+    launch = min(max(0, new - have.current - keep), room)
     leave = max(0, have.old - stay_old)
     old_unready = min(leave, have.old - have.old_ready)
     surplus = max(0, have.current - wanted)
@@ -105,7 +106,7 @@ def size(app: App, have: Have, share: int | None = None) -> Size:
         old_ready = min(old_ready, max(0, batch - leaving - missing))
     return Size(
         launch=launch,
-        launch_old=min(max(0, stay_old - have.old), room - launch),
+        launch_old=min(max(0, stay_old - have.old - keep_old), room - launch),
         surplus=surplus,
         old_unready=old_unready,
         old_ready=old_ready,

@@ -23,6 +23,7 @@ def start(
     instance that it is to replace."""
     agent = rest.offer.agent
     resources, host_ports = taken
+    before = turn.world.state.instances.get(task[0])
     instance = Instance(
         id=task[0],
         app_id=app.id,
@@ -36,6 +37,7 @@ def start(
         role=rest.offer.role,
         ready=False if app.readiness_checks and app.id in turn.world.deploying else None,
         stands_in_for=stands_in_for,
+        awaited_since_ms=before.awaited_since_ms if before else 0,
     )
     turn.put_agent(agent)
     turn.put_instance(instance)

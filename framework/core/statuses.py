@@ -135,7 +135,8 @@ def without_task(
     turn: Turn, instance: Instance, condition: Condition, message: str, reason: str = ""
 ) -> Instance:
     """The instance without its task, which ended, was given up or never sent: nothing is left of
-    what was planned for that."""
+    what was planned for that. If that was killed for its health, the next one is awaited now."""
+    awaited = instance.awaited_since_ms
     return replace(
         _with_condition(turn, instance, condition),
         reason=reason,
@@ -143,6 +144,7 @@ def without_task(
         kill_reason="",
         draining_until_ms=0,
         mark=None,
+        awaited_since_ms=turn.now_ms if awaited and instance.mark else awaited,
     )
 
 

@@ -6,6 +6,7 @@ that was right once may be repeated. A task that is not ours is killed only by i
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from framework.core.health_storms import ALARM
 from framework.core.policy import Policy
@@ -32,6 +33,16 @@ from tests.simulation.oracle import current, live, starting
 from tests.simulation.stage import Violation
 
 
+@dataclass(frozen=True, slots=True)
+class _Awaited:
+    """An instance that was killed for its health with nothing in its place; ``ended_ms``: when its
+    task was seen to be over."""
+
+    instance_id: str
+    task_id: str
+    ended_ms: int | None = None
+
+
 class JustifiedKills:
     """Remembers what was asked, and every kill that was right."""
 
@@ -48,11 +59,13 @@ class JustifiedKills:
         self._sick: set[str] = set()
         self._deadlines: list[tuple[str, int]] = []  # of drains
         self._lost_ms: dict[str, int] = {}  # app -> when a sick one was killed without more ado
+        self._awaited: dict[str, _Awaited] = {}  # app -> which one that was
         self._buried: set[str] = set()
 
     def before(self, state: State, events: Sequence[Event], now_ms: int) -> None:
         """A step is about to be taken."""
         self._before = dict(state.instances)
+        self._look_at_awaited(state, now_ms)
         self._buried = {*state.tombstones}
         for event in events:
             if isinstance(event, Subscribed):
@@ -146,14 +159,34 @@ class JustifiedKills:
         patience_ms = self.policy.unhealthy_kill_patience
         if ALARM in state.alarms:
             return False
-        app = oracle.effective(state, before.app_id)
-        if app is not None and app.persistent_volumes:
+        if before.app_id in self._awaited:
+            return False
+        self._awaited[before.app_id] = _Awaited(before.id, before.task_id)
+        definition = state.versions_of.get(before.app_id, {}).get(before.version)
+        if definition is not None and definition.persistent_volumes:
             return True  # nothing can take its place but itself
         if before.mark is None or now_ms - before.mark.since_ms < patience_ms:
             return False
         last_ms = self._lost_ms.get(before.app_id)
         self._lost_ms[before.app_id] = now_ms
         return last_ms is None or not 0 <= now_ms - last_ms < patience_ms
+
+    def _look_at_awaited(self, state: State, now_ms: int) -> None:
+        """Those that were killed with nothing in their place are waited for until they serve again,
+        turn out no better, are wanted no more, or have had all the time there is to start."""
+        policy = self.policy
+        patience_ms = policy.unhealthy_kill_patience + policy.task_launch_timeout
+        patience_ms += CHECK.grace_period_seconds * 1000
+        for app_id, awaited in list(self._awaited.items()):
+            now = state.instances.get(awaited.instance_id)
+            if now is None or now.app_id != app_id:
+                del self._awaited[app_id]
+            elif now.task_id == awaited.task_id and live(now) and not oracle.unreachable(now):
+                continue  # it has not ended
+            elif awaited.ended_ms is None:
+                self._awaited[app_id] = replace(awaited, ended_ms=now_ms)
+            elif now.mark or oracle.serving(state, now) or now_ms - awaited.ended_ms >= patience_ms:
+                del self._awaited[app_id]
 
     def _to_be_empty(self, state: State, before: Instance, now_ms: int) -> bool:
         """Its agent is drained or comes up for maintenance: it was replaced, which ``capacity``

@@ -180,6 +180,12 @@ MUTANTS = [
         first=14,
     ),
     Mutant(
+        "that one was killed for its health is forgotten when it starts again",
+        starting.start,
+        "before.awaited_since_ms if before else 0",
+        "0",
+    ),
+    Mutant(
         "an update is not acknowledged",
         statuses.received,
         "if status.uuid:",

@@ -6,7 +6,13 @@ import pytest
 from framework.core.policy import Policy
 from framework.core.sizing import Have, Size, size
 from framework.domain.actions import Kill
-from framework.domain.app import App, HealthCheck, UpgradeStrategy
+from framework.domain.app import (
+    App,
+    Container,
+    HealthCheck,
+    PersistentVolume,
+    UpgradeStrategy,
+)
 from framework.domain.events import (
     FreezeApps,
     KillTasks,
@@ -40,9 +46,9 @@ def look(session: Session, *instances: Instance, alive: bool, times: int = 1) ->
     return found
 
 
-def serving(app: App = THREE, *agents: Agent) -> Session:
+def serving(app: App = THREE, *agents: Agent, policy: Policy | None = None) -> Session:
     """All of the app's instances are healthy."""
-    session = Session()
+    session = Session(policy)
     look(session, *session.running(app, *(agents or [agent(n) for n in range(1, 4)])), alive=True)
     return session
 
@@ -108,16 +114,97 @@ def test_without_a_place_it_is_killed_after_a_minute() -> None:
     assert replacement(session, agent(1)).id == ill.id, "in its own place"
 
 
-def test_one_at_a_time_of_an_app() -> None:
-    session = serving(UNIQUE)
+def ended(session: Session) -> Instance:
+    """The one that is being killed has ended."""
+    (instance,) = [one for one in session.instances() if one.kill_reason]
+    session.status(instance, TaskState.KILLED)
+    return session.state.instances[instance.id]
+
+
+def kills_of(session: Session, seconds: float) -> int:
+    """How many tasks more are being killed after that time."""
+    before = {one.task_id for one in session.instances() if one.kill_reason}
+    return len({one.task_id for one in of_type(session.wait(seconds), Kill)} - before)
+
+
+def all_sick(app: App, policy: Policy | None = None) -> Session:
+    """Three instances, none healthy, none replaceable; the first one's time has just come."""
+    session = serving(app, policy=policy)
     for number in range(3):
         sick(session, number)
-    found = [len(of_type(session.wait(PATIENCE_SECONDS), Kill)) for _ in range(1)]
-    assert found == [1]
-    first = next(one for one in session.instances() if one.kill_reason)
+    assert kills_of(session, PATIENCE_SECONDS) == 1
+    return session
+
+
+def test_one_at_a_time_of_an_app() -> None:
+    session = all_sick(UNIQUE)
+    ended(session)
+    again = replacement(session, agent(1))
+    session.status(again, TaskState.RUNNING)
+    assert kills_of(session, PATIENCE_SECONDS * 3) == 0, "it is not healthy yet"
+    assert len(look(session, again, alive=True)) == 0
+    assert kills_of(session, 0) == 1
+    assert kills_of(session, PATIENCE_SECONDS) == 0
+
+
+def test_the_next_one_has_the_whole_time_for_a_place_of_its_own() -> None:
+    session = all_sick(UNIQUE)
+    ended(session)
+    run(session, replacement(session, agent(1)))
+    assert kills_of(session, PATIENCE_SECONDS - 1) == 0
+    assert kills_of(session, 1) == 1
+
+
+def test_none_is_killed_while_the_one_before_does_not_end() -> None:
+    session = all_sick(UNIQUE)
+    assert kills_of(session, 7_200) == 0
+    ended(session)
+    run(session, replacement(session, agent(1)))
+    assert kills_of(session, 0) == 1
+
+
+def test_one_that_can_not_start_again_is_not_awaited_for_ever() -> None:
+    session = all_sick(UNIQUE)
+    session.wait(50)
+    first = ended(session)
+    start_seconds = session.policy.task_launch_timeout // 1000
+    assert kills_of(session, PATIENCE_SECONDS + start_seconds - 1) == 0
+    session.restart()
+    session.connect()
+    assert kills_of(session, 61) == 1
+    assert session.state.instances[first.id].awaited_since_ms > 0
+
+
+def test_the_time_to_start_does_not_begin_anew_with_each_crash() -> None:
+    session = all_sick(UNIQUE)
+    ended(session)
+    crashes = 0
+    while not kills_of(session, 30):
+        crashes += 1
+        assert crashes < 20
+        if session.world.demand:
+            session.status(replacement(session, agent(1)), TaskState.FAILED)
+    assert crashes > 3
+
+
+def test_one_that_comes_back_no_healthier_is_not_awaited() -> None:
+    session = all_sick(UNIQUE)
+    first = ended(session)
+    again = replacement(session, agent(1))
+    session.status(again, TaskState.RUNNING)
+    session.wait(PATIENCE_SECONDS)
+    look(session, again, alive=False, times=2)
+    assert kills_of(session, 0) == 1
+    assert not session.state.instances[first.id].kill_reason, "but the one that waited longest"
+
+
+def test_one_that_is_wanted_no_more_is_not_awaited() -> None:
+    session = all_sick(UNIQUE)
+    (first,) = [one for one in session.instances() if one.kill_reason]
+    session.ask(KillTasks((first.id,), scale=True))
+    assert kills_of(session, PATIENCE_SECONDS) == 0
     session.status(first, TaskState.KILLED)
-    assert of_type(session.wait(PATIENCE_SECONDS - 1), Kill) == []
-    assert len(of_type(session.wait(1), Kill)) == 1
+    assert kills_of(session, 0) == 1
 
 
 def test_one_whose_replacement_starts_is_waited_for() -> None:
@@ -276,6 +363,15 @@ class TestArithmetic:
         assert size(self.app, have, share=1) == Size(launch_old=1)
         have = Have(1, 1, old=3, old_ready=3, old_marked=1, old_marked_ready=1)
         assert size(self.app, have, share=1) == Size(old_marked=1)
+
+    def test_what_starts_again_where_its_volumes_are_is_one_of_its_share(self) -> None:
+        volumes = Container(persistent_volumes=(PersistentVolume("data", 10),))
+        app = replace(self.app, container=volumes)
+        canary = Have(0, 0, old=2, old_ready=2, marked=1)
+        assert size(app, canary, share=1) == Size(launch_old=1)
+        old = Have(0, 0, old=2, old_ready=2, old_marked=1)
+        assert size(app, old, share=1) == Size(launch=1)
+        assert size(app, Have(1, 1, old=2, old_ready=2, old_marked=1), share=1) == Size()
 
     def test_a_surplus_that_may_serve_is_not_counted_on_beside_old_ones(self) -> None:
         have = Have(6, 3, old=1, old_ready=1)
