@@ -73,19 +73,9 @@ import-rules: $(VENV)/.installed-dev
 house-rules: $(VENV)/.installed-dev
 	@scripts/quietly "house rules" $(BIN)/python -m pytest -q tests/tidy
 
-bench: $(VENV)/.installed-dev ## measure: ARGS="NAME ..." runs tests/bench/NAME.py, without all of them
-	@set -e; set -- $(ARGS); \
-	if [ $$# = 0 ]; then \
-		for file in $(sort $(wildcard tests/bench/[a-z]*.py)); do \
-			name=$$(basename "$$file" .py); \
-			echo "Measuring $$name"; \
-			$(BIN)/python -m "tests.bench.$$name"; \
-		done; \
-	else \
-		name=$$1; shift; \
-		echo "Measuring $$name"; \
-		$(BIN)/python -m "tests.bench.$$name" "$$@"; \
-	fi
+bench: $(VENV)/.installed-dev ## measure: all goals (a quarter of an hour), or ARGS="NAME ..." one of tests/bench
+	@echo "Measuring $(or $(ARGS),everything)"
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 bridge: $(VENV)/.installed ## build dist/stayer-bridge_VERSION_all.deb, the haproxy bridge for edge nodes
 	@echo "Building the package for edge nodes"

@@ -6,27 +6,31 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.bench.__main__ import names as all_names
+from tests.bench.goals import GOALS
 from tests.bench.report import Result
 
 _HERE = Path(__file__).parent
 _ROOT = _HERE.parents[1]
-_PLUMBING = {"report"}
-_SERVERS = ("ZooKeeperServer", "tests.edge.haproxy", "swap.check")
+_SERVERS = ("ZooKeeperServer", "zookeeper(folder", "tests.edge.haproxy", "swap.check")
+_MORE = {"soak": ("--minutes", "0.03")}
 _SECONDS = 110
 
 
 def names(*, servers: bool) -> list[str]:
     """The measurements that start ZooKeeper or haproxy, or those that do not."""
-    files = (path for path in _HERE.glob("[a-z]*.py") if path.stem not in _PLUMBING)
     return sorted(
-        path.stem for path in files if any(one in path.read_text() for one in _SERVERS) is servers
+        name
+        for name in [*all_names(), *_MORE]
+        if any(one in _HERE.joinpath(f"{name}.py").read_text() for one in _SERVERS) is servers
     )
 
 
 def run_small(name: str, folder: Path) -> None:
     """It must print its rows, and a JSON line for each."""
     lines = folder / "results.jsonl"
-    command = [sys.executable, "-m", f"tests.bench.{name}", "--size", "0.01", "--json", str(lines)]
+    command = [sys.executable, "-m", f"tests.bench.{name}", "--size", "0.01"]
+    command += ["--json", str(lines), *_MORE.get(name, ())]
     done = subprocess.run(
         command,
         cwd=_ROOT,
@@ -45,7 +49,11 @@ def run_small(name: str, folder: Path) -> None:
     ]
     for result in results:
         ratio = result.pop("ratio")
+        assert result.pop("size") == 0.01
         again = Result(**result)
         assert again.ratio == ratio, result
         assert again.value >= 0, result
         assert again.cpu_seconds >= 0, result
+        assert again.goal is None or GOALS[again.goal].unit == again.unit, result
+    if name.startswith("goal") and name != "goal7":  # whose goal is for the full size only
+        assert any(result["goal"] for result in results), "it measures no goal"

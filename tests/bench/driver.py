@@ -60,7 +60,7 @@ def main() -> None:
     """Measure and print."""
     wanted = options(__doc__)
     for result in measure(wanted):
-        report(result, wanted.json)
+        report(result, wanted)
 
 
 def _compared(

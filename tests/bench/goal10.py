@@ -27,7 +27,7 @@ from haproxy_bridge.source import Kind, Reader, SourceOptions
 from haproxy_bridge.swap import load
 from haproxy_bridge.swap.load import LoadOptions
 from tests.bench._edge import TASKS, Json, answering, encoded, page, service, task
-from tests.bench.report import Options, Result, options, report
+from tests.bench.report import Options, Result, options, own_peak_mib, report
 from tests.edge.haproxy import Haproxy, running
 from tests.integration.bridge_load import wrk
 from tests.unit.cli.scripted_http import Answer, ScriptedServer, scripted
@@ -111,12 +111,13 @@ def measure(wanted: Options) -> Iterator[Result]:
         p99 = 1000 * sorted(times)[min(len(times) - 1, int(0.99 * len(times)))]
         middle = 1000 * sorted(times)[len(times) // 2]
         name = f"a task of {apps} x {TASKS} replaced until it is served"
-        yield Result(f"{name}, p99", p99, "ms", cpu, reload_ms, took, changes / took)
+        yield Result(f"{name}, p99", p99, "ms", cpu, reload_ms, took, changes / took,
+                     own_peak_mib(), "10")  # fmt: skip
         yield Result(f"{name}, median", middle, "ms", cpu, reload_ms, took, changes / took)
         failed = sum(load_seen.errors) + load_seen.bad_answers
         yield Result(
             f"requests that failed in {changes} changes", failed, "requests", cpu, None, took,
-            load_seen.requests / took,
+            load_seen.requests / took, goal="10 failed",
         )  # fmt: skip
         yield Result(f"reloads in {changes} changes", more, "reloads", cpu)
         yield _new_front_end(edge, reload_ms)
@@ -190,7 +191,7 @@ def main() -> None:
     """Measure."""
     wanted = options(__doc__)
     for result in measure(wanted):
-        report(result, wanted.json)
+        report(result, wanted)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from haproxy_bridge.source.resolving import unresolved
 from haproxy_bridge.source.stayer import Pages
 from haproxy_bridge.swap.check import check
 from tests.bench._edge import TASKS, encoded, page, service, task
-from tests.bench.report import Options, Result, options, report
+from tests.bench.report import Options, Result, options, own_peak_mib, report
 
 Made = TypeVar("Made")
 
@@ -84,7 +84,10 @@ def measure(folder: Path, wanted: Options) -> Iterator[Result]:
     cpu, wall, made = _timed(lambda: bridge.rendered(page(parts)))
     assert sum(len(one.servers) for one in made.backends) == apps * TASKS
     peer = _checked(folder, made)
-    yield Result(f"configuration of {apps} apps x {TASKS}", wall, "s", cpu, peer, wall, apps / wall)
+    yield Result(
+        f"configuration of {apps} apps x {TASKS}", wall, "s", cpu, peer, wall, apps / wall,
+        own_peak_mib(), "11",
+    )  # fmt: skip
     yield _changed(bridge, parts, peer, wanted)
     yield _one_bad(folder, wanted)
 
@@ -146,7 +149,7 @@ def main() -> None:
     wanted = options(__doc__)
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", ".")) as name:
         for result in measure(Path(name), wanted):
-            report(result, wanted.json)
+            report(result, wanted)
 
 
 if __name__ == "__main__":

@@ -67,14 +67,14 @@ def measure(folder: Path, wanted: Options) -> Iterator[Result]:
 
 def _lists(process: Started, constant: Started, apps: int, seconds: float) -> Iterator[Result]:
     whole = _listed(process, apps)
-    yield _row(f"GET {apps} apps", process, constant, seconds, whole)
+    yield _row("6 list", f"GET {apps} apps", process, constant, seconds, whole)
     packed = _listed(process, apps, "Accept-Encoding: gzip")
-    yield _row(
-        f"GET {apps} apps, gzip", process, constant, seconds, packed, "Accept-Encoding: gzip"
-    )
+    name = f"GET {apps} apps, gzip"
+    yield _row(None, name, process, constant, seconds, packed, "Accept-Encoding: gzip")
     if whole.tag is not None:
         known = f"If-None-Match: {whole.tag}"
-        yield _row(f"GET {apps} apps, unchanged", process, constant, seconds, whole, known)
+        name = f"GET {apps} apps, unchanged"
+        yield _row("6 unchanged", name, process, constant, seconds, whole, known)
 
 
 def _listed(process: Started, apps: int, *headers: str) -> Answer:
@@ -90,7 +90,13 @@ def _listed(process: Started, apps: int, *headers: str) -> Answer:
 
 
 def _row(
-    name: str, process: Started, constant: Started, seconds: float, like: Answer, *headers: str
+    goal: str | None,
+    name: str,
+    process: Started,
+    constant: Started,
+    seconds: float,
+    like: Answer,
+    *headers: str,
 ) -> Result:
     """So many a second of what was answered ``like`` this before."""
     unchanged = any(one.startswith("If-None-Match") for one in headers)
@@ -100,8 +106,9 @@ def _row(
     assert set(load.statuses) == {304 if unchanged else 200}, load.statuses
     peer = _constant(constant, seconds, len(like.body), unchanged=unchanged)
     return Result(
-        name, load.per_second, "requests/s", cpu, peer.per_second, load.seconds, load.per_second
-    )
+        name, load.per_second, "requests/s", cpu, peer.per_second, load.seconds, load.per_second,
+        process.peak_mib(), goal,
+    )  # fmt: skip
 
 
 def _hammer(url: str, sent: bytes, seconds: float) -> Load:
@@ -135,7 +142,7 @@ def _changing(process: Started, constant: Started, apps: int, seconds: float) ->
     rate = lists / load.seconds
     return Result(
         f"GET {apps} apps, one changed before each", rate, "requests/s", cpu, peer.per_second,
-        load.seconds, rate,
+        load.seconds, rate, process.peak_mib(),
     )  # fmt: skip
 
 
@@ -166,7 +173,7 @@ def _one_app(client: Client, process: Started, constant: Started, wanted: Option
         threading.Event().wait(min(wall_seconds, SECONDS))
     return Result(
         f"GET one app while {count} x {each} start, p99", _p99_ms(taken), "ms", cpu, _p99_ms(bare),
-        wall_seconds, len(taken) / wall_seconds,
+        wall_seconds, len(taken) / wall_seconds, process.peak_mib(), "6 one",
     )  # fmt: skip
 
 
@@ -206,7 +213,7 @@ def main() -> None:
     wanted = options(__doc__)
     with tempfile.TemporaryDirectory() as name:
         for result in measure(Path(name), wanted):
-            report(result, wanted.json)
+            report(result, wanted)
 
 
 if __name__ == "__main__":

@@ -120,7 +120,7 @@ def measure(folder: Path, wanted: Options) -> Iterator[Result]:
         cpu, began = process.cpu_seconds(), time.perf_counter()
         _change(process, readers, poster, changes)
         seconds = time.perf_counter() - began
-        cpu = process.cpu_seconds() - cpu
+        cpu, peak = process.cpu_seconds() - cpu, process.peak_mib()
         first = readers.members[0].numbers
         assert all(one.numbers == first for one in readers.members), "events were lost"
         delivered = sum(len(one.numbers) for one in readers.members)
@@ -129,7 +129,7 @@ def measure(folder: Path, wanted: Options) -> Iterator[Result]:
     with constant_server(folder) as constant:
         bare = _constant(constant, count, len(first), size)
     yield Result(
-        f"events to {count} readers", rate, "deliveries/s", cpu, bare, seconds, rate
+        f"events to {count} readers", rate, "deliveries/s", cpu, bare, seconds, rate, peak, "9"
     )  # fmt: skip
 
 
@@ -168,7 +168,7 @@ def main() -> None:
     wanted = options(__doc__)
     with tempfile.TemporaryDirectory() as name:
         for result in measure(Path(name), wanted):
-            report(result, wanted.json)
+            report(result, wanted)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ could do the same work, measured in the same run, and the ratio of the two.
 
 import argparse
 import json
+import resource
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +16,9 @@ from pathlib import Path
 class Result:
     """``value`` and ``peer`` in ``unit``; ``ratio`` is value / peer, None without a peer;
     ``cpu_seconds`` what the measured part took of the processor, ``wall_seconds`` of the clock,
-    and ``per_second`` how many of what is counted that makes a second."""
+    ``per_second`` how many of what is counted that makes a second, and ``peak_mib`` the most
+    memory that the measured process held. ``goal`` is a key of ``goals.GOALS``; ``series`` and
+    ``at`` (how many instances ran already) make it a point of a plot."""
 
     name: str
     value: float
@@ -24,6 +27,10 @@ class Result:
     peer: float | None = None
     wall_seconds: float | None = None
     per_second: float | None = None
+    peak_mib: float | None = None
+    goal: str | None = None
+    series: str | None = None
+    at: int | None = None
 
     @property
     def ratio(self) -> float | None:
@@ -63,18 +70,27 @@ def chosen(made: argparse.ArgumentParser) -> tuple[Options, argparse.Namespace]:
     return Options(arguments.size, arguments.json), arguments
 
 
-def report(result: Result, json_file: Path | None) -> None:
-    """Print the result as a row of a table, and append it to ``json_file``."""
+def own_peak_mib() -> float:
+    """The most memory that this process held at a time."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def report(result: Result, wanted: Options) -> None:
+    """Print the result as a row of a table, and append it to the file that was asked for."""
     peer, ratio = "-", "-"
     if result.peer is not None and result.ratio is not None:
         peer, ratio = f"{result.peer:,.1f}", f"{result.ratio:.2f}"
-    wall = ""
+    wall = peak = ""
     if result.wall_seconds is not None and result.per_second is not None:
         wall = f" wall {result.wall_seconds:8.2f} s {result.per_second:>9,.0f}/s"
+    if result.peak_mib is not None:
+        peak = f" peak {result.peak_mib:6,.0f} MiB"
     sys.stdout.write(
-        f"{result.name:<44} {result.value:>14,.1f} {result.unit:<12}"
-        f" peer {peer:>14} ratio {ratio:>6} cpu {result.cpu_seconds:8.2f} s{wall}\n"
+        f"{result.name:<52} {result.value:>12,.1f} {result.unit:<12}"
+        f" peer {peer:>12} ratio {ratio:>6} cpu {result.cpu_seconds:8.2f} s{peak}{wall}\n"
     )
-    if json_file is not None:
-        with json_file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({**asdict(result), "ratio": result.ratio}) + "\n")
+    sys.stdout.flush()
+    if wanted.json is not None:
+        line = {**asdict(result), "ratio": result.ratio, "size": wanted.size}
+        with wanted.json.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")

@@ -6,25 +6,21 @@ simulated Mesos' own processor time for a task: launch, two updates, two acknowl
 is the same with a tenth of the agents and tasks: nothing may grow with what is there.
 """
 
-import re
-import select
-import socket
 import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import msgspec
 
-from tests.bench._cluster import Started, simulated_mesos
+from tests.bench._cluster import simulated_mesos
+from tests.bench._framework import Connections
 from tests.bench.report import Options, Result, options, report
 
 AGENTS = 50_000
 TASKS_AN_AGENT = 20
 _RESOURCES = "cpus:32;mem:65536;disk:100000;ports:[31000-31999]"
-_READ_BYTES = 1 << 20
 _AT_ONCE = 20
 _PATIENCE_SECONDS = 600.0
 _TASK = (
@@ -79,16 +75,9 @@ class _Client:
     """A framework that launches so many tasks on each agent that it is offered."""
 
     def __init__(self, url: str, tasks_an_agent: int) -> None:
-        self._address = urlsplit(url).netloc
-        host, _, port = self._address.partition(":")
-        self._events = socket.create_connection((host, int(port)), _PATIENCE_SECONDS)
-        self._calls = socket.create_connection((host, int(port)), _PATIENCE_SECONDS)
-        self._calls.settimeout(None)  # else MSG_DONTWAIT waits too
-        self._calls.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._connections = Connections(url)
         self._tasks_an_agent = tasks_an_agent
-        self._head = ""
         self._framework = ""
-        self._unread = bytearray()
         self.running = 0
 
     def subscribe(self) -> None:
@@ -99,23 +88,7 @@ class _Client:
             "capabilities": [{"type": "MULTI_ROLE"}, {"type": "PARTITION_AWARE"}],
         }
         call = {"type": "SUBSCRIBE", "subscribe": {"framework_info": info}}
-        self._head = f"POST /api/v1/scheduler HTTP/1.1\r\nHost: {self._address}\r\n"
-        self._head += "Content-Type: application/json\r\nAccept: application/json\r\n"
-        self._events.sendall(self._request(msgspec.json.encode(call)))
-        data = b""
-        while b"SUBSCRIBED" not in data or b"\r\n\r\n" not in data:
-            data += self._events.recv(4096)
-        head, _, rest = data.partition(b"\r\n\r\n")
-        self._unread += rest
-        stream_id = re.search(rb"Mesos-Stream-Id: (\S+)", head)
-        framework_id = re.search(rb'"framework_id":\{"value":"([^"]+)"', data)
-        assert stream_id is not None
-        assert framework_id is not None
-        self._head += f"Mesos-Stream-Id: {stream_id[1].decode()}\r\n"
-        self._framework = framework_id[1].decode()
-
-    def _request(self, body: bytes) -> bytes:
-        return f"{self._head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+        self._framework = self._connections.subscribe(msgspec.json.encode(call))
 
     def run(self, tasks: int) -> None:
         """Until so many run."""
@@ -124,43 +97,14 @@ class _Client:
         while self.running < tasks:
             assert time.monotonic() < deadline, f"{self.running} of {tasks} run"
             answers: list[bytes] = []
-            for event in self._read(wait=not offers):
+            for event in map(_decode, self._connections.records(wait=not offers)):
                 if event.update is not None:
                     answers.append(self._acknowledge(event.update.status))
                 elif event.offers is not None:
                     offers += event.offers.offers
             # Few at a time: who does not read meanwhile is disconnected.
             answers += [self._accept(offers.popleft()) for _ in range(min(_AT_ONCE, len(offers)))]
-            self._calls.sendall(b"".join(answers))
-            self._skip_answers()
-
-    def _skip_answers(self) -> None:
-        try:
-            while self._calls.recv(_READ_BYTES, socket.MSG_DONTWAIT):
-                pass
-        except BlockingIOError:
-            return
-
-    def _read(self, *, wait: bool) -> Iterator[_Event]:
-        """The events that are there: a chunk is a number of records."""
-        if wait or select.select([self._events], [], [], 0)[0]:
-            came = self._events.recv(_READ_BYTES)
-            assert came, "disconnected"
-            self._unread += came
-        data, at = self._unread, 0
-        while (end := data.find(b"\r\n", at)) >= 0:
-            size = int(data[at:end], 16)
-            after = end + 2 + size
-            if len(data) < after + 2:
-                break
-            at = end + 2
-            while at < after:
-                line = data.index(b"\n", at)
-                length = int(data[at:line])
-                at = line + 1 + length
-                yield _decode(data[line + 1 : at])
-            at = after + 2
-        del self._unread[:at]
+            self._connections.call(answers)
 
     def _acknowledge(self, status: _Status) -> bytes:
         self.running += status.state == "TASK_RUNNING"
@@ -169,7 +113,7 @@ class _Client:
             f'{{"agent_id":{{"value":"{status.agent_id.value}"}},"task_id":{{"value":'
             f'"{status.task_id.value}"}},"uuid":"{status.uuid}"}}}}'
         )
-        return self._request(body.encode())
+        return body.encode()
 
     def _accept(self, offer: _Offer) -> bytes:
         agent_id = offer.agent_id.value
@@ -183,18 +127,10 @@ class _Client:
             f'{{"offer_ids":[{{"value":"{offer.id.value}"}}],"operations":[{{"type":"LAUNCH",'
             f'"launch":{{"task_infos":[{",".join(infos)}]}}}}],"filters":{{"refuse_seconds":1000}}}}}}'
         )
-        return self._request(body.encode())
+        return body.encode()
 
     def close(self) -> None:
-        self._events.close()
-        self._calls.close()
-
-
-def _kib(mesos: Started, field: str) -> int:
-    status = Path(f"/proc/{mesos.pid}/status").read_text(encoding="utf-8")
-    found = re.search(rf"{field}:\s+(\d+) kB", status)
-    assert found is not None
-    return int(found[1])
+        self._connections.close()
 
 
 def _run(agents: int) -> tuple[int, float, float, float]:
@@ -204,13 +140,13 @@ def _run(agents: int) -> tuple[int, float, float, float]:
         simulated_mesos(Path(name), agents, _RESOURCES) as mesos,
     ):
         client = _Client(mesos.url, TASKS_AN_AGENT)
-        before = _kib(mesos, "VmRSS")
+        before = mesos.memory_mib()
         began, cpu = time.perf_counter(), mesos.cpu_seconds()
         client.subscribe()
         tasks = agents * TASKS_AN_AGENT
         client.run(tasks)
         wall, cpu = time.perf_counter() - began, mesos.cpu_seconds() - cpu
-        a_task = (_kib(mesos, "VmRSS") - before) * 1024 / tasks
+        a_task = (mesos.memory_mib() - before) * 2**20 / tasks
         client.close()
     return tasks, cpu, wall, a_task
 
@@ -233,7 +169,7 @@ def main() -> None:
     """Measure and print."""
     wanted = options(__doc__)
     for result in measure(wanted):
-        report(result, wanted.json)
+        report(result, wanted)
 
 
 if __name__ == "__main__":

@@ -132,7 +132,7 @@ def main() -> None:
     wanted = options(__doc__)
     with tempfile.TemporaryDirectory() as folder:
         for result in measure(Path(folder), wanted):
-            report(result, wanted.json)
+            report(result, wanted)
 
 
 if __name__ == "__main__":

@@ -220,7 +220,7 @@ def main() -> None:
         settings = {"forceSync": "yes", "preAllocSize": "65536"}
         with ZooKeeperServer(Path(folder), heap_mib=1024, settings=settings) as server:
             for result in measure(server, wanted):
-                report(result, wanted.json)
+                report(result, wanted)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
-"""From the death of a leader to its successor's first write: ``python -m tests.bench.failover``.
+"""Goal 7, from a leader's death to its successor's first write: ``python -m tests.bench.goal7``.
 
-Two Stayers on one ZooKeeper and a simulated Mesos find 100, 1,000 and 10,000 running instances
+Two Stayers on one ZooKeeper and a simulated Mesos find 1,000 and 100,000 running instances
 (``--preload`` says how many, a smaller run has fewer) in the store and in Mesos, where they were
 put directly. Once the one that leads has heard of all of them, it is killed with SIGKILL. First
 ZooKeeper waits until the session ends, which is a setting and not ours: that row stands apart.
 Then, counted from the moment at which the dead leader's znode is gone: the first write that the
-successor acknowledges, and the first new task that runs. The peer of both: a bare client, told of
-the same moment, that bumps an epoch and makes one write under it.
+successor, a warm standby, acknowledges, and the first new task that runs. Then that one is killed
+too, and only when its znode is gone another process starts: cold, its first write and task are
+counted from the start of the process. The peer: a bare client, told of the same moment, that bumps
+an epoch and makes one write under it.
 """
 
 import tempfile
@@ -19,18 +21,20 @@ from pathlib import Path
 
 from kazoo.client import KazooClient
 
-from api.client import Client, ClientError
-from tests.bench._cluster import Started, simulated_mesos
-from tests.bench._preloaded import FIRST_PORT, PROBE, ask, preload
+from api.client import Client
+from tests.bench._cluster import Started, simulated_mesos, zookeeper
+from tests.bench._preloaded import FIRST_PORT, ask, hear_of_all, preload, runs, writes
 from tests.bench.report import Result, chosen, parser, report
 from tests.polling import eventually
 from tests.torture.stayers import StayerProcess
 from tests.zookeeper.server import ZooKeeperServer
 
-INSTANCES = (100, 1_000, 10_000)
-AGENTS = 20
+INSTANCES = (1_000, 100_000)
+FULL = 100_000
+MOST_AGENTS, INSTANCES_AN_AGENT = 1_000, 100
 PORTS = 1_000
-MOST_INSTANCES = AGENTS * (PORTS - 1)
+MOST_INSTANCES = MOST_AGENTS * (PORTS - 1)
+_FULL_MATRIX = 0.1  # smaller runs have one number of instances
 RESOURCES = f"cpus:1000;mem:1000000;disk:1000000;ports:[{FIRST_PORT}-{FIRST_PORT + PORTS - 1}]"
 SESSION_MS = 2_000
 _ROOT = "/stayer"
@@ -49,6 +53,7 @@ class Moments:
     written: float
     launched: float
     cpu_seconds: float
+    peak_mib: float
 
 
 class Bystander:
@@ -93,9 +98,9 @@ class Bystander:
 
 
 @contextmanager
-def pair(folder: Path, zookeeper: ZooKeeperServer, mesos: Started) -> Iterator[list[StayerProcess]]:
+def pair(folder: Path, server: ZooKeeperServer, mesos: Started) -> Iterator[list[StayerProcess]]:
     """A leader and a standby that knows it, in this order."""
-    arguments = ["--master", mesos.url.removeprefix("http://"), "--zk", zookeeper.url(_ROOT)]
+    arguments = ["--master", mesos.url.removeprefix("http://"), "--zk", server.url(_ROOT)]
     arguments += ["--zk_session_timeout", str(SESSION_MS), "--logging_level", "warning"]
     members = [StayerProcess(folder / f"stayer-{n}", arguments) for n in range(2)]
     with ExitStack() as running:
@@ -113,13 +118,6 @@ def pair(folder: Path, zookeeper: ZooKeeperServer, mesos: Started) -> Iterator[l
             raise
 
 
-def hear_of_all(url: str) -> None:
-    """Wait until the leader has heard of all tasks: before it is told of one that it launches
-    itself, Mesos has answered what it asked when it came."""
-    eventually(lambda: _writes(url, 1), "a write", _PATIENCE_SECONDS)
-    eventually(lambda: _runs(url, 1), "a task", _PATIENCE_SECONDS)
-
-
 def running(url: str) -> int:
     """How many instances of all apps run, as a Stayer tells."""
     client = Client((url,))
@@ -130,47 +128,35 @@ def running(url: str) -> int:
     return sum(int(app["tasksRunning"]) for app in apps)
 
 
-def fail_over(zookeeper: ZooKeeperServer, members: list[StayerProcess]) -> Moments:
-    """Kill the leader and see the successor come."""
+def fail_over(server: ZooKeeperServer, members: list[StayerProcess]) -> Moments:
+    """Kill the leader and see the successor come, who may not have been started yet: then its
+    start is the moment from which is counted."""
     leader, successor = members
-    process = Started(successor.url, successor.process.pid)
-    cpu_seconds = process.cpu_seconds()
-    with Bystander(zookeeper.hosts) as bystander:
+    cold = not successor.process.is_running
+    instances = 3 if cold else 2
+    with Bystander(server.hosts) as bystander:
+        process = None if cold else Started(successor.url, successor.process.pid)
+        cpu_seconds = process.cpu_seconds() if process else 0.0
         leader.process.kill()
         killed = time.monotonic()
-        written = _first(lambda: _writes(successor.url, 2))
-        launched = _first(lambda: _runs(successor.url, 2))
+        begun = 0.0
+        if cold:
+            _first(lambda: bystander.bare > 0)
+            begun = time.monotonic()
+            successor.start()
+            process = Started(successor.url, successor.process.pid)
+        assert process is not None
+        written = _first(lambda: writes(successor.url, instances))
+        launched = _first(lambda: runs(successor.url, instances))
         return Moments(
             killed,
-            bystander.released,
-            bystander.bare,
+            begun or bystander.released,
+            begun + bystander.bare - bystander.released if cold else bystander.bare,
             written,
             launched,
             process.cpu_seconds() - cpu_seconds,
+            process.peak_mib(),
         )
-
-
-def _writes(url: str, instances: int) -> bool:
-    """Whether it acknowledges a write, which asks for a task too."""
-    client = Client((url,), timeout_seconds=_ASK_SECONDS)
-    try:
-        client.scale_app(PROBE, instances, force=True)
-    except ClientError:
-        return False
-    else:
-        return True
-    finally:
-        client.close()
-
-
-def _runs(url: str, instances: int) -> bool:
-    client = Client((url,), timeout_seconds=_ASK_SECONDS)
-    try:
-        return bool(client.get_app(PROBE)["tasksRunning"] == instances)
-    except ClientError:
-        return False
-    finally:
-        client.close()
 
 
 def _first(look: Callable[[], bool]) -> float:
@@ -184,28 +170,36 @@ def _first(look: Callable[[], bool]) -> float:
 
 
 def measure(folder: Path, instances: int) -> Iterator[Result]:
-    """One failover with so many instances."""
-    with (
-        simulated_mesos(folder, AGENTS, RESOURCES) as mesos,
-        ZooKeeperServer(folder / "zookeeper", heap_mib=512) as zookeeper,
-    ):
-        preload(mesos.url, zookeeper.url(_ROOT), instances)
-        with pair(folder, zookeeper, mesos) as members:
+    """Both successors, with so many instances."""
+    agents = max(20, min(MOST_AGENTS, instances // INSTANCES_AN_AGENT))
+    with simulated_mesos(folder, agents, RESOURCES) as mesos, zookeeper(folder) as server:
+        preload(mesos.url, server.url(_ROOT), instances)
+        with pair(folder, server, mesos) as members:
             hear_of_all(members[0].url)
-            seen = fail_over(zookeeper, members)
+            warm = fail_over(server, members)
             assert running(members[1].url) == instances + 2, "the successor knows too few"
+            cold = fail_over(server, members[::-1])
+            eventually(lambda: running(members[0].url) == instances + 3, "it knows of all")
         stats = ask(f"{mesos.url}/simulated/stats")
-        assert (stats["launched"], stats["ended"]) == (2, 0), "it did more than was asked"
-        assert stats["tasks"] == instances + 2, "tasks were lost"
-    peer = 1000 * (seen.bare - seen.released)
-    name = f"failover, {instances} instances"
+        assert (stats["launched"], stats["ended"]) == (3, 0), "it did more than was asked"
+        assert stats["tasks"] == instances + 3, "tasks were lost"
+    goals = instances >= FULL
+    yield _row(instances, "session ends", warm.released - warm.killed, 1e-3 * SESSION_MS, warm)
+    for kind, seen in (("warm", warm), ("cold", cold)):
+        bare = seen.bare - seen.released
+        written, launched = seen.written - seen.released, seen.launched - seen.released
+        goal = f"7 {kind}" if goals else None
+        yield _row(instances, f"{kind}, first write", written, bare, seen, goal)
+        yield _row(instances, f"{kind}, first task", launched, bare, seen)
 
-    def row(what: str, seconds: float, peer: float | None) -> Result:
-        return Result(f"{name}: {what}", 1000 * max(seconds, 0.0), "ms", seen.cpu_seconds, peer)
 
-    yield row("session ends", seen.released - seen.killed, float(SESSION_MS))
-    yield row("first write after", seen.written - seen.released, peer)
-    yield row("first task after", seen.launched - seen.released, peer)
+def _row(
+    instances: int, what: str, seconds: float, peer: float, seen: Moments, goal: str | None = None
+) -> Result:
+    return Result(
+        f"failover, {instances:,} instances: {what}", 1000 * max(seconds, 0.0), "ms",
+        seen.cpu_seconds, 1000 * peer, peak_mib=seen.peak_mib, goal=goal,
+    )  # fmt: skip
 
 
 def main() -> None:
@@ -214,13 +208,14 @@ def main() -> None:
     what = f"how many instances (may be given more than once; default: {INSTANCES})"
     made.add_argument("--preload", type=int, action="append", metavar="N", help=what)
     wanted, arguments = chosen(made)
-    counts = [wanted.scaled(full) for full in arguments.preload or INSTANCES]
+    usual = INSTANCES if wanted.size >= _FULL_MATRIX else INSTANCES[-1:]
+    counts = [wanted.scaled(full) for full in arguments.preload or usual]
     if max(counts) > MOST_INSTANCES:
         made.error(f"at most {MOST_INSTANCES} instances have room")
     for count in counts:
         with tempfile.TemporaryDirectory() as folder:
             for result in measure(Path(folder), count):
-                report(result, wanted.json)
+                report(result, wanted)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""Placements a second of ``step`` with 5,000 agents: apps without constraints, spread, and mixed.
+"""Goal 3, placements a second of ``step`` with 5,000 agents: ``python -m tests.bench.goal3``.
 
-``python -m tests.bench.placing``. The peer: a bare loop over the same offers in the same order,
+Apps without constraints, with UNIQUE, with GROUP_BY, with both, and with five mixed.
+The peer: a bare loop over the same offers in the same order,
 which only subtracts what each launch took from what each offer had, and asks no question. The
 turn with the offers is what is timed; all of the apps' instances fit in it.
 """
@@ -25,7 +26,7 @@ from framework.domain.events import (
 )
 from framework.domain.mesos import Agent, Attribute, Offer, OfferResource
 from framework.domain.state import State
-from tests.bench.report import Options, Result, options, report
+from tests.bench.report import Options, Result, options, own_peak_mib, report
 
 AGENTS = 5_000
 PLACEMENTS = 20_000
@@ -37,6 +38,8 @@ MIXED: tuple[tuple[tuple[str, ...], ...], ...] = (
     (("rack", "LIKE", "r[0-4].*"), ("zone", "GROUP_BY", "3")),
 )
 PLAIN: tuple[tuple[tuple[str, ...], ...], ...] = ((),)
+UNIQUE: tuple[tuple[tuple[str, ...], ...], ...] = ((("hostname", "UNIQUE"),),)
+GROUP: tuple[tuple[tuple[str, ...], ...], ...] = ((("rack", "GROUP_BY"),),)
 SPREAD: tuple[tuple[tuple[str, ...], ...], ...] = ((("hostname", "UNIQUE"), ("rack", "GROUP_BY")),)
 
 
@@ -118,10 +121,12 @@ def measure(wanted: Options) -> Iterator[Result]:
     offered = offers(wanted.scaled(AGENTS))
     instances = max(1, min(100, len(offered) // 2))
     count = max(1, wanted.scaled(PLACEMENTS) // instances)
-    for name, constraints in (
-        ("without constraints", PLAIN),
-        ("UNIQUE host and GROUP_BY rack", SPREAD),
-        ("five mixed", MIXED),
+    for name, constraints, goal in (
+        ("without constraints", PLAIN, "3 plain"),
+        ("UNIQUE host", UNIQUE, "3 unique"),
+        ("GROUP_BY rack", GROUP, "3 group"),
+        ("UNIQUE host and GROUP_BY rack", SPREAD, None),
+        ("five mixed", MIXED, "3 mixed"),
     ):
         cluster = Cluster(apps(count, instances, constraints))
         wall, cpu = time.perf_counter(), time.process_time()
@@ -137,6 +142,8 @@ def measure(wanted: Options) -> Iterator[Result]:
             "placements/s",
             cpu_seconds,
             placed / bare_loop(offered, decided),
+            peak_mib=own_peak_mib(),
+            goal=goal,
         )
 
 
@@ -144,7 +151,7 @@ def main() -> None:
     """Print one line for each kind of app."""
     wanted = options(__doc__)
     for result in measure(wanted):
-        report(result, wanted.json)
+        report(result, wanted)
 
 
 if __name__ == "__main__":
