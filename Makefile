@@ -3,7 +3,8 @@
 
 PYTHON ?=
 ARGS ?=
-JOBS ?= auto
+# The tests wait as much as they compute: more of them at a time than there are processors.
+JOBS ?= $(shell echo $$(($$(nproc 2>/dev/null || echo 2) + 1)))
 # One number reproduces a run: the order of the tests and every random example of a long run.
 ifndef SEED
 SEED := $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')

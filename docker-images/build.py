@@ -38,7 +38,7 @@ def main() -> None:
     """Build the images that are named, or all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=", ".join(TARGETS))
-    parser.add_argument("--base", help="an image of Debian or Ubuntu; the default is pinned")
+    parser.add_argument("--base", help="an image of Debian or Ubuntu; without it Debian 12")
     parser.add_argument("--python", default="3.11", help="the base's Python (%(default)s)")
     parser.add_argument("--mirror", help="where the base's packages come from, as a snapshot")
     parser.add_argument("--network", help="of the builds, as in docker build")

@@ -40,6 +40,18 @@ _SHARED_AGENTS = 3
 ApacheCluster = Callable[..., ApacheEngine]
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """After the shuffle: tests that may take longest begin first, so that none is waited for when
+    all others are done."""
+
+    def may_take_seconds(item: pytest.Item) -> float:
+        limit = item.get_closest_marker("timeout")
+        return float(limit.args[0]) if limit else 0.0
+
+    items.sort(key=may_take_seconds, reverse=True)
+
+
 @pytest.fixture(scope="session")
 def task_ports() -> Iterator[int]:
     """The first of 1000 ports that no other test process gives to its tasks."""

@@ -2,8 +2,8 @@
 
 It sees this system's files, but what it writes goes to a file system in memory that is gone with
 it (overlayfs in a mount namespace of its own), and its services run in a network of their own with
-the addresses that they are given. No systemd runs in it, so units are started here by what they
-say. Needs root, as the scripts do.
+the address that it is given, alone or at a switch with others. No systemd runs in it, so units are
+started here by what they say. Needs root, as the scripts do.
 """
 
 import configparser
@@ -12,10 +12,12 @@ import os
 import shlex
 import signal
 import subprocess
-from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
+
+from tests.machine.holding import held
+from tests.machine.switch import Switch
 
 REPOSITORY = Path(__file__).parents[2]
 CHECKOUT = "/repository"
@@ -37,7 +39,7 @@ exec sleep infinity
 """
 _NETWORK = """set -e
 ip link set lo up
-for each; do ip address add "$each/32" dev lo; done
+[ -z "$1" ] || ip address add "$1/32" dev lo
 echo ready
 exec sleep infinity
 """
@@ -46,18 +48,22 @@ _VARIABLES = ("HOME", "PATH", "PIP_CONFIG_FILE", "PIP_INDEX_URL", "PIP_EXTRA_IND
 
 
 class Machine:
-    """A context: the machine exists within it. ``addresses`` are its own."""
+    """A context: the machine exists within it, or until its power is cut."""
 
-    def __init__(self, addresses: Sequence[str]) -> None:
-        self._addresses = addresses
+    def __init__(self, address: str, switch: Switch | None = None) -> None:
+        self.address = address
+        self._switch = switch
         self._stack = ExitStack()
         self._files = self._network = 0
 
     def __enter__(self) -> "Machine":
         with self._stack:
             self._files = self._hold(["--mount", "--propagation=private"], _FILES, str(REPOSITORY))
-            self._network = self._hold(["--net"], _NETWORK, *self._addresses)
+            alone = "" if self._switch else self.address
+            self._network = self._hold(["--net"], _NETWORK, alone)
             self._stack.callback(self._end_all)
+            if self._switch:
+                self._switch.plug(self._network, self.address)
             self._stack = self._stack.pop_all()
         return self
 
@@ -67,6 +73,12 @@ class Machine:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._stack.close()
+
+    def cut_power(self) -> None:
+        """Nothing of it says anything any more, not even good-bye, and all of it is gone."""
+        assert self._switch is not None
+        self._switch.unplug(self.address)
         self._stack.close()
 
     def run(self, *words: str, inside: bool = False) -> str:
@@ -138,16 +150,8 @@ class Machine:
 
     def _hold(self, namespaces: list[str], script: str, *arguments: str) -> int:
         """Make a namespace with the script; the id of the process that keeps it."""
-        process = subprocess.Popen(
-            ["unshare", *namespaces, "sh", "-c", script, "sh", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            start_new_session=True,
-        )
+        process = held(namespaces, script, *arguments)
         self._stack.callback(_end, process)
-        assert process.stdout is not None
-        with process.stdout as output:
-            assert output.readline() == b"ready\n", "this system makes no namespaces for us"
         return process.pid
 
 

@@ -49,7 +49,7 @@ Wants=network-online.target
 
 [Service]
 User=zookeeper
-ExecStart=/usr/bin/java -Xmx512m -Djava.awt.headless=true -cp /etc/zookeeper:/usr/share/java/* org.apache.zookeeper.server.quorum.QuorumPeerMain /etc/zookeeper/stayer.cfg
+ExecStart=/usr/bin/java -Xmx1g -Djava.awt.headless=true -cp /etc/zookeeper:/usr/share/java/* org.apache.zookeeper.server.quorum.QuorumPeerMain /etc/zookeeper/stayer.cfg
 # A JVM that was told to stop ends so.
 SuccessExitStatus=143
 Restart=always
