@@ -44,11 +44,13 @@ class Trouble(StrEnum):
     UNSUPPORTED = "unsupported"  # what haproxy or this bridge can not do
     REFUSED = "refused"  # haproxy -c refused what its labels led to
     IGNORED = "ignored"  # a label that nothing reads; a warning
+    CERTIFICATE = "certificate"  # one of the node's that is broken, or ends soon; a warning
 
 
 class Problem(Struct, frozen=True, gc=False):
     """One finding about an app, for people: ``label`` names the label, if one is to blame, and
-    ``message`` says what is wrong and what would be right."""
+    ``message`` says what is wrong and what would be right. Of a certificate, ``app_id`` is its
+    file."""
 
     trouble: Trouble
     app_id: str
@@ -58,7 +60,7 @@ class Problem(Struct, frozen=True, gc=False):
     @property
     def keeps_out(self) -> bool:
         """Whether something of the app is not served because of it."""
-        return self.trouble is not Trouble.IGNORED
+        return self.trouble not in {Trouble.IGNORED, Trouble.CERTIFICATE}
 
 
 class Piece(Struct, frozen=True, gc=False):

@@ -51,7 +51,7 @@ Maintainer: The Stayer project
 Section: net
 Priority: optional
 Depends: python3 (>= 3.11)
-Recommends: haproxy (>= 2.6)
+Recommends: haproxy (>= 2.6), openssl
 Installed-Size: {kibibytes}
 Description: haproxy follows the apps of Stayer or Marathon
  On each edge node, by cron or as a daemon, the running apps become a tested configuration of

@@ -11,6 +11,7 @@ from haproxy_bridge.run.outcome import SETTLED, Outcome
 from haproxy_bridge.run.state_file import State
 
 _COLUMNS = (Column("APP"), Column("TROUBLE"), Column("LABEL"), Column("WHAT"))
+_CERTIFICATES = (Column("CERTIFICATE"), Column("ENDS"), Column("TROUBLE"))
 _BACKENDS = (Column("SERVICE"), Column("SERVERS", right=True), Column("DRAINING", right=True))
 
 
@@ -35,6 +36,8 @@ def changes(outcome: Outcome) -> str:
         parts.append(
             f"reloaded ({outcome.why})" if outcome.reloaded else f"to be reloaded ({outcome.why})"
         )
+    if outcome.certificates:
+        parts.append(f"{outcome.certificates} certificates put in place")
     whole = f"{outcome.services} services, {outcome.servers} servers"
     return f"{'; '.join(parts) or 'the file was written'}: {whole}"
 
@@ -79,6 +82,15 @@ def status(state: State) -> None:
             [
                 (one.name, len(one.servers), sum(server.draining for server in one.servers))
                 for one in state.applied.backends
+            ],
+        )
+    if state.certificates:
+        say("")
+        print_table(
+            _CERTIFICATES,
+            [
+                (one.file, _time(one.ends_ms) if one.ends_ms else "", one.problem)
+                for one in state.certificates
             ],
         )
     if state.problems:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from haproxy_bridge.render import routes
 from haproxy_bridge.render.options import RenderOptions
 from haproxy_bridge.render.pieces import Pieces
-from haproxy_bridge.render.texts import filled
+from haproxy_bridge.render.texts import filled, word
 from haproxy_bridge.services.model import Service
 
 _CHALLENGES = "/.well-known/acme-challenge/"
@@ -53,7 +53,7 @@ class Shared:
 
     def _https(self) -> str:
         options = self._options
-        certificates = [f"crt {path}" for path in dict.fromkeys(options.certificates)]
+        certificates = [f"crt {word(path)}" for path in dict.fromkeys(options.certificates)]
         if "certificates" in self._files:
             certificates.append(f"crt-list {self._files['certificates']}")
         passing = [one for one in self._services if one.tls_passthrough]

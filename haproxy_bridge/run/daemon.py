@@ -269,6 +269,7 @@ class Daemon:
             "failedReloads": state.failed_reloads,
             "services": last.services,
             "servers": last.servers,
+            "certificates": msgspec.to_builtins(state.certificates),
             "problems": msgspec.to_builtins(state.problems),
             "source": {
                 "kind": self._resident.kind.value,

@@ -75,6 +75,7 @@ Family = tuple[str, str, str, Sequence[Sample]]
 def _remembered(state: State, now_ms: int) -> Iterator[Family]:
     backends = () if state.applied is None else state.applied.backends
     servers = [server for backend in backends for server in backend.servers]
+    broken = sum(bool(one.problem) for one in state.certificates)
     troubles = Counter(problem.trouble for problem in state.problems)
     gauges: dict[str, tuple[str, float]] = {
         "last_run_timestamp_seconds": ("When the last run ended.", state.last_run_ms / 1000),
@@ -88,11 +89,16 @@ def _remembered(state: State, now_ms: int) -> Iterator[Family]:
         "quarantined_apps": ("Apps not served as they ask.", len(left_out(state))),
         "services": ("Backends that are served.", len(backends)),
         "servers": ("Servers in them.", len(servers)),
+        "certificates_with_problems": ("Broken, missing, or soon at their end.", broken),
         "draining_servers": ("Servers that get nothing new.", sum(one.draining for one in servers)),
     }
     for name, (about, value) in gauges.items():
         yield name, "gauge", about, [("", {}, value)]
     kinds: list[Sample] = [("", {"kind": kind.value}, troubles[kind]) for kind in Trouble]
+    ends: list[Sample] = [
+        ("", {"file": one.file}, one.ends_ms / 1000) for one in state.certificates if one.ends_ms
+    ]
+    yield "certificate_expiry_timestamp_seconds", "gauge", "When a certificate ends.", ends
     yield "problems", "gauge", "What was found wrong with labels.", kinds
     counters = {
         "changes_total": ("Runs that changed haproxy.", state.changes),
@@ -132,5 +138,9 @@ def _family(name: str, kind: str, about: str, samples: Iterable[Sample]) -> str:
 
 
 def _line(name: str, labels: Labels, value: float) -> str:
-    inner = ",".join(f'{key}="{text}"' for key, text in labels.items())
+    inner = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels.items())
     return f"{name}{{{inner}}} {float(value)!r}\n" if inner else f"{name} {float(value)!r}\n"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

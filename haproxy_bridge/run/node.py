@@ -20,6 +20,7 @@ from haproxy_bridge.run.config_file import ConfigFile
 from haproxy_bridge.run.options import NodeOptions
 from haproxy_bridge.run.outcome import Outcome
 from haproxy_bridge.run.state_file import State
+from haproxy_bridge.run.tls import Tls
 from haproxy_bridge.run.turn import How, Render, Turn, remembered
 from haproxy_bridge.services import Builder
 from haproxy_bridge.snapshot import Snapshot
@@ -32,10 +33,11 @@ def wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def renderer(options: NodeOptions) -> Render:
-    """From a snapshot to what this node is to serve; what it was asked for before costs little."""
+def renderer(options: NodeOptions, certificates: tuple[str, ...]) -> Render:
+    """From a snapshot to what this node is to serve; what it was asked for before costs little.
+    ``certificates``: what haproxy is to load of them."""
     builder = Builder(options.services, options.seed)
-    known = Renderer(options.render)
+    known = Renderer(replace(options.render, certificates=certificates))
     return lambda snapshot: known.render(builder.build(snapshot))
 
 
@@ -54,6 +56,7 @@ class Node:
         self._reader = reader
         self._now_ms = now_ms
         self._path = Path(options.state)
+        self._tls = Tls(options)
 
     def run(self, *, force: bool = False, dry_run: bool = False) -> Outcome:
         """One run. ``force``: believe the answer whatever it takes away. ``dry_run``: only say
@@ -69,16 +72,19 @@ class Node:
         state, note = state_file.load(self._path)
         file = ConfigFile(Path(self.options.config))
         now_ms = self._now_ms()
-        judge, render = Judge(self.options.guard), renderer(self.options)
+        certificates = self._tls.looked_at(now_ms, write=not how.dry_run)
+        judge, render = Judge(self.options.guard), renderer(self.options, certificates)
         turn = Turn(self.options, state, file, judge, render, now_ms, how)
         outcome = self._outcome(turn)
+        told = self._tls.told(outcome) if how.dry_run else self._tls.put_in(outcome)
         if note:
-            outcome = replace(outcome, notes=(note, *outcome.notes))
-        self.rendered = turn.rendered if outcome.is_live else None
-        self.state = remembered(turn.state, outcome, now_ms)
+            told = replace(told, notes=(note, *told.notes))
+        self.rendered = turn.rendered if told.is_live else None
+        state = remembered(turn.state, told, now_ms)
+        self.state = replace(state, certificates=self._tls.known)
         if not how.dry_run:
             state_file.save(self._path, self.state)
-        return outcome
+        return told
 
     def _outcome(self, turn: Turn) -> Outcome:
         try:

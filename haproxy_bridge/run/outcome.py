@@ -13,7 +13,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
     ``removed`` count servers; ``reloaded``: haproxy loaded its configuration anew; ``postponed``:
     it has to, but not yet; ``awaits_reload``: it has to, and somebody else is to tell it.
     ``before`` and ``after`` are the file's bytes, for a diff, where the run looked at everything;
-    ``services`` and ``servers`` count what is served now."""
+    ``services`` and ``servers`` count what is served now, ``certificates`` those that were put in,
+    exchanged or taken out."""
 
     exit: Exit
     why: str = ""
@@ -30,6 +31,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     after: bytes = b""
     services: int = 0
     servers: int = 0
+    certificates: int = 0
 
     @property
     def is_live(self) -> bool:

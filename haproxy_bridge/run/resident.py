@@ -19,6 +19,7 @@ from haproxy_bridge.run.node import renderer, wall_ms
 from haproxy_bridge.run.options import NodeOptions
 from haproxy_bridge.run.outcome import SETTLED, Outcome
 from haproxy_bridge.run.state_file import State
+from haproxy_bridge.run.tls import Tls
 from haproxy_bridge.run.turn import How, Load, Turn, remembered
 from haproxy_bridge.snapshot import Snapshot
 from haproxy_bridge.source import Kind, Reader, Unchanged
@@ -46,7 +47,9 @@ class Resident:
         self._path = Path(options.state)
         self._file = ConfigFile(Path(options.config), late=True)
         self._judge = Judge(options.guard)
-        self._render = renderer(options)
+        self._tls = Tls(options)
+        self._certificates = options.render.certificates
+        self._render = renderer(options, self._certificates)
         self._saver = state_file.Saver(self._path)
         self._saved: State | None = None
         self._saving = threading.Lock()
@@ -68,6 +71,8 @@ class Resident:
     def turn(self, how: How) -> Outcome:
         """One turn. What goes wrong is in the outcome."""
         now_ms = self._now_ms()
+        if how.everything:
+            self._look_at_certificates(now_ms)
         try:
             outcome = self._taken(how, now_ms)
         except ClientError as error:
@@ -75,9 +80,18 @@ class Resident:
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             outcome = Outcome(exit=Exit.INTERNAL, why=f"{where}{error.strerror or error}")
-        self.state = remembered(self.state, outcome, now_ms)
+        tell = self._tls.put_in if how.everything else self._tls.told
+        outcome = tell(outcome)
+        state = remembered(self.state, outcome, now_ms)
+        self.state = replace(state, certificates=self._tls.known)
         self.last = replace(outcome, before=b"", after=b"")
         return outcome
+
+    def _look_at_certificates(self, now_ms: int) -> None:
+        found = self._tls.looked_at(now_ms, write=True)
+        if found != self._certificates:
+            self._certificates = found
+            self._render = renderer(self._options, found)
 
     def _taken(self, how: How, now_ms: int) -> Outcome:
         read = self._reader.read("" if self.answer is None else self.answer.tag)

@@ -36,6 +36,15 @@ class Applied(Struct, frozen=True):
         return Rendered(structure=self.structure, backends=self.backends)
 
 
+class Certificate(Struct, frozen=True):
+    """One of the node's. ``ends_ms``: of the wall clock, 0 where it is not known. ``problem``: why
+    the file is not what clients are shown, or will not be for long."""
+
+    file: str
+    ends_ms: int = 0
+    problem: str = ""
+
+
 class State(Struct, frozen=True):
     """``good``: by app id. ``problems`` and times are for ``status``; times are milliseconds of
     the wall clock, 0 for never. ``failure``: why the last run kept everything, "" if it
@@ -54,6 +63,7 @@ class State(Struct, frozen=True):
     reloads: int = 0
     failed_reloads: int = 0
     failure: str = ""
+    certificates: tuple[Certificate, ...] = ()
 
 
 _DECODER = msgspec.json.Decoder(State)

@@ -1,0 +1,81 @@
+"""Certificates that change while a real haproxy serves: what a client is shown."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from haproxy_bridge.exits import Exit
+from haproxy_bridge.rendered import Trouble
+from haproxy_bridge.run.node import wall_ms
+from haproxy_bridge.run.outcome import Outcome
+from haproxy_bridge.runtime import master
+from tests.edge.certificates import certificate, shown
+from tests.edge.fixtures import Edge
+from tests.polling import eventually
+from tests.unit.cli.scripted_http import Answer
+
+
+def troubles(outcome: Outcome) -> dict[str, str]:
+    """By the name of the file."""
+    found = [one for one in outcome.problems if one.trouble is Trouble.CERTIFICATE]
+    return {Path(one.app_id).name: one.message for one in found}
+
+
+def test_certificates_change_without_a_reload(
+    make_edge: Callable[..., Edge], tmp_path: Path
+) -> None:
+    there, own = tmp_path / "certificates", tmp_path / "own.pem"
+    there.mkdir()
+    edge = make_edge(render={"certificates": (str(there),)})
+    edge.now_ms = wall_ms()  # ends of certificates are true ones
+    https, task = edge.haproxy.https, edge.task("a")
+    edge.say(edge.app("a", [task], 0, VHOST="a.example"))
+
+    first = edge.run()
+    assert "no certificate is in" in troubles(first)["zz-self-signed.pem"]
+    fallback = shown(https, "a.example")
+    assert fallback
+
+    strict = replace(edge.options.render, strict_sni=True)
+    edge.options = replace(edge.options, render=strict)
+    own_before = certificate(own, "own.example")
+    edge.say(
+        edge.app("a", [task], 0, VHOST="a.example"),
+        edge.app("b", [task], 1, VHOST="own.example", SSL_CERT=str(own)),
+    )
+    before = certificate(there / "a.pem", "a.example")
+    outcome = edge.run()
+    assert (outcome.exit, outcome.reloaded, troubles(outcome)) == (Exit.OK, True, {})
+    eventually(lambda: shown(https, "a.example") == before, "the new worker does not serve")
+    assert shown(https, "own.example") == own_before
+    assert shown(https, "wrong.example") == ""
+
+    reloads = master.processes(edge.haproxy.master_socket).reloads
+    new = certificate(there / "a.pem", "a.example", days=5)
+    other = certificate(there / "b.pem", "b.example")
+    own_after = certificate(own, "own.example")
+    outcome = edge.run()
+    assert (outcome.exit, outcome.changed, outcome.certificates) == (Exit.OK, True, 3)
+    assert troubles(outcome)["a.pem"].startswith("it ends on ")
+    assert shown(https, "a.example") == new
+    assert shown(https, "b.example") == other
+    assert shown(https, "own.example") == own_after
+
+    (there / "b.pem").write_text((there / "b.pem").read_text()[:300])
+    own.write_text("nonsense")
+    outcome = edge.run()
+    assert (outcome.exit, outcome.changed) == (Exit.OK, False)
+    assert troubles(outcome).keys() == {"a.pem", "b.pem", "own.pem"}
+    assert shown(https, "b.example") == other
+    assert shown(https, "own.example") == own_after
+
+    (there / "b.pem").unlink()
+    edge.marathon.script["GET /v2/apps"] = Answer({"message": "no leader"}, 503)
+    last = certificate(there / "a.pem", "a.example")
+    assert (edge.run().exit, shown(https, "a.example")) == (Exit.UNREACHABLE, last)
+    assert shown(https, "b.example") == ""
+    (there / "a.pem").unlink()
+    edge.run()
+    assert shown(https, "a.example") == last
+    assert master.processes(edge.haproxy.master_socket).reloads == reloads
