@@ -13,7 +13,11 @@ from framework.domain.health import ProbeAction, ProbesReported
 from framework.domain.replies import Reply
 from framework.domain.state import Change, State
 
-SubmitEvent = Callable[[Event], None]
+
+class SubmitEvent(Protocol):
+    """Queues events, all of them or, after the end, none; may wait for room."""
+
+    def __call__(self, *events: Event) -> None: ...
 
 
 class StoreError(Exception):

@@ -93,7 +93,7 @@ class Writer:
             self._news.append((moment_ms, happening))
         else:
             self._overflowed = True
-        if self._thread.is_alive():
+        if not self._told and self._thread.is_alive():
             self._wake()
 
     def join(self, reader: Reader) -> None:
@@ -105,7 +105,8 @@ class Writer:
             reader.close()
 
     def _wake(self) -> None:
-        """After something was queued: one that is told already looks at all that is there."""
+        """After something was queued: one that is told already looks at all that is there. So
+        what comes while it is busy wakes nobody: that would cost more than to tell it."""
         if self._told:
             return
         self._told = True
@@ -116,11 +117,14 @@ class Writer:
         beat_at = time.monotonic() + _HEARTBEAT_SECONDS
         try:
             while not self._stopping.is_set():
-                self._look(max(0.0, beat_at - time.monotonic()))
+                queued = bool(self._joining or self._news)
+                self._look(0.0 if queued else max(0.0, beat_at - time.monotonic()))
                 while self._joining:
-                    self._admit(self._joining.popleft())
-                while self._news:
+                    self._admit(self._joining[0])
+                    self._joining.popleft()  # only now: ``full`` counts it all the time
+                for _ in range(len(self._news)):
                     self._publish(*self._news.popleft())
+                self._told = False  # and then the queues are looked at once more
                 if self._overflowed:
                     self._tell_of_loss()
                 if time.monotonic() >= beat_at:
@@ -136,7 +140,6 @@ class Writer:
                 with contextlib.suppress(BlockingIOError):
                     while self._wake_reads.recv(_READ_BYTES):
                         pass
-                self._told = False  # before anything is taken from the queues
             elif _has_left(key.data):
                 self._drop(key.data)
             else:

@@ -23,6 +23,8 @@ class Due(StrEnum):
     RECONCILE_ROUND = "reconcile round"  # ()
     PROGRESS = "progress"  # (deployment id)
     PROVED = "proved"  # (instance id)
+    PLACE = "place"  # ()
+    SHOW = "show"  # (key of a demand)
     MOVE = "move"  # (instance id)
     EDGE = "edge"  # (its name)
     DRAIN = "drain"  # (agent id or hostname)

@@ -19,6 +19,8 @@ from framework.core.turn import Turn
 from framework.domain.actions import Accept, Kill, Reconcile
 from framework.domain.instance import NOT_LAUNCHED, STAGED, Condition, Goal, Instance
 
+_TASKS_A_CALL = 1_000
+
 
 def not_sent(turn: Turn, accept: Accept, why: str) -> None:
     """None of these launches happened. While subscribed that means Mesos refused the call: the
@@ -61,7 +63,7 @@ def _without_status(turn: Turn, instance: Instance, waited_ms: int) -> None:
     tombstone stays, so that it is killed should it appear."""
     policy = turn.policy
     if waited_ms < policy.task_launch_confirm_timeout or frozen(turn, instance.app_id):
-        turn.actions.append(Reconcile(((instance.task_id, instance.agent_id),)))
+        _ask(turn, instance)
         watch_launch(turn, instance)
         return
     seconds = policy.task_launch_confirm_timeout / 1000
@@ -78,6 +80,16 @@ def _without_status(turn: Turn, instance: Instance, waited_ms: int) -> None:
     turn.bury(instance.task_id, message)
     turn.forget_kill(instance.task_id)
     turn.put_instance(without_task(turn, instance, Condition.DROPPED, message))
+
+
+def _ask(turn: Turn, instance: Instance) -> None:
+    """In one call with those before it."""
+    before = turn.actions[-1] if turn.actions else None
+    task = (instance.task_id, instance.agent_id)
+    if isinstance(before, Reconcile) and 0 < len(before.tasks) < _TASKS_A_CALL:
+        turn.actions[-1] = Reconcile((*before.tasks, task))
+    else:
+        turn.actions.append(Reconcile((task,)))
 
 
 def watch_all(turn: Turn) -> None:

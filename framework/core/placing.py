@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 from constraints import Operator
 from framework.core import backoff, crashes, moving, volumes, waiting
+from framework.core.deadlines import Due
 from framework.core.freezing import anything, frozen
 from framework.core.index import Slot
 from framework.core.matching import (
@@ -40,23 +41,52 @@ _Values = tuple[str | None, ...]
 _Group = tuple[_Values, str | None]
 _Rank = tuple[tuple[int, ...], _Key, int, _Group]
 
+# One step launches so many, or half as many as it has offers; then commands get their turn. What
+# looking at all offers costs is shared by as many launches, however many offers there are.
+_LAUNCHES_A_STEP = 1_000
+_HELD_MS = 1_000
+
 
 def place(turn: Turn) -> None:
-    """Use this turn's offers, and decline what is not used: no offer is held any longer."""
+    """Use this turn's offers, and decline what is not used: no offer is held any longer, but
+    where there is more to launch than one step may."""
     world = turn.world
-    if not world.offers:
+    if _waits(turn) or not world.offers:
         return
+    pool = _pool(turn)
+    asking = _choosers(turn, pool)
+    cut_short = _take_turns(turn, asking, max(_LAUNCHES_A_STEP, len(pool) // 2))
+    if cut_short and _hold(turn, pool):
+        return
+    _answer(turn, pool)
+    if cut_short or world.cut_short:  # what is left of the offers comes back if we ask for it
+        world.cut_short = False
+        turn.revive.update(one.request.role for one in asking if one.key in world.demand)
+    for chooser in sorted(asking, key=lambda one: waiting.explained_at_ms(turn, one.key)):
+        world.subject = chooser.subject
+        waiting.looked_at(turn, chooser.key, chooser.request, pool)
+
+
+def _pool(turn: Turn) -> list[Remainder]:
+    """What may be used of the offers; none is left for later."""
     pool = []
     for offer in _usable(turn):  # one by one: what breaks is set aside for the offer it came with
-        if offer.agent.id in world.state.agents:  # it may have come back described otherwise
+        if offer.agent.id in turn.world.state.agents:  # it may have come back described otherwise
             turn.put_agent(offer.agent)
         pool.append(remainder_of(turn, offer))
-        world.seen.note(offer, turn.now_ms)
+        turn.world.seen.note(offer, turn.now_ms)
         volumes.look_at(turn, pool[-1:])
-    world.offers.clear()
+    turn.world.offers.clear()
+    return pool
+
+
+def _choosers(turn: Turn, pool: list[Remainder]) -> list["Chooser"]:
+    """Of each app that wants instances, the longest waiting first, once tasks are launched that
+    go where their volumes are."""
+    world = turn.world
     fitting: dict[tuple[object, ...], Fitting] = {}
     asking = []
-    for key in ready_to_launch(turn):
+    for key in sorted(ready_to_launch(turn), key=lambda key: (world.demand[key].since_ms, key)):
         app = world.demand[key].app
         world.subject = ("app", app.id)
         request = request_of(turn, app)
@@ -67,11 +97,34 @@ def place(turn: Turn) -> None:
         if request.need not in fitting:
             fitting[request.need] = Fitting(turn, request, pool)
         asking.append(Chooser(turn, key, request, fitting[request.need]))
-    _take_turns(turn, asking)
-    _answer(turn, pool)
-    for chooser in asking:
-        world.subject = chooser.subject
-        waiting.looked_at(turn, chooser.key, chooser.request, pool)
+    return asking
+
+
+def _waits(turn: Turn) -> bool:
+    """Whether to take in first what came meanwhile, for a second at most: each launch brings more
+    of it, and Mesos sends again what is not acknowledged in time."""
+    world = turn.world
+    if world.offers and turn.context.behind:
+        world.held_since_ms = world.held_since_ms or turn.now_ms
+        if turn.now_ms - world.held_since_ms < _HELD_MS:
+            return True
+    world.held_since_ms = 0
+    return False
+
+
+def _hold(turn: Turn, pool: list[Remainder]) -> bool:
+    """Go on in the next step with the offers that are not used yet; False: there is none."""
+    world = turn.world
+    used = [rest for rest in pool if rest.launches or rest.operations]
+    if len(used) == len(pool):
+        return False
+    world.offers.update((rest.offer.id, rest.offer) for rest in pool)
+    for rest in used:
+        del world.offers[rest.offer.id]
+    _answer(turn, used)
+    world.cut_short = True
+    world.deadlines.set(turn.now_ms, Due.PLACE)
+    return True
 
 
 def _usable(turn: Turn) -> Iterable[Offer]:
@@ -85,20 +138,20 @@ def _usable(turn: Turn) -> Iterable[Offer]:
 
 
 def ready_to_launch(turn: Turn) -> list[str]:
-    """Demands whose app is neither frozen nor in back-off, by key, the longest waiting first."""
+    """Keys of the demands whose app is neither frozen nor in back-off."""
     held = anything(turn)
-    ready = [
-        (demand.since_ms, key)
+    return [
+        key
         for key, demand in turn.world.demand.items()
         if not (held and frozen(turn, demand.app.id))
         and backoff.remaining_ms(turn, demand.app) == 0
     ]
-    return [key for _, key in sorted(ready)]
 
 
-def _take_turns(turn: Turn, choosers: Iterable["Chooser"]) -> None:
+def _take_turns(turn: Turn, choosers: Iterable["Chooser"], most: int) -> bool:
+    """Whether there is more to launch than ``most``."""
     queue = deque(choosers)
-    while queue:
+    while queue and most:
         chooser = queue.popleft()
         turn.world.subject = chooser.subject
         app = chooser.request.app
@@ -108,8 +161,10 @@ def _take_turns(turn: Turn, choosers: Iterable["Chooser"]) -> None:
         if rest is None:
             continue
         launch(turn, chooser.request, rest)
+        most -= 1
         if _launched(turn, chooser.key, 1):
             queue.append(chooser)
+    return bool(queue)
 
 
 def _launched(turn: Turn, key: str, count: int) -> int:
@@ -138,13 +193,14 @@ class Fitting:
     def heaps(self, fields: tuple[str, ...]) -> dict[_Group, _Heap]:
         """A heap of its own for each group and zone, to be used up. Instances that an app has on
         an agent already are not in the keys, so a key says where an offer comes at the
-        earliest."""
+        earliest. Without a value GROUP_BY takes no agent."""
         if fields not in self._grouped:
             groups: dict[_Group, _Heap] = {}
             for entry in self._sorted:
-                values, zone = entry[2].values, entry[2].offer.agent.zone
-                group = (tuple([values.get(field) for field in fields]), zone)
-                groups.setdefault(group, []).append(entry)
+                known, zone = entry[2].values, entry[2].offer.agent.zone
+                values = tuple([known.get(field) for field in fields])
+                if None not in values:
+                    groups.setdefault((values, zone), []).append(entry)
             self._grouped[fields] = groups
         return {group: list(heap) for group, heap in self._grouped[fields].items()}
 
@@ -206,15 +262,18 @@ class Chooser:
         return found
 
     def _settle(self, ranks: list[_Rank], refused: list[_Rank]) -> bool:
-        """Bring a group to the front that is admitted and stands where it belongs."""
+        """Bring a group to the front that is admitted and stands where it belongs. Of one field
+        GROUP_BY refuses what is larger than a group that it refuses: there the first decides."""
         while ranks:
             group = ranks[0][-1]
-            if not self._admitted(group[0]):
-                refused.append(heapq.heappop(ranks))
-            elif (now := self._rank(group)) > ranks[0]:
+            if (now := self._rank(group)) > ranks[0]:
                 heapq.heapreplace(ranks, now)
-            else:
+            elif self._admitted(group[0]):
                 return True
+            elif len(self._groups) == 1:
+                return False
+            else:
+                refused.append(heapq.heappop(ranks))
         return False
 
     def _drop_first(self, ranks: list[_Rank], group: _Group) -> None:

@@ -120,9 +120,11 @@ class Policy:
 @dataclass(frozen=True, slots=True)
 class Context:
     """What a decision may know of the world at this moment. ``new_id`` gives a fresh uuid as
-    text, ``chance(n)`` a number in [0, n); both from the shell, so a step can be repeated."""
+    text, ``chance(n)`` a number in [0, n); both from the shell, so a step can be repeated.
+    ``behind``: much more has happened already than this step is told."""
 
     now_ms: int
     new_id: Callable[[], str]
     chance: Callable[[int], int]
     policy: Policy
+    behind: bool = False

@@ -74,7 +74,7 @@ def size(app: App, have: Have, share: int | None = None) -> Size:
     wanted = app.instances
     new = wanted if share is None else min(share, wanted)
     stay_old = wanted - new
-    if not stay_old:  # then a marked old one leaves as any other old one does
+    if not stay_old and have.old_marked:  # it leaves as any other old one does
         have = _marked_as_old(have)
     minimum, most = bounds(app)
     marked, old_marked = _replaced(have, new, stay_old, minimum)
@@ -178,12 +178,14 @@ def resize(turn: Turn, app_id: str) -> None:
         return
     share = share_of(turn, app, index)
     plan = size(app, have(turn, index), share)
+    before = world.state.revision
     if not frozen(turn, app_id):
         _stop_replaced(turn, app, index, plan)
         _stop_old(turn, app, index, plan, some_stay=_some_stay(app, share))
         if plan.surplus:
             _stop_surplus(turn, app, index, plan.surplus)
         _drop_waiting(turn, app, index, share)
+    if world.state.revision != before:
         # What was out of reach left at once and made room: nothing else brings us back here.
         plan = size(app, have(turn, index), share)
     _set_demand(turn, app_id, app, plan.launch)

@@ -149,6 +149,8 @@ _WHEN_DUE: dict[Due, Callable[[Turn, str], None]] = {
     Due.LAUNCH_CHECK: launches.check,
     Due.OPERATION_CHECK: operations.check,
     Due.MOVE: moving.due,
+    Due.PLACE: lambda _turn, _key: None,  # each step places
+    Due.SHOW: waiting.show,
     Due.DRAIN: draining.due,
     Due.RESCINDED: draining.rescinded_due,
     Due.PROGRESS: commands.give_up,

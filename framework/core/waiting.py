@@ -26,6 +26,8 @@ _CROWDED_PAUSE_MS = 1_000
 # A wait that is over before this leaves no record: most launches of a working cluster.
 _FIRST_STORED_MS = 10_000
 _STORED_EVERY_MS = 30_000
+_SHOWN_AFTER_MS = 1_000
+_EXPLAINED_A_SECOND = 100
 
 
 def begin(turn: Turn, key: str, app: App) -> Demand:
@@ -73,11 +75,50 @@ def _store(turn: Turn, key: str, demand: Demand) -> None:
 
 
 def looked_at(turn: Turn, key: str, request: Request, pool: list[Remainder]) -> None:
-    """Count what a turn's offers lacked for an app that still wants instances."""
+    """Count a turn's offers for an app that still wants instances, and now and then what each of
+    them lacked: that takes longer than to place an instance."""
     demand = turn.world.demand.get(key)
     if demand is None:
         turn.put(Kind.LAUNCH_STATS, key, None)
         return
+    demand.processed += len(pool)
+    demand.unused += sum(1 for rest in pool if not rest.launches)
+    demand.last_unused_at_ms = turn.now_ms
+    if _is_due(turn, demand):
+        _explain(turn, request, pool, demand)
+        publish(turn, key, demand)
+    else:
+        turn.world.deadlines.set(turn.now_ms + _SHOWN_AFTER_MS, Due.SHOW, key)
+    if demand.stored_at_ms and turn.now_ms - demand.stored_at_ms >= _STORED_EVERY_MS:
+        _store(turn, key, demand)
+
+
+def explained_at_ms(turn: Turn, key: str) -> int:
+    """When it was last said what offers lack for an app (0: not yet)."""
+    demand = turn.world.demand.get(key)
+    return 0 if demand is None else demand.explained_at_ms
+
+
+def _is_due(turn: Turn, demand: Demand) -> bool:
+    """Whether to say anew what offers lack: so often in a second, of all apps together."""
+    second, count = turn.world.explained
+    if second != turn.now_ms // 1000:
+        second, count = turn.now_ms // 1000, 0
+    due = count < _EXPLAINED_A_SECOND
+    if due:
+        demand.explained_at_ms = turn.now_ms
+    turn.world.explained = (second, count + due)
+    return due
+
+
+def show(turn: Turn, key: str) -> None:
+    """Publish what was only counted for a while."""
+    demand = turn.world.demand.get(key)
+    if demand is not None:
+        publish(turn, key, demand)
+
+
+def _explain(turn: Turn, request: Request, pool: list[Remainder], demand: Demand) -> None:
     sentences: Counter[str] = Counter()
     for rest in pool[:_OFFERS_SHOWN]:
         reason, sentence = explain(turn, request, rest)
@@ -91,17 +132,11 @@ def looked_at(turn: Turn, key: str, request: Request, pool: list[Remainder]) -> 
             turn.world.deadlines.set(turn.now_ms + _CROWDED_PAUSE_MS, Due.REVIVE, request.role)
     while len(demand.last_offers) > _OFFERS_SHOWN:
         del demand.last_offers[next(iter(demand.last_offers))]
-    demand.processed += len(pool)
-    demand.unused += sum(1 for rest in pool if not rest.launches)
-    demand.last_unused_at_ms = turn.now_ms
     shown = min(len(pool), _OFFERS_SHOWN)
     demand.sentences = tuple(
         f"{count} of {shown} offers: {sentence}"
         for sentence, count in sentences.most_common(_SENTENCES_SHOWN)
     )
-    publish(turn, key, demand)
-    if demand.stored_at_ms and turn.now_ms - demand.stored_at_ms >= _STORED_EVERY_MS:
-        _store(turn, key, demand)
 
 
 def publish(turn: Turn, key: str, demand: Demand) -> None:

@@ -49,7 +49,8 @@ class KillSent(NamedTuple):
 @dataclass(slots=True)
 class Demand:
     """Launches wanted at the moment of one definition, and what was said about them (see
-    LaunchStats). ``stored_at_ms``: when its Wait was written last (0: not yet)."""
+    LaunchStats). ``stored_at_ms``: when its Wait was written last (0: not yet);
+    ``explained_at_ms``: when it was last said what offers lacked (0: not yet)."""
 
     app: App
     wanted: int = 0
@@ -62,6 +63,7 @@ class Demand:
     refused: Counter[str] = field(default_factory=Counter)
     last_offers: dict[str, UnusedOffer] = field(default_factory=dict)
     sentences: tuple[str, ...] = ()
+    explained_at_ms: int = 0
 
 
 @dataclass(slots=True)
@@ -125,6 +127,9 @@ class World:
         self.compile_pattern = compile_pattern
         self.deadlines = Deadlines()
         self.offers: dict[str, Offer] = {}
+        self.held_since_ms = 0  # since when offers wait for what came before them (0: none does)
+        self.cut_short = False  # whether the last step that placed left more to launch
+        self.explained = (0, 0)  # (second, how many waits were explained in it)
         self.watched: dict[str, dict[str, ProbeTarget]] = {}  # instance id -> key -> target
         self.demand: dict[str, Demand] = {}
         self.asking: dict[str, Asking] = {}

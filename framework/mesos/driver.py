@@ -127,6 +127,7 @@ class HttpDriver:
         self._calls: Calls | None = None
         self._stream: Stream | None = None
         self._complaints: set[str] = set()
+        self._decoded: list[Event] = []  # of the records read last, until they are handed over
 
     def start(self, submit: SubmitEvent, framework_id: str, roles: Sequence[str]) -> None:
         """See ``Mesos.start``; once only."""
@@ -258,10 +259,12 @@ class HttpDriver:
                             silence_seconds = self._silence_seconds(interval)
                         self._subscribed(decoded.subscribed, stream)
                     self._pass_on(decoded)
+                self._hand_over_decoded()
         except _OVER as why:
             error = why
             raise
         finally:
+            self._hand_over_decoded()
             self._unsubscribed(error)
 
     def _silence_seconds(self, interval_seconds: float) -> float:
@@ -304,11 +307,17 @@ class HttpDriver:
     def _pass_on(self, decoded: Decoded) -> None:
         for event in decoded.events:
             self.counts.count_event(event)
-            self._hand_over(event)
+            self._decoded.append(event)
             if isinstance(event, FrameworkRefused):
                 raise _RefusedError(event.message)
         if decoded.answers:
             self.perform(decoded.answers)
+
+    def _hand_over_decoded(self) -> None:
+        """All that came with one read: what each hand-over costs, a batch of them does."""
+        events, self._decoded = self._decoded, []
+        if events:
+            self._hand_over(*events)
 
     def _count(self, decoded: Decoded) -> None:
         known = decoded.type if not decoded.unknown or decoded.type == "UPDATE" else "unknown"
@@ -328,10 +337,10 @@ class HttpDriver:
                 self._complaints.add(problem)
                 log.warning("an event %s of Mesos is not understood: %s", event_type, problem)
 
-    def _hand_over(self, event: Event) -> None:
+    def _hand_over(self, *events: Event) -> None:
         if not self._stopping.is_set():
             assert self._submit is not None, "events come after start"
-            self._submit(event)
+            self._submit(*events)
 
     def _report(self, outcomes: Outcomes) -> None:
         """Count what became of calls and tell the core of those that failed; any thread."""

@@ -27,23 +27,25 @@ class Journal:
     """A bounded memory of steps: the latest, with some thousands of events and offers in all."""
 
     def __init__(self) -> None:
-        self._steps: deque[tuple[int, int, Sequence[Event]]] = deque()
+        self._steps: deque[tuple[int, int, bool, Sequence[Event]]] = deque()
         self._kept = 0
 
-    def write(self, now_ms: int, seed: int, events: Sequence[Event]) -> None:
+    def write(
+        self, now_ms: int, seed: int, events: Sequence[Event], *, behind: bool = False
+    ) -> None:
         """Remember what a step is about to decide."""
-        self._steps.append((now_ms, seed, events))
+        self._steps.append((now_ms, seed, behind, events))
         self._kept += _weight(events)
         while self._kept > _EVENTS_KEPT and len(self._steps) > 1:
-            self._kept -= _weight(self._steps.popleft()[2])
+            self._kept -= _weight(self._steps.popleft()[-1])
 
     def dump(self, path: Path) -> None:
         """Write what is remembered, a JSON line a step, oldest first; readable by the owner."""
         path.touch(mode=0o600)
         with path.open("w", encoding="utf-8") as file:
-            for now_ms, seed, events in list(self._steps):
+            for now_ms, seed, behind, events in list(self._steps):
                 shown = [{type(event).__name__: _shown(event)} for event in events]
-                line = {"nowMs": now_ms, "seed": seed, "events": shown}
+                line = {"nowMs": now_ms, "seed": seed, "behind": behind, "events": shown}
                 file.write(json.dumps(line, separators=(",", ":")) + "\n")
 
 

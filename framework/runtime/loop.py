@@ -24,6 +24,7 @@ from framework.runtime.journal import Journal
 _log = logging.getLogger("stayer")
 _SLICE_SECONDS = 0.005
 _FACTS_MIN, _FACTS_MAX = 20, 2_000
+_BEHIND = 1_000  # from so many facts on that wait, launches do
 COMMANDS_LIMIT = 1_000
 FACTS_LIMIT = 100_000
 
@@ -90,17 +91,18 @@ class Loop:
         carries steps out, which the loop itself may be waiting for."""
         self._unhurried.exempt = True
 
-    def submit(self, event: Event) -> None:
-        """Queue an event. Waits for room among facts; OverloadedError when too many commands
-        wait already."""
+    def submit(self, *events: Event) -> None:
+        """Queue events, in order. Waits for room among facts; OverloadedError when too many
+        commands wait already."""
         with self._condition:
-            if isinstance(event, Asked):
-                if len(self._commands) >= COMMANDS_LIMIT:
-                    raise OverloadedError("too many commands are waiting to be decided")
-                self._commands.append(event)
-            else:
-                self._wait_for_room()
-                self._facts.append(event)
+            for event in events:
+                if isinstance(event, Asked):
+                    if len(self._commands) >= COMMANDS_LIMIT:
+                        raise OverloadedError("too many commands are waiting to be decided")
+                    self._commands.append(event)
+                else:
+                    self._wait_for_room()
+                    self._facts.append(event)
             self._condition.notify_all()
 
     def depth(self) -> int:
@@ -115,6 +117,7 @@ class Loop:
     def _wait_for_room(self) -> None:
         if len(self._facts) < FACTS_LIMIT or getattr(self._unhurried, "exempt", False):
             return
+        self._condition.notify_all()  # of what this very call has queued
         self._condition.wait_for(lambda: self._stopped or len(self._facts) < FACTS_LIMIT)
 
     def _run(self) -> None:
@@ -155,8 +158,9 @@ class Loop:
             new_id=self._new_id,
             chance=self._chance.randrange,
             policy=self._policy,
+            behind=len(self._facts) >= _BEHIND,
         )
-        self.journal.write(context.now_ms, seed, events)
+        self.journal.write(context.now_ms, seed, events, behind=context.behind)
         started, cpu_started = time.perf_counter(), time.thread_time()
         try:
             decided = step(self._world, events, context)

@@ -57,6 +57,7 @@ class Session:
         self.state = state or State()
         self.world = World(self.state, linear_full_match)
         self.steps: list[Step] = []
+        self.behind = False  # whether more has happened than a step is told
         self._ids = itertools.count(1)
         self._offers = itertools.count(1)
         self._tokens = itertools.count(1)
@@ -75,6 +76,7 @@ class Session:
             new_id=lambda: f"00000000-0000-4000-8000-{next(self._ids):012d}",
             chance=self.chance,
             policy=self.policy,
+            behind=self.behind,
         )
         self.steps.append(step(self.world, events, context))
         return self.last

@@ -18,9 +18,10 @@ class EventLog:
         self.seen: list[Event] = []
         self._queue: queue.Queue[Event] = queue.Queue()
 
-    def submit(self, event: Event) -> None:
+    def submit(self, *events: Event) -> None:
         """What the driver calls, from its threads."""
-        self._queue.put(event)
+        for event in events:
+            self._queue.put(event)
 
     def next(self, patience_seconds: float = PATIENCE_SECONDS) -> Event:
         """The next event; AssertionError when there is none in time."""

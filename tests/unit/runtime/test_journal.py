@@ -81,6 +81,7 @@ def test_a_line_tells_when_with_which_seed_and_what(tmp_path: Path) -> None:
     assert json.loads(text) == {
         "nowMs": 5,
         "seed": 6,
+        "behind": False,
         "events": [
             {"Asked": {"token": 3, "KillTasks": kill}},
             {"Asked": {"token": 4, "ResetDelay": {"app_id": "/web"}}},
