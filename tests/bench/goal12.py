@@ -23,6 +23,7 @@ from framework.domain.health import ProbeProtocol, ProbesReported, ProbeTarget, 
 from framework.health.options import HealthOptions
 from framework.health.prober import AsyncProber
 from tests.bench.report import Options, Result, options, own_peak_mib, report
+from tests.polling import eventually
 
 ADDRESSES = tuple(f"127.0.0.{number}" for number in range(1, 17))
 AT_ONCE = 256
@@ -139,6 +140,7 @@ def _rate(server: _Server, seconds: float) -> tuple[float, float]:
         _wait(seconds / 4)
         looks, began, cpu = prober.counts.looks, time.monotonic(), time.process_time()
         _wait(seconds)
+        eventually(lambda: prober.counts.looks > looks, "a look")  # in a very short run
         looks, cpu = prober.counts.looks - looks, time.process_time() - cpu
         return looks / (time.monotonic() - began), cpu / looks
 
@@ -155,9 +157,11 @@ async def _open_and_close(port: int, until: float) -> int:
 
     async def one(number: int) -> None:
         nonlocal count
-        while time.monotonic() < until:
+        while True:  # once at least, however small the run is
             await _connect(port, number)
             count += 1
+            if time.monotonic() >= until:
+                return
 
     await asyncio.gather(*(one(number) for number in range(AT_ONCE)))
     return count
