@@ -8,8 +8,11 @@ the process, and the texts say what an operator can do.
 from framework.domain.actions import Halt
 from framework.domain.exits import ExitCode
 from framework.domain.records import replace
+from framework.domain.rollout import Framework
 from framework.domain.state import Change, Kind, State
+from framework.domain.volumes import OperationKind, ReservationState
 
+_EARLIER_IDS = 100  # so many are remembered
 _MISSING = (
     "the state holds {count} instances but no framework id, so Mesos can not tell us of their"
     " tasks; nothing was changed. Restore a backup that has both (stayer state restore), or give"
@@ -61,6 +64,32 @@ def refused(state: State, message: str) -> Halt:
     return Halt(ExitCode.MESOS_ERROR, f"Mesos refuses this framework: {message}")
 
 
+def removed(framework: Framework) -> Framework:
+    """Its record once Mesos has forgotten it: the next subscription makes a new one."""
+    earlier = (*framework.earlier_ids, framework.framework_id)[-_EARLIER_IDS:]
+    return replace(framework, framework_id="", earlier_ids=earlier)
+
+
+def is_ours(state: State, framework_id: str) -> bool:
+    """Whether reservations with this label were made by us, under whatever id."""
+    known = state.framework
+    return known is not None and framework_id in {known.framework_id, *known.earlier_ids} - {""}
+
+
+def unanswered(state: State) -> list[str]:
+    """Reservations that the removed framework was just making or giving back: nobody will ever
+    say whether that came about. Those that are there all the same are found in offers, as orphans,
+    and wait for an operator; the others would be waited for in vain."""
+    return [
+        one.instance_id
+        for one in state.reservations.values()
+        if any(
+            each.kind in (OperationKind.RESERVE, OperationKind.UNRESERVE) for each in one.pending
+        )
+        or one.state is ReservationState.RESERVING
+    ]
+
+
 def forgotten(state: State) -> list[Change]:
     """What makes a state start anew in Mesos: everything about tasks goes, the framework id with
     it; apps, their histories and deployments stay. Only right when Mesos runs none of the tasks
@@ -71,6 +100,7 @@ def forgotten(state: State) -> list[Change]:
         for kind in (Kind.INSTANCE, Kind.AGENT, Kind.TOMBSTONE, Kind.ORPHAN)
         for key in state.tables[kind]
     ]
+    gone += [Change(Kind.RESERVATION, key, None) for key in unanswered(state)]
     if framework is not None:
-        gone.append(Change(Kind.FRAMEWORK, "framework", replace(framework, framework_id="")))
+        gone.append(Change(Kind.FRAMEWORK, "framework", removed(framework)))
     return gone

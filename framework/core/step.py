@@ -191,7 +191,9 @@ def _started(turn: Turn) -> None:
     edges.expect_all(turn)
     draining.look_at_all(turn)
     kept = filter(None, state.reservations_of)  # those of no app are orphans
-    turn.dirty.update(dict.fromkeys([*state.apps, *state.instances_of, *kept]))
+    there = [*state.apps, *state.instances_of, *kept]
+    # Of an app that a deployment removes nothing else may be left.
+    turn.dirty.update(dict.fromkeys([*there, *turn.world.deploying]))
 
 
 def _subscribed(turn: Turn, event: Subscribed) -> None:
@@ -230,9 +232,11 @@ def _torn_down(turn: Turn) -> None:
     nothing is forgotten, so a crash in between loses no task."""
     for instance in list(turn.world.state.instances.values()):
         turn.remove_instance(instance)
+    for key in identity.unanswered(turn.world.state):
+        turn.put(Kind.RESERVATION, key, None)
     framework = turn.world.state.framework
     if framework is not None:
-        turn.put(Kind.FRAMEWORK, "framework", replace(framework, framework_id=""))
+        turn.put(Kind.FRAMEWORK, "framework", identity.removed(framework))
     turn.actions.append(Halt(0, "the framework is removed from Mesos, its tasks are killed"))
 
 
@@ -264,6 +268,7 @@ def _not_sent(turn: Turn, action: Action, why: str) -> None:
 
 def _refused(turn: Turn, message: str) -> None:
     turn.world.subscribed = False
+    turn.world.offers.clear()  # nothing is launched under an id that Mesos does not know
     if identity.is_removed(message) and turn.world.tearing_down:
         _torn_down(turn)
     else:

@@ -9,7 +9,7 @@ record calls DESTROYING, and that record stays until Mesos has said that all of 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from framework.core import moving, operations
+from framework.core import identity, moving, operations
 from framework.core.freezing import frozen
 from framework.core.matching import Remainder, Request, in_maintenance, starting_too_many
 from framework.core.ports import as_ranges
@@ -117,9 +117,9 @@ def _ask(turn: Turn, rest: Remainder, reservation: Reservation, asked: _Asked) -
     pending = []
     for kind, resources in asked:
         number += 1
-        identity = operation_id(reservation.instance_id, number)
-        pending.append(PendingOperation(identity, kind))
-        rest.operations.append(Operation(identity, kind, resources))
+        operation = operation_id(reservation.instance_id, number)
+        pending.append(PendingOperation(operation, kind))
+        rest.operations.append(Operation(operation, kind, resources))
     new = replace(reservation, pending=tuple(pending), operations_made=number)
     turn.put(Kind.RESERVATION, reservation.instance_id, new)
     operations.watch(turn, new)
@@ -127,12 +127,11 @@ def _ask(turn: Turn, rest: Remainder, reservation: Reservation, asked: _Asked) -
 
 def look_at(turn: Turn, pool: list[Remainder]) -> None:
     """What the offers hold of reservations labelled as ours."""
-    framework = turn.world.state.framework
     for rest in pool:
         for owner, entries in list(rest.owned.items()):
             known = turn.world.state.reservations.get(owner[1])
             if known is None:
-                if framework is not None and owner[0] == framework.framework_id:
+                if identity.is_ours(turn.world.state, owner[0]):
                     _list_orphan(turn, rest.offer, owner, entries)
             elif (known.framework_id, known.agent_id) != (owner[0], rest.offer.agent.id):
                 del rest.owned[owner]  # of a namesake, which is nobody's

@@ -149,12 +149,14 @@ class Wait(Struct, frozen=True, gc=False, omit_defaults=True):
 
 class Framework(Struct, frozen=True, gc=False, omit_defaults=True):
     """Our registration with Mesos. ``state_id`` names this state for ever; ``epoch`` grows
-    whenever a process begins to decide on it, also after the state was restored from a backup."""
+    whenever a process begins to decide on it, also after the state was restored from a backup.
+    ``earlier_ids``: of frameworks that Mesos removed; reservations may still carry them."""
 
     state_id: str
     framework_id: str = ""
     created_at_ms: int = 0
     epoch: int = 0
+    earlier_ids: tuple[str, ...] = ()
 
 
 class Connection(Struct, frozen=True, gc=False, omit_defaults=True):

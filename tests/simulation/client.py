@@ -33,6 +33,7 @@ from framework.domain.records import replace
 from framework.domain.replies import Done, Refused, Reply, Why
 from framework.domain.state import State
 from framework.domain.storm import Pace
+from framework.domain.volumes import ReservationState
 from tests.simulation import freezing, storming
 from tests.simulation.apps import APP_IDS, changed, random_app
 from tests.simulation.oracle import WAITS, unreachable
@@ -217,10 +218,12 @@ class Client:
 
     def forget(self, process: Process, failed: Collection[str]) -> None:
         """Ask that records of what is on no disk any more are dropped: once, since what is made in
-        its place has the same instance, and of a new process again."""
+        its place has the same instance, and of a new process again. Orphans are given back."""
         if self._forgotten[0] is not process:
             self._forgotten = (process, {})
         for held in process.view.reservations.values():
+            if held.state is ReservationState.ORPHAN:
+                self.ask(process, RemoveVolume(held.instance_id))
             gone = held.volumes[0].persistence_id if held.volumes else ""
             if gone in failed and gone not in self._forgotten[1]:
                 self._forgotten[1][gone] = held.instance_id

@@ -102,7 +102,8 @@ class Wire:
         if not (self.over or self.silent) and self._heard():
             waiting = [call for call in self.calls if not call.done]
             for call in waiting[: self.stage.between(0, len(waiting))]:
-                self._do(call)
+                if self._heard():  # one of them may remove the framework
+                    self._do(call)
         self.over = True
         self.master.unsubscribe(self.event)
         return [call for call in self.calls if not call.answered]
@@ -151,7 +152,7 @@ class Driver:
         if not self.master.up:
             self.stage.after(self.stage.between(200, 2_000), self._connect)
             return
-        if self.master.removed:
+        if self._framework_id in self.master.completed:
             self.submit(FrameworkRefused("Framework has been removed"))
             return
         roles, suppressed = self._roles, {*self._suppressed}
@@ -160,6 +161,9 @@ class Driver:
     def _subscribe(self, roles: tuple[str, ...], suppressed: set[str]) -> None:
         if self.stopped or not self.master.up:
             self.stage.after(500, self._connect)
+            return
+        if self._framework_id in self.master.completed:
+            self._connect()
             return
         wire = Wire(self.stage, self.master, self.submit)
         known = self.master.subscribe(wire.event, self._framework_id, roles, suppressed)

@@ -34,6 +34,7 @@ class Kept:
         self._final: dict[str, str] = {}  # uuid -> operation that is over
         self._before: Mapping[str, Reservation] = {}
         self._events: Sequence[Event] = ()
+        self.torn_down = False  # then what was on its way may be in no record
         self.destroyed = 0
         self.reserved = 0
 
@@ -74,7 +75,7 @@ class Kept:
             leaves = held.state is ReservationState.DESTROYING
             if leaves and held.instance_id not in self._may_go:
                 raise Violation(f"{held.instance_id} is to be destroyed and nobody asked for that")
-            if held.state is ReservationState.ORPHAN:
+            if held.state is ReservationState.ORPHAN and not self.torn_down:
                 raise Violation(f"{held.instance_id} was reserved by us and is in no record")
 
     def performing(self, calls: Iterable[Action], durable: State) -> None:

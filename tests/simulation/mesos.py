@@ -30,6 +30,7 @@ from framework.domain.draining import InverseOffer
 from framework.domain.events import (
     AgentFailed,
     Event,
+    FrameworkRefused,
     InverseOfferRescinded,
     InverseOffersReceived,
     OfferRescinded,
@@ -90,7 +91,7 @@ class Master:
         self.stage = stage
         self.up = True
         self.framework_id = ""
-        self.removed = False
+        self.completed: set[str] = set()  # ids of frameworks that were removed
         self.machines: dict[str, Machine] = {}
         self.registered: dict[str, None] = {}
         self.recovering: dict[str, None] = {}
@@ -122,7 +123,7 @@ class Master:
         """A new subscription; what the one before had is void. Returns the framework id."""
         assert self.up
         if not self.framework_id:
-            self.framework_id = "framework-0001"
+            self.framework_id = f"framework-{len(self.completed) + 1:04}"
         if framework_id not in {"", self.framework_id}:
             raise Violation(f"subscribed as {framework_id}, not as {self.framework_id}")
         self.session = Session(send, roles, off)
@@ -386,7 +387,12 @@ class Master:
         )
         self.launched[task.id] = launch
         self.known[task.id] = Known(task, TaskState.STAGING)
-        self._later(_TO_AGENT_MS, machine, lambda: machine.run(task))
+        removed = len(self.completed)
+        self._later(
+            _TO_AGENT_MS,
+            machine,
+            lambda: machine.run(task) if removed == len(self.completed) else None,
+        )
 
     def _drop(self, launch: Launch, state: TaskState, reason: str) -> None:
         status = TaskStatus(launch.task_id, state, launch.agent.id, reason=reason)
@@ -465,11 +471,18 @@ class Master:
         return OperationState.GONE_BY_OPERATOR if agent_id in self.gone else OperationState.UNKNOWN
 
     def _remove_framework(self) -> None:
-        self.removed = True
-        for known in list(self.known.values()):
-            machine = self.machines[known.task.agent_id]
-            machine.tasks.pop(known.task.id, None)
+        """A teardown: tasks end and nobody is told of them; reservations and volumes stay."""
+        self.completed.add(self.framework_id)
+        self.framework_id = ""
+        self.kept.torn_down = True
+        for machine in self.machines.values():
+            machine.tasks = {}
+            machine.operations = {}
         self.known.clear()
+        self.lost_with.clear()
+        self.to_kill.clear()
+        self.ledger.known.clear()
+        self._tell(FrameworkRefused("Framework has been removed"))
         self.session = None
 
     # Agents.

@@ -8,7 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
+from framework.core import identity
 from framework.core.policy import Policy
+from framework.domain.events import TearDown
+from framework.domain.exits import ExitCode
 from tests.simulation import convergence, oracle
 from tests.simulation.apps import has_disks, random_machine
 from tests.simulation.client import Client
@@ -41,10 +44,17 @@ class Outcome:
 class Run:
     """Holds the parts together and restarts the scheduler when it dies. ``freezes``: the client
     freezes apps and everything, now and then; ``storms``: few lost instances are a storm, and
-    sometimes most of the agents leave at once; ``edges``: some load balancers follow."""
+    sometimes most of the agents leave at once; ``edges``: some load balancers follow;
+    ``teardown``: the framework is removed from Mesos once, and the scheduler started again."""
 
     def __init__(
-        self, seed: int, *, freezes: bool = False, storms: bool = False, edges: bool = False
+        self,
+        seed: int,
+        *,
+        freezes: bool = False,
+        storms: bool = False,
+        edges: bool = False,
+        teardown: bool = False,
     ) -> None:
         stage = Stage(seed)
         self.stage = stage
@@ -84,6 +94,8 @@ class Run:
         self.faults = Faults(stage, self.master, self.store, lambda: self.process)
         if storms:
             self.faults.also(self.faults.most_leave)
+        if teardown:
+            stage.after(stage.between(15_000, 55_000), self._tear_down)
         if has_disks(stage):
             self.faults.also(self.faults.disk_fails)
 
@@ -125,9 +137,20 @@ class Run:
             died=self._died,
         )
 
+    def _tear_down(self) -> None:
+        """Ask until it is done: a process may die with what it was asked."""
+        if self.master.completed:
+            return
+        if self.process is not None:
+            self.client.ask(self.process, TearDown(force=True))
+        self.stage.after(5_000, self._tear_down)
+
     def _died(self, why: str) -> None:
-        if why.startswith("halt"):
+        removed = (f"halt {ExitCode.FRAMEWORK_REMOVED}", "halt 0")
+        if why.startswith("halt") and not (self.master.completed and why.startswith(removed)):
             raise Violation(f"the scheduler stopped by itself: {why}")
+        if why.startswith(removed[0]):  # it died before it knew; an operator finds the advice
+            self.store.durable.apply(identity.forgotten(self.store.durable))
         self.process = None
         self.stage.after(self.stage.between(200, 15_000), self._begin_life)
 

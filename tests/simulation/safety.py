@@ -28,6 +28,7 @@ from framework.domain.events import (
     Asked,
     Disconnected,
     Event,
+    FrameworkRefused,
     OfferRescinded,
     OffersReceived,
     Subscribed,
@@ -219,7 +220,7 @@ def _offers_answered(world: World, events: Sequence[Event], actions: Sequence[Ac
             open_offers |= {offer.id for offer in event.offers}
         elif isinstance(event, OfferRescinded):
             open_offers.discard(event.offer_id)
-        elif isinstance(event, Disconnected | Subscribed):
+        elif isinstance(event, Disconnected | FrameworkRefused | Subscribed):
             open_offers.clear()
     answered: list[str] = []
     for action in actions:

@@ -16,9 +16,16 @@ _SHOWN_LINES = 40
 
 
 def _run(
-    seeds: range, *, freezes: bool = False, storms: bool = False, edges: bool = False
+    seeds: range,
+    *,
+    freezes: bool = False,
+    storms: bool = False,
+    edges: bool = False,
+    teardown: bool = False,
 ) -> list[Run]:
-    runs = [Run(seed, freezes=freezes, storms=storms, edges=edges) for seed in seeds]
+    runs = [
+        Run(seed, freezes=freezes, storms=storms, edges=edges, teardown=teardown) for seed in seeds
+    ]
     for seed, run in zip(seeds, runs, strict=True):
         try:
             run.go()
@@ -54,6 +61,19 @@ def test_planned_kills_wait_for_the_edges_that_follow(first: int) -> None:
     runs = _run(range(first, first + 10), edges=True)
     assert sum(run.safety.drained.in_time for run in runs) > 1
     assert sum(run.safety.drained.waited for run in runs) > 1
+
+
+@pytest.mark.parametrize("first", (40, 50))
+def test_apps_and_volumes_outlive_a_teardown(first: int) -> None:
+    runs = _run(range(first, first + 10), teardown=True)
+    assert sum(len(run.master.completed) for run in runs) >= len(runs) - 1
+    used_again = [
+        held
+        for run in runs
+        for held in run.store.durable.reservations.values()
+        if held.framework_id in run.master.completed and held.incarnation > 1
+    ]
+    assert used_again
 
 
 @pytest.mark.long

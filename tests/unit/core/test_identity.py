@@ -5,7 +5,7 @@ import pytest
 from framework.core import identity
 from framework.core.consistency import check_state
 from framework.domain.actions import Accept, Halt, Kill
-from framework.domain.events import OffersReceived, Started, Subscribed
+from framework.domain.events import ChangeApps, OffersReceived, Started, Subscribed
 from framework.domain.records import replace
 from framework.domain.state import Change, Kind, State
 from tests.unit.core.session import FRAMEWORK_ID, WEB, Session, agent, of_type
@@ -73,6 +73,17 @@ def test_a_forgotten_framework_leaves_the_apps_and_nothing_of_their_tasks() -> N
     assert not session.state.agents
     assert set(session.state.apps) == {"/web"}
     assert identity.missing(session.state) is None
+
+
+def test_a_removal_that_only_waited_for_forgotten_tasks_ends() -> None:
+    session = Session()
+    session.running(WEB, agent(1))
+    session.ask_step(ChangeApps(removes=("/web",)))
+    assert session.state.deployments, "its task has not ended"
+    session.restart()
+    session.state.apply(identity.forgotten(session.state))
+    again = Session(state=session.state)
+    assert not again.state.deployments
 
 
 def test_what_to_do_is_said() -> None:
