@@ -20,7 +20,9 @@ export PYTHON
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
+ifndef AT_ONCE # the checks of `make check` do not disturb one another
 .NOTPARALLEL:
+endif
 .PHONY: help install run test test-fast test-integration test-long torture check bench bridge wheels clean \
 	lint format types import-rules house-rules system-packages
 
@@ -54,10 +56,11 @@ torture: system-packages $(VENV)/.installed-dev ## kill and cut off everything, 
 	@STAYER_TORTURE_SECONDS=$${STAYER_TORTURE_SECONDS:-600} \
 		$(PYTEST) tests/integration/test_torture.py -m "not long" -s $(ARGS)
 
-CHECKS := lint format types import-rules house-rules
+# The longest first: types take as long as all the others.
+CHECKS := types house-rules lint format import-rules
 
 check: $(VENV)/.installed-dev ## lint, format, types, import rules and house rules: all of them, then fail
-	@$(MAKE) --no-print-directory --keep-going $(CHECKS)
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 AT_ONCE=yes $(CHECKS)
 
 lint: $(VENV)/.installed-dev
 	@scripts/quietly "ruff check" $(BIN)/ruff check .

@@ -7,6 +7,7 @@ reads them has just written the opposite.
 import ast
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 
 from tests.tidy.source import Finding, Source
 
@@ -34,7 +35,7 @@ Rule = Callable[[Source], Iterator[Finding]]
 
 def short_functions(source: Source) -> Iterator[Finding]:
     """A function fits on a page."""
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             lines = (node.end_lineno or node.lineno) - node.lineno + 1
             if lines > MAX_FUNCTION_LINES:
@@ -64,7 +65,7 @@ def telling_names(source: Source) -> Iterator[Finding]:
     for part in source.path.removesuffix(".py").split("/"):
         if part in _VAGUE_MODULES:
             yield Finding(source.path, 1, f"name it for what is in it, not {part!r}")
-    for node in ast.walk(source.tree):
+    for node in source.nodes:
         if isinstance(node, ast.ClassDef) and _VAGUE_CLASS.search(node.name):
             yield Finding(source.path, node.lineno, f"name {node.name} for what it does")
 
@@ -91,14 +92,14 @@ def excuses_with_reason(source: Source) -> Iterator[Finding]:
 
 def no_sleep(source: Source) -> Iterator[Finding]:
     """Tests wait for a condition or an event with a deadline, or move a fake clock."""
-    for node, name in _uses(source.tree):
+    for node, name in _uses(source):
         if name in _SLEEPS:
             yield Finding(source.path, node.lineno, f"no {name} in tests: tests.polling")
 
 
 def no_skip(source: Source) -> Iterator[Finding]:
     """A test runs, or it is not there."""
-    for node, name in _uses(source.tree):
+    for node, name in _uses(source):
         head, _, last = name.rpartition(".")
         if last in _SKIPS and head.split(".")[0] in {"pytest", "unittest"}:
             yield Finding(source.path, node.lineno, f"no {name}: make it run or remove it")
@@ -106,29 +107,32 @@ def no_skip(source: Source) -> Iterator[Finding]:
 
 def no_mock(source: Source) -> Iterator[Finding]:
     """Doubles are small programs that speak the real interface, not recorded expectations."""
-    for node, name in _uses(source.tree):
+    for node, name in _uses(source):
         if _MOCKS.match(name):
             yield Finding(source.path, node.lineno, f"no {name}: write a small fake instead")
 
 
-def _uses(tree: ast.Module) -> Iterator[tuple[ast.stmt | ast.expr, str]]:
+@cache
+def _uses(source: Source) -> tuple[tuple[ast.stmt | ast.expr, str], ...]:
     """Dotted names that a module imports or reads, with imported names in their full form."""
+    found: list[tuple[ast.stmt | ast.expr, str]] = []
     full: dict[str, str] = {}
-    for node in ast.walk(tree):
+    for node in source.nodes:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 full[alias.asname or alias.name.split(".")[0]] = (
                     alias.name if alias.asname else alias.name.split(".")[0]
                 )
-                yield node, alias.name
+                found.append((node, alias.name))
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             for alias in node.names:
                 full[alias.asname or alias.name] = f"{node.module}.{alias.name}"
-                yield node, f"{node.module}.{alias.name}"
-    for node in ast.walk(tree):
+                found.append((node, f"{node.module}.{alias.name}"))
+    for node in source.nodes:
         if isinstance(node, ast.Attribute) and (name := _dotted(node)):
             head, _, rest = name.partition(".")
-            yield node, f"{full.get(head, head)}.{rest}"
+            found.append((node, f"{full.get(head, head)}.{rest}"))
+    return tuple(found)
 
 
 def _dotted(node: ast.expr) -> str:

@@ -49,6 +49,11 @@ class Source:
         return ast.parse(self.text, filename=self.path)
 
     @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """All of the parsed module, walked once for all rules."""
+        return list(ast.walk(self.tree))
+
+    @cached_property
     def comments(self) -> list[tuple[int, str]]:
         """(line, text) of each comment."""
         tokens = tokenize.generate_tokens(io.StringIO(self.text).readline)

@@ -120,7 +120,7 @@ def _links(pages: dict[str, str]) -> list[str]:
         for path, text in pages.items()
         for finding in text_rules.links_resolve(
             Source(path, text),
-            [*pages],
+            text_rules.with_folders(pages),
             lambda target: text_rules.anchors(pages[target]),
         )
     ]

@@ -57,12 +57,12 @@ def test_texts(rule: code_rules.Rule) -> None:
 
 def test_links() -> None:
     pages = {s.path: s for s in _tree() if PurePosixPath(s.path).suffix == ".md"}
-    paths = _all_paths()
+    places = text_rules.with_folders(_all_paths())
 
     def headings(path: str) -> set[str]:
         return text_rules.anchors(pages[path].text) if path in pages else set()
 
     findings = (
-        f for page in pages.values() for f in text_rules.links_resolve(page, paths, headings)
+        f for page in pages.values() for f in text_rules.links_resolve(page, places, headings)
     )
     _expect_none(findings)

@@ -37,14 +37,21 @@ def decision_headings(source: Source) -> Iterator[Finding]:
             yield Finding(source.path, 1, f"a decision page has a heading {wanted!r}")
 
 
-def links_resolve(source: Source, paths: Iterable[str], headings: "Headings") -> Iterator[Finding]:
-    """A relative link leads to a file or folder of `paths`, its fragment to a heading there."""
-    known = set(paths)
-    folders = {str(parent) for path in known for parent in PurePosixPath(path).parents}
+def with_folders(paths: Iterable[str]) -> frozenset[str]:
+    """The files and the folders that they are in."""
+    files = {*paths}
+    folders = {parent for path in files for parent in PurePosixPath(path).parents}
+    return frozenset(files | {str(folder) for folder in folders})
+
+
+def links_resolve(
+    source: Source, places: frozenset[str], headings: "Headings"
+) -> Iterator[Finding]:
+    """A relative link leads to a file or folder of `places`, its fragment to a heading there."""
     for number, target in _links(source.text):
         path, _, fragment = target.partition("#")
         full = _resolve(source.path, unquote(path)) if path else source.path
-        if full not in known and full not in folders:
+        if full not in places:
             yield Finding(source.path, number, f"the link {target} leads nowhere")
         elif fragment and full.endswith(".md") and fragment not in headings(full):
             yield Finding(source.path, number, f"no heading for the link {target}")
