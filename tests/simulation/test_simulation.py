@@ -63,7 +63,7 @@ def test_planned_kills_wait_for_the_edges_that_follow(first: int) -> None:
     assert sum(run.safety.drained.waited for run in runs) > 1
 
 
-@pytest.mark.parametrize("first", (40, 50))
+@pytest.mark.parametrize("first", [40, 50])
 def test_apps_and_volumes_outlive_a_teardown(first: int) -> None:
     runs = _run(range(first, first + 10), teardown=True)
     assert sum(len(run.master.completed) for run in runs) >= len(runs) - 1
