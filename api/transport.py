@@ -40,6 +40,7 @@ DEFAULT_TIMEOUT_SECONDS = 30.0
 DEFAULT_MAX_ANSWER_BYTES = 256 * 1024 * 1024
 MAX_CONNECT_SECONDS = 5.0
 WARNING_HEADER = "Stayer-Warning"
+BEARER = "Bearer "
 OUTCOME_HEADER = "Stayer-Outcome"
 
 _MAX_ERROR_BYTES = 1024 * 1024
@@ -69,13 +70,13 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token instead of user and password, in the form of DC/OS."""
+    """A token instead of user and password, in the form of DC/OS; ``Bearer ...`` goes as it is."""
 
     token: str = field(repr=False)
 
     def header(self) -> str:
         """The value of the Authorization header."""
-        return f"token={self.token}"
+        return self.token if self.token.startswith(BEARER) else f"token={self.token}"
 
 
 @dataclass(frozen=True, slots=True)

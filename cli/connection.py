@@ -4,6 +4,7 @@ Every command gets the same options, and every failure its exit code: 1 refused 
 2 wrong usage, 3 no scheduler reached. The texts end with what to do next.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import wraps
@@ -37,6 +38,7 @@ P = ParamSpec("P")
 
 _MAX_CREDENTIALS_BYTES = 4096
 _COMPLETION_SECONDS = 1.0
+_BARE = re.compile(r"(?:Bearer )?[^ ]+")
 _BAD_SEGMENTS = frozenset({"", ".", ".."})
 
 
@@ -153,7 +155,8 @@ access_options = (
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
         envvar="STAYER_TOKEN_FILE",
         metavar="FILE",
-        help="A file with a token, instead of user and password. [env STAYER_TOKEN_FILE]",
+        help="A file with a token, or `Bearer TOKEN`, instead of user and password. "
+        "[env STAYER_TOKEN_FILE]",
     ),
     click.option(
         "--ca-file",
@@ -278,9 +281,9 @@ def read_credentials(path: Path) -> Credentials:
 
 
 def read_token(path: Path) -> Token:
-    """The token of a file. ValueError, without it."""
+    """The token of a file, also with ``Bearer`` before it. ValueError, without it."""
     token = _line(path)
-    if not (token and token.isascii() and token.isprintable()) or " " in token:
+    if not (token.isascii() and token.isprintable()) or _BARE.fullmatch(token) is None:
         raise ValueError(f"{path} must hold one line with a token")
     return Token(token)
 

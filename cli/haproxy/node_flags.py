@@ -142,6 +142,11 @@ _FILE = (
         "repeatable. That header of everybody else is removed then.",
     ),
     click.option(
+        "--accept-proxy",
+        is_flag=True,
+        help="All clients of virtual hosts come through one that speaks the PROXY protocol.",
+    ),
+    click.option(
         "--strict-sni", is_flag=True, help="End TLS only for names that a certificate is for."
     ),
     click.option(

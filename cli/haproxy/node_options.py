@@ -209,6 +209,7 @@ def _render(given: dict[str, Any]) -> RenderOptions:
         trusted_proxies=_networks(given["trusted_proxies"]),
         json_log=_json_log(given),
         strict_sni=_strict_sni(given),
+        accept_proxy=given["accept_proxy"],
         acme=_acme(given),
         error_page=_error_page(given["error_page_file"]),
         cookie_key=_read(key).decode().strip() if key else "stayer",

@@ -3,6 +3,7 @@ nothing to either when there is nothing new.
 """
 
 import difflib
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from cli.output import Column, print_pairs, print_table, say, say_aside
@@ -59,6 +60,33 @@ def diff(outcome: Outcome, path: str) -> None:
     )
     for line in lines:
         say(line)
+    for line in server_changes(outcome.before, outcome.after):
+        say(line)
+
+
+def server_changes(before: bytes, after: bytes) -> Iterator[str]:
+    """Backends, and how many servers come and go there: ``shop_10000: +2 -1 servers``."""
+    old, new = _servers(before), _servers(after)
+    for name in sorted(old.keys() | new.keys()):
+        there, wanted = old.get(name, frozenset()), new.get(name, frozenset())
+        if there != wanted:
+            counts = (f"+{len(wanted - there)}", f"-{len(there - wanted)}")
+            shown = " ".join(count for count in counts if count not in {"+0", "-0"})
+            new_one = "" if name in old else " (new)"
+            yield f"{name}{new_one}: {shown} servers"
+
+
+def _servers(config: bytes) -> dict[str, frozenset[str]]:
+    """Servers, each with its place, by backend."""
+    found: dict[str, set[str]] = {}
+    inside: set[str] = set()
+    for line in config.decode("utf-8", "replace").splitlines():
+        words = line.split()
+        if words and not line[0].isspace():
+            inside = found.setdefault(words[-1], set()) if words[0] == "backend" else set()
+        elif words[:1] == ["server"]:
+            inside.add(" ".join(words[1:3]))
+    return {name: frozenset(servers) for name, servers in found.items()}
 
 
 def status(state: State) -> None:

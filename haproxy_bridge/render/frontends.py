@@ -40,10 +40,12 @@ class Shared:
     def _http(self) -> str:
         if not self._options.http_bind:
             return ""
-        head = filled(
-            self._pieces.common("HTTP_FRONTEND_HEAD"), {"httpBind": self._options.http_bind}
-        )
+        bind = self._arriving(self._options.http_bind)
+        head = filled(self._pieces.common("HTTP_FRONTEND_HEAD"), {"httpBind": bind})
         return head + self._routing(https=False)
+
+    def _arriving(self, bind: str) -> str:
+        return f"{bind} accept-proxy" if self._options.accept_proxy else bind
 
     def _challenged(self) -> str:
         acme = self._options.acme
@@ -59,10 +61,11 @@ class Shared:
         passing = [one for one in self._services if one.tls_passthrough]
         if not options.https_bind or not (certificates or passing):
             return ""
+        bind = self._arriving(options.https_bind)
         if not passing:
-            return self._terminated(options.https_bind, certificates)
+            return self._terminated(bind, certificates)
         inner = "abns@stayer_https"
-        text = _passing(passing, options.https_bind, inner if certificates else "")
+        text = _passing(passing, bind, inner if certificates else "")
         text = text.replace(
             "  mode tcp\n", "  mode tcp\n" + self._pieces.arriving(options, "tcp"), 1
         )

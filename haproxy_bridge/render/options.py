@@ -16,9 +16,10 @@ class RenderOptions(Struct, frozen=True, kw_only=True):
     ``max_reloads``: an old worker ends after so many more reloads, 0 for when it likes.
     ``trusted_proxies``: networks whose X-Forwarded-For is believed; with any, that of others is
     removed. ``json_log``: log lines are JSON. ``strict_sni``: no TLS without a certificate for the
-    name. ``acme``: HOST:PORT of who answers challenges of certificate authorities, "" for nobody.
-    ``error_page``: HTML for 502, 503 and 504 of apps without one of their own.
-    ``templates``: pieces that replace ours, by name. ``extra``: more of configuration, as it is."""
+    name. ``accept_proxy``: clients of virtual hosts come by the PROXY protocol. ``acme``: HOST:PORT
+    of who answers challenges of certificate authorities, "" for nobody. ``error_page``: HTML for
+    502, 503 and 504 of apps without one of their own. ``templates``: pieces that replace ours, by
+    name. ``extra``: more of configuration, as it is."""
 
     http_bind: str = "*:80"
     https_bind: str = "*:443"
@@ -40,6 +41,7 @@ class RenderOptions(Struct, frozen=True, kw_only=True):
     trusted_proxies: tuple[str, ...] = ()
     json_log: bool = False
     strict_sni: bool = False
+    accept_proxy: bool = False
     acme: str = ""
     error_page: str = ""
     templates: dict[str, str] = {}

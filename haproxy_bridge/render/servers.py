@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from haproxy_bridge.render.pieces import Pieces
 from haproxy_bridge.render.texts import word
 from haproxy_bridge.rendered import Server
+from haproxy_bridge.services import values
 from haproxy_bridge.services.model import Member, Mode, Service
 from haproxy_bridge.snapshot import HTTP_KINDS, Check, CheckKind
 
@@ -17,7 +18,6 @@ _CHECK_PIECES = (
     "BACKEND_SERVER_TCP_HEALTHCHECK_OPTIONS",
 )
 """Ours do not name the server's own port, so that servers with one check have one text."""
-_DYNAMIC = frozenset({"roundrobin", "leastconn", "first", "random"})
 _CONNECT = Check(interval_seconds=5, timeout_seconds=3, max_consecutive_failures=1)
 """What is checked where the app says nothing: that somebody listens. Without any check a task on
 an agent out of reach would get its part of the requests until Mesos gives it up."""
@@ -134,5 +134,4 @@ def _check_options(service: Service, member: Member, check: Check, pieces: Piece
 
 def is_dynamic(service: Service) -> bool:
     """Whether haproxy lets servers come and go at run time."""
-    plain = service.balance.split("(", 1)[0].split()[0]
-    return plain in _DYNAMIC and "BACKEND_SERVER_OPTIONS" not in service.templates
+    return values.is_dynamic(service.balance) and "BACKEND_SERVER_OPTIONS" not in service.templates

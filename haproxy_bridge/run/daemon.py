@@ -32,6 +32,7 @@ from haproxy_bridge.run.supervisor import HaproxyOptions, Supervisor
 from haproxy_bridge.run.watch import Watch
 from haproxy_bridge.run.writer import Writer
 from haproxy_bridge.runtime import master, socket
+from haproxy_bridge.runtime.master import Processes
 from haproxy_bridge.runtime.socket import SocketError
 from haproxy_bridge.source import Kind, Reader
 from haproxy_bridge.swap import load
@@ -215,17 +216,28 @@ class Daemon:
     def _pids(self) -> bytes:
         """Those of workers: the present one, then those of before that still serve. Tools of
         marathon-lb wait for a reload to be over, which is when there is one."""
-        own, load_options = self._options.haproxy, self._node.load
-        path = load_options.master_socket if own is None else own.master_socket
         try:
-            if path:
-                found = master.processes(Path(path))
+            found = self._processes()
+            if found is not None:
                 return " ".join(map(str, (*found.workers, *found.old_workers))).encode()
             info = socket.ask(Path(self._node.render.socket), "show info", timeout_seconds=1)
         except SocketError:
             return b""
         lines = (line.partition(":") for line in info.splitlines())
         return next((pid.strip().encode() for name, _, pid in lines if name == "Pid"), b"")
+
+    def _processes(self) -> Processes | None:
+        """None without a master's socket. SocketError."""
+        own = self._options.haproxy
+        path = self._node.load.master_socket if own is None else own.master_socket
+        return master.processes(Path(path), timeout_seconds=1) if path else None
+
+    def _old_workers(self) -> int | None:
+        try:
+            found = self._processes()
+        except SocketError:
+            return None
+        return None if found is None else len(found.old_workers)
 
     def _shown_config(self) -> bytes:
         rendered = self._resident.rendered
@@ -242,6 +254,7 @@ class Daemon:
             stream=self._listener.connected,
             haproxy_up=self._answers(),
             restarts=None if own is None else own.restarts,
+            old_workers=self._old_workers(),
         )
         return metrics.text(self._resident.state, live, wall_ms())
 

@@ -39,13 +39,15 @@ class Latency:
 
 class Live(Struct, frozen=True, kw_only=True):
     """What only a daemon knows. ``haproxy_up``: it answers; ``restarts``: how often the daemon
-    started its own anew, None if it has none of its own. ``stream``: events are listened to."""
+    started its own anew, None if it has none of its own; ``old_workers``: how many serve their last
+    connections, None if nobody can tell. ``stream``: events are listened to."""
 
     runs: dict[str, int]
     latency: Latency
     stream: bool
     haproxy_up: bool
     restarts: int | None = None
+    old_workers: int | None = None
 
 
 def text(state: State, live: Live | None, now_ms: int) -> str:
@@ -119,6 +121,9 @@ def _live(live: Live) -> Iterator[Family]:
     if live.restarts is not None:
         about = "How often haproxy was started anew."
         yield "haproxy_restarts_total", "counter", about, [("", {}, live.restarts)]
+    if live.old_workers is not None:
+        about = "Workers of before a reload that serve their last connections."
+        yield "haproxy_old_workers", "gauge", about, [("", {}, live.old_workers)]
     about = "From an event to a haproxy that serves what follows from it."
     yield "event_to_live_seconds", "histogram", about, list(_histogram(live.latency))
 

@@ -1,4 +1,4 @@
-"""What of a service's labels comes to nothing, told instead of passed over.
+"""What of a service's labels comes to nothing or has a price, told instead of passed over.
 
 marathon-lb says nothing there, and people search for hours why a label has no effect. Where the
 label was to protect something, the port is left out rather than served without it.
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from haproxy_bridge.rendered import Problem, Trouble
-from haproxy_bridge.services import templates
+from haproxy_bridge.services import templates, values
 from haproxy_bridge.services.labels import PortLabels
 from haproxy_bridge.services.model import Mode, Service
 
@@ -86,5 +86,8 @@ def _without_effect(service: Service, said: PortLabels) -> Iterator[tuple[str, s
     chosen = templates.routes(service)
     for name in sorted((templates.OF_ROUTES - UNREAD - chosen) & said.templates.keys()):
         yield name, f"the pieces of its route are others: {', '.join(sorted(chosen)) or 'none'}"
+    if not values.is_dynamic(service.balance):
+        several = ", ".join(sorted(values.DYNAMIC))
+        yield "BALANCE", f"each server that comes or goes takes a reload; not so with {several}"
     if service.tls_passthrough and service.paths:
         yield "PATH", "does nothing with TLS_PASSTHROUGH, as the path can not be seen"

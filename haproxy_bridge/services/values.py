@@ -9,6 +9,8 @@ import re
 from haproxy_bridge.services.model import Auth, Host, HostKind
 
 MAX_HOSTS = 100
+DYNAMIC = frozenset({"roundrobin", "leastconn", "first", "random"})
+"""Algorithms with which haproxy lets servers come and go at run time."""
 MAX_PATHS = 100
 MAX_VALUE = 4_096
 
@@ -127,6 +129,11 @@ def balance(text: str) -> str:
     if not _BALANCE.fullmatch(words):
         raise BadValueError(f"not an algorithm of haproxy's balance: {_shown(text)}")
     return words
+
+
+def is_dynamic(algorithm: str) -> bool:
+    """Whether servers of a backend with this algorithm come and go without a reload."""
+    return algorithm.split("(", 1)[0].split()[0] in DYNAMIC
 
 
 def bind_address(text: str) -> str:

@@ -101,6 +101,14 @@ def test_a_token_from_a_file(
     assert api.requests[0].headers["Authorization"] == "token=s3cret"
 
 
+def test_a_token_of_another_form(api: ScriptedServer, stayer: Stayer, tmp_path: Path) -> None:
+    api.script["GET /v2/apps"] = Answer({"apps": []})
+    file = tmp_path / "token"
+    file.write_text("Bearer s3cret\n")
+    assert stayer("app", "list", "--token-file", str(file)).exit_code == 0
+    assert api.requests[0].headers["Authorization"] == "Bearer s3cret"
+
+
 @pytest.mark.parametrize("content", [b"", b"s3cret x", b"s3cret\nx", b"s3cr\xffet", b"x" * 5000])
 def test_a_file_that_holds_no_usable_token(
     api: ScriptedServer, stayer: Stayer, tmp_path: Path, content: bytes

@@ -61,7 +61,7 @@ def test_one_that_asks_for_something_else_is_left_out(labels: dict[str, str], na
 
 
 def test_the_heavier_one_says_how() -> None:
-    a = app("/a", 1, VHOST="x.example", BACKEND_NAME="shop", BALANCE="source")
+    a = app("/a", 1, VHOST="x.example", BACKEND_NAME="shop", BALANCE="first")
     b = app("/b", 2, VHOST="x.example", BACKEND_NAME="shop", BACKEND_WEIGHT="2")
     made = rendered(a, b)
     assert members(made) == {"shop": {"/b"}}

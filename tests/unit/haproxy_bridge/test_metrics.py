@@ -9,6 +9,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
 from haproxy_bridge.rendered import Backend, Problem, Server, Trouble
@@ -68,7 +69,8 @@ def test_what_a_daemon_knows() -> None:
     latency = Latency()
     for seconds in (0.004, 0.02, 0.021, 60.0):
         latency.observe(seconds)
-    live = Live(runs={"OK": 4}, latency=latency, stream=True, haproxy_up=False, restarts=2)
+    live = Live(runs={"OK": 4}, latency=latency, stream=True, haproxy_up=False)
+    live = replace(live, restarts=2, old_workers=3)
     found = read(metrics.text(STATE, live, 0))
     expected = {
         "event_to_live_seconds_bucket0.005": 1,
@@ -82,6 +84,7 @@ def test_what_a_daemon_knows() -> None:
         "event_stream_up": 1,
         "haproxy_up": 0,
         "haproxy_restarts_total": 2,
+        "haproxy_old_workers": 3,
         "staleness_seconds": 0,
     }
     assert {name: found[f"stayer_bridge_{name}"] for name in expected} == expected

@@ -78,6 +78,15 @@ def test_what_does_nothing_is_told() -> None:
     ]
 
 
+@pytest.mark.parametrize("algorithm", ["source", "static-rr", "uri depth 3", "hdr(X-A)"])
+def test_an_algorithm_with_fixed_servers_is_told_with_others(algorithm: str) -> None:
+    made = rendered(app("/a", 1, MODE="http", BALANCE=algorithm), app("/b", 2, BALANCE="leastconn"))
+    (problem,) = made.problems
+    assert (problem.app_id, problem.trouble) == ("/a", Trouble.IGNORED)
+    assert "takes a reload; not so with first, leastconn" in problem.message
+    assert {one.name: one.dynamic for one in made.backends} == {"a_1": False, "b_2": True}
+
+
 def test_a_page_for_errors_is_a_file_of_its_own() -> None:
     page = "<p>\n}  listen other\n"
     made = rendered(app("/a", 1, MODE="http", ERROR_PAGE=page))
@@ -102,6 +111,7 @@ def test_what_an_operator_asks_for_all_is_in_every_front_end() -> None:
         trusted_proxies=("10.0.0.0/8",),
         json_log=True,
         strict_sni=True,
+        accept_proxy=True,
         acme="127.0.0.1:402",
         error_page="<p>away",
         max_reloads=7,
@@ -115,6 +125,8 @@ def test_what_an_operator_asks_for_all_is_in_every_front_end() -> None:
         assert '"status":%ST' in front_ends[name]
     assert "X-Forwarded-For" not in front_ends["b_2"]
     assert "ssl crt /all.pem strict-sni" in front_ends["marathon_https_in"]
+    proxied = {name for name, text in front_ends.items() if "accept-proxy" in text}
+    assert proxied == {"marathon_http_in", "marathon_https_in"}
     assert "use_backend stayer_acme" in front_ends["marathon_http_in"]
     assert "use_backend stayer_acme" not in front_ends["marathon_https_in"]
     assert "\n  mworker-max-reloads 7\n" in made
