@@ -154,6 +154,6 @@ def await_idle(process: Started, size: float) -> None:
 
 
 def _content(ready: Path) -> dict[str, str]:
-    eventually(ready.exists, f"{ready.name} is written")
+    eventually(ready.exists, f"{ready.name} is written", _LEADER_SECONDS)
     content: dict[str, str] = json.loads(ready.read_text(encoding="utf-8"))
     return content

@@ -31,7 +31,7 @@ from tests.bench._floor import Floor, Work, bare_loop
 from tests.bench._load import ask_all, request
 from tests.bench._preloaded import FIRST_PORT, ask, hear_of_all, preload
 from tests.bench.goal4 import Deployed
-from tests.bench.report import Options, Result, options, report
+from tests.bench.report import Options, Result, chosen, parser, report
 from tests.polling import eventually
 from tests.zookeeper.server import ZooKeeperServer
 
@@ -93,21 +93,21 @@ def levels(size: float) -> tuple[int, ...]:
     return tuple(level for level in LEVELS if level <= FULL * size)
 
 
-def measure(folder: Path, wanted: Options) -> Iterator[Result]:
+def measure(folder: Path, wanted: Options, all_levels: tuple[int, ...]) -> Iterator[Result]:
     """Level by level, each with a cluster of its own on one ZooKeeper."""
     before: dict[str, float] = {}
     agents = max(10, min(AGENTS, wanted.scaled(AGENTS)))
     base = 0.0
     with zookeeper(folder, _HEAP_MIB) as server:
         floor = _floor(folder, server.url("/floor"), agents, wanted)
-        for at in levels(wanted.size):
+        for at in all_levels:
             for result in _level(folder / str(at), server, at, agents, wanted):
                 value = result.value
                 if result.series == "start" and (not base or at <= _BASE):
                     base = value
                 peer = _floor_of(floor, result.series) or before.get(result.name)
                 before[result.name] = value
-                last = at == levels(wanted.size)[-1]
+                last = at == all_levels[-1]
                 yield _row(result, f"{result.name}, {at:,} running", peer)
                 if result.series == "start" and last:
                     yield _row(result, f"a task with {at:,} running / with fewer", None, base)
@@ -262,9 +262,13 @@ def _offered(level: Level) -> Result:
 
 def main() -> None:
     """Measure on the disk of the temporary directory (TMPDIR)."""
-    wanted = options(__doc__)
+    made = parser(__doc__)
+    what = "a level (may be given more than once; default: as the size says)"
+    made.add_argument("--preload", type=int, action="append", metavar="N", help=what)
+    wanted, arguments = chosen(made)
+    all_levels = tuple(sorted(arguments.preload or levels(wanted.size)))
     with tempfile.TemporaryDirectory() as name:
-        for result in measure(Path(name), wanted):
+        for result in measure(Path(name), wanted, all_levels):
             report(result, wanted)
 
 

@@ -1,9 +1,10 @@
 """Goal 3, placements a second of ``step`` with 5,000 agents: ``python -m tests.bench.goal3``.
 
-Apps without constraints, with UNIQUE, with GROUP_BY, with both, and with five mixed.
-The peer: a bare loop over the same offers in the same order,
-which only subtracts what each launch took from what each offer had, and asks no question. The
-turn with the offers is what is timed; all of the apps' instances fit in it.
+Apps without constraints, with UNIQUE, with GROUP_BY, with both, and with five mixed. The peer: a
+bare loop over the same offers in the same order, which only subtracts what each launch took from
+what each offer had, and asks no question. The turn with the offers is what is timed; all of the
+apps' instances fit in it. One thread does it all and waits for nothing, so its processor time is
+what counts: others on the machine do not.
 """
 
 import time
@@ -102,10 +103,10 @@ def apps(
 
 
 def bare_loop(offered: tuple[Offer, ...], decided: Step) -> float:
-    """Seconds to subtract what was launched from what was offered, and nothing else."""
+    """Processor seconds to subtract what was launched from what was offered, and nothing else."""
     left = {offer.id: {entry.name: entry.millis for entry in offer.resources} for offer in offered}
     accepts = [action for action in decided.actions if isinstance(action, Accept)]
-    began = time.perf_counter()
+    began = time.process_time()
     for accept in accepts:
         rest = left[accept.offer_ids[0]]
         for launch in accept.launches:
@@ -113,7 +114,7 @@ def bare_loop(offered: tuple[Offer, ...], decided: Step) -> float:
                 name = part.source.name
                 assert name == "ports" or rest[name] >= part.millis
                 rest[name] -= part.millis
-    return time.perf_counter() - began
+    return max(time.process_time() - began, 1e-9)
 
 
 def measure(wanted: Options) -> Iterator[Result]:
@@ -121,7 +122,7 @@ def measure(wanted: Options) -> Iterator[Result]:
     offered = offers(wanted.scaled(AGENTS))
     instances = max(1, min(100, len(offered) // 2))
     count = max(1, wanted.scaled(PLACEMENTS) // instances)
-    for name, constraints, goal in (
+    for kind, constraints, goal in (
         ("without constraints", PLAIN, "3 plain"),
         ("UNIQUE host", UNIQUE, "3 unique"),
         ("GROUP_BY rack", GROUP, "3 group"),
@@ -129,18 +130,18 @@ def measure(wanted: Options) -> Iterator[Result]:
         ("five mixed", MIXED, "3 mixed"),
     ):
         cluster = Cluster(apps(count, instances, constraints))
-        wall, cpu = time.perf_counter(), time.process_time()
+        cpu = time.process_time()
         decided = cluster.take(OffersReceived(offered))
-        seconds, cpu_seconds = time.perf_counter() - wall, time.process_time() - cpu
+        seconds = time.process_time() - cpu
         placed = sum(
             len(action.launches) for action in decided.actions if isinstance(action, Accept)
         )
         assert placed == count * instances, f"{placed} placed of {count * instances}"
         yield Result(
-            f"placing, {len(offered)} offers, {count} apps {name}",
+            f"placing, {len(offered)} offers, {count} apps {kind}",
             placed / seconds,
             "placements/s",
-            cpu_seconds,
+            seconds,
             placed / bare_loop(offered, decided),
             peak_mib=own_peak_mib(),
             goal=goal,

@@ -6,7 +6,8 @@ after the other all the time. A line each ten seconds, or so; in the end, when n
 more, all must run and no deployment be left. The verdict: in the last third of the time the
 scheduler's memory may be at most a twentieth (and 16 MiB) above what it was in the middle third,
 threads and file descriptors at most a few. The result is memory at the end, its peer that of the
-middle.
+middle. It wants a quarter of an hour at least: when a task that was launched should have started is
+remembered for five minutes, and until then memory rises with every launch.
 """
 
 import json

@@ -146,6 +146,9 @@ def append_rows(size: int, measured: Measured) -> Iterator[Result]:
     if size == 1:
         peer = records / waiting.wall_seconds
         yield Result(f"{name}, peer waits too", rate, "records/s", cpu, peer)
+    if size == max(APPENDS):
+        bare = records / pipelined.wall_seconds
+        yield Result(f"{name}, rate / bare client's", rate / bare, "x", cpu, goal="- zookeeper")
     micros = 1e6 / records
     yield Result(f"{name}, cpu", cpu * micros, "us/record", cpu, pipelined.cpu_seconds * micros)
 
