@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from framework.core import retiring
 from framework.core.deadlines import Due
-from framework.core.freezing import frozen
+from framework.core.freezing import frozen, over_task
 from framework.core.turn import Turn
 from framework.core.world import KillSent
 from framework.domain.actions import Kill
@@ -61,20 +61,22 @@ def _drain_or_kill(turn: Turn, instance: Instance) -> None:
         send_kill(turn, instance.task_id, instance.agent_id)
 
 
-def send_kill(turn: Turn, task_id: str, agent_id: str) -> None:
-    """Ask Mesos, and look again after the retry interval."""
+def send_kill(turn: Turn, task_id: str, agent_id: str, *, given_up: bool = False) -> None:
+    """Ask Mesos, and look again after the retry interval. ``given_up``: no record is there."""
     turn.world.draining.pop(task_id, None)
     turn.actions.append(Kill(task_id, agent_id))
     before = turn.world.kills_sent.get(task_id)
     attempts = 1 if before is None else before.attempts + 1
-    turn.world.kills_sent[task_id] = KillSent(turn.now_ms, attempts)
+    turn.world.kills_sent[task_id] = KillSent(turn.now_ms, attempts, agent_id if given_up else "")
     turn.world.deadlines.set(turn.now_ms + turn.policy.kill_retry_timeout, Due.KILL_RETRY, task_id)
 
 
 def retry(turn: Turn, task_id: str) -> None:
     """Send a kill again if its task has not ended meanwhile."""
     instance = _to_be_killed(turn, task_id)
-    if instance is None or not turn.world.subscribed or held(turn, instance):
+    if instance is None and _returned(turn, task_id):
+        send_kill(turn, task_id, turn.world.kills_sent[task_id].agent_id, given_up=True)
+    elif instance is None or not turn.world.subscribed or held(turn, instance):
         turn.world.kills_sent.pop(task_id, None)
     elif instance.condition not in LOST:
         send_kill(turn, task_id, instance.agent_id)
@@ -109,6 +111,22 @@ def owed(turn: Turn, instance: Instance) -> None:
 def held(turn: Turn, instance: Instance) -> bool:
     """Whether a freeze holds its kill back; not one that was asked for in spite of it."""
     return frozen(turn, instance.app_id) and not instance.kill_reason.endswith(FORCED)
+
+
+_GIVEN_UP_ATTEMPTS = 10  # afterwards reconciliation shows whether it still lives
+
+
+def _returned(turn: Turn, task_id: str) -> bool:
+    """Whether a task that was given up lives, for all we know, and is to be killed again."""
+    sent = turn.world.kills_sent.get(task_id)
+    return (
+        sent is not None
+        and sent.agent_id != ""
+        and sent.attempts < _GIVEN_UP_ATTEMPTS
+        and turn.world.subscribed
+        and turn.world.instance_of(task_id) is None
+        and over_task(turn, task_id) is None
+    )
 
 
 def _to_be_killed(turn: Turn, task_id: str) -> Instance | None:

@@ -46,18 +46,21 @@ def given_up(turn: Turn, status: TaskStatus) -> None:
     """A status of a task that we gave up: kill it if it lives, forget it once its end is sure."""
     if status.state in ALIVE:
         kill_given_up(turn, status)
-    elif is_last_word(status):
+        return
+    turn.forget_kill(status.task_id)
+    if is_last_word(status):
         turn.put(Kind.TOMBSTONE, status.task_id, None)
 
 
 def kill_given_up(turn: Turn, status: TaskStatus) -> None:
-    """A task returned that we had given up; asked again each time Mesos shows it to us."""
+    """A task returned that we had given up; asked again each time Mesos shows it to us, and a few
+    times by ourselves until Mesos says something else of it."""
     if over_task(turn, status.task_id) is not None:
         return
     sent = turn.world.kills_sent.get(status.task_id)
     if sent is None or turn.now_ms - sent.at_ms >= turn.policy.kill_retry_timeout:
         turn.remark("info", f"killing {status.task_id}: it was given up and has returned")
-        send_kill(turn, status.task_id, status.agent_id)
+        send_kill(turn, status.task_id, status.agent_id, given_up=True)
 
 
 def _list(turn: Turn, status: TaskStatus) -> None:

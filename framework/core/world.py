@@ -40,10 +40,12 @@ _NOTHING = compile_constraints((), lambda pattern: pattern.__eq__)
 
 
 class KillSent(NamedTuple):
-    """When Mesos was last asked to end a task, and how often it was asked."""
+    """When Mesos was last asked to end a task, and how often it was asked; ``agent_id``: of one
+    that was given up and came back, which no record tells."""
 
     at_ms: int
     attempts: int
+    agent_id: str = ""
 
 
 @dataclass(slots=True)

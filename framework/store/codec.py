@@ -134,15 +134,6 @@ class Codec:
             return changes
         return [change for change in changes if change.kind not in self._unknown]
 
-    def refusal(self, change: Change) -> str:
-        """Why the change can not be stored; empty if it can. For whoever accepts a definition
-        and must refuse it before it is too late."""
-        try:
-            self.encode(change)
-        except StoreError as error:
-            return str(error)
-        return ""
-
     def _downgraded(self, form: _Form, raw: bytes) -> bytes:
         """The record's JSON at the schema of the store's mark."""
         document = msgspec.json.decode(raw)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.definitions import Update, merge, parse_app, read_update
-from api.definitions.rules import RECORD_MAX_BYTES
+from api.definitions.rules import DEFINITION_MAX_BYTES
 from api.faults import Invalid
 from api.options import ApiOptions
 from api.render.app import app_object
@@ -156,7 +156,7 @@ def _check(outcome: App | Invalid) -> None:
         assert outcome.faults
         assert all(path.startswith("/") and error for path, error in outcome.faults)
     else:
-        assert len(encode(app_object(outcome))) < 2 * RECORD_MAX_BYTES
+        assert len(encode(app_object(outcome))) < 2 * DEFINITION_MAX_BYTES
 
 
 @given(_BODIES)

@@ -5,7 +5,7 @@ import pytest
 from framework.core.policy import Policy
 from framework.domain.actions import Acknowledge, Kill
 from framework.domain.app import Container, HealthCheck, Network, NetworkMode, PortMapping
-from framework.domain.events import AdoptOrphan, KillOrphan, TaskStatusReceived
+from framework.domain.events import AdoptOrphan, FreezeApps, KillOrphan, TaskStatusReceived
 from framework.domain.instance import Condition
 from framework.domain.mesos import TaskState, TaskStatus
 from framework.domain.records import replace
@@ -169,12 +169,30 @@ def test_one_given_up_is_killed_when_it_returns_but_not_with_each_update() -> No
     assert set(session.state.tombstones) == {instance.task_id}
     assert killed(session.step(of(instance.task_id))) == [instance.task_id]
     assert killed(session.step(of(instance.task_id))) == []
-    session.wait(5)
-    assert killed(session.step(of(instance.task_id))) == [instance.task_id]
-    assert set(session.world.kills_sent) == {instance.task_id}
+    assert [one.task_id for one in of_type(session.wait(5), Kill)] == [instance.task_id]
+    assert killed(session.step(of(instance.task_id))) == []
     session.step(of(instance.task_id, TaskState.KILLED))
-    session.wait(5)
+    assert of_type(session.wait(60), Kill) == []
     assert session.world.kills_sent == {}
+
+
+def test_the_kill_of_one_given_up_is_asked_for_again_but_not_for_ever() -> None:
+    session = Session(Policy(kill_retry_timeout=5_000))
+    (instance,) = session.running(WEB, agent(1))
+    session.status(instance, TaskState.UNREACHABLE)
+    session.step(of(instance.task_id))
+    again = of_type(session.wait(600), Kill)
+    assert [(one.task_id, one.agent_id) for one in again] == [(instance.task_id, "a9")] * 9
+    assert session.world.kills_sent == {}
+
+
+def test_a_freeze_holds_the_repeated_kill_of_one_given_up() -> None:
+    session = Session(Policy(kill_retry_timeout=5_000))
+    (instance,) = session.running(WEB, agent(1))
+    session.status(instance, TaskState.UNREACHABLE)
+    assert killed(session.step(of(instance.task_id))) == [instance.task_id]
+    session.ask_step(FreezeApps())
+    assert of_type(session.wait(60), Kill) == []
 
 
 @pytest.mark.parametrize(

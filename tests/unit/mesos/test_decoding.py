@@ -298,7 +298,7 @@ def test_whatever_a_status_says_an_instance_with_it_can_be_stored() -> None:
         reason=found.reason,
         message=found.message,
     )
-    assert Codec().refusal(Change(Kind.INSTANCE, "i", instance)) == ""
+    assert Codec().encode(Change(Kind.INSTANCE, "i", instance))
 
 
 def test_the_least_a_status_can_be() -> None:
