@@ -172,8 +172,10 @@ def own_wheel(folder: Path, epoch: str) -> Path:
         constraints.write_text(BUILD_WITH)
         words = [*PIP, "wheel", "--no-deps", "--wheel-dir", str(folder), str(source)]
         if f"setuptools=={installed('setuptools')}\n" == BUILD_WITH:  # so no index is asked for it
-            words.append("--no-build-isolation")
-        run(*words, SOURCE_DATE_EPOCH=epoch, PIP_CONSTRAINT=str(constraints))
+            run(*words, "--no-build-isolation", SOURCE_DATE_EPOCH=epoch)
+        else:  # older pips heed the first when they build, newer ones the second
+            pins = str(constraints)
+            run(*words, SOURCE_DATE_EPOCH=epoch, PIP_CONSTRAINT=pins, PIP_BUILD_CONSTRAINT=pins)
     (wheel,) = folder.glob("stayer-*.whl")
     return wheel
 

@@ -34,3 +34,11 @@ def test_the_lock_has_what_is_needed(extra: str, files: tuple[str, ...]) -> None
         version = pinned.get(canonicalize_name(each.name), "")
         assert version or each.name == "stayer", f"{each} is not in the lock: {RENEW}"
         assert each.specifier.contains(version or "0"), f"{each}, not {version}: {RENEW}"
+
+
+def test_images_are_built_with_what_developers_have() -> None:
+    """So that building Stayer's wheel asks no index for it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    program = (ROOT / "docker-images" / "build.py").read_text()
+    (pinned,) = re.findall(r"setuptools==[\d.]+", program)
+    assert pinned in project["optional-dependencies"]["dev"]
