@@ -172,7 +172,8 @@ def _words(option: click.Option, value: object) -> list[str]:
     if option.is_flag:
         return [name] if value else []
     values = value if isinstance(value, tuple) else (value,)
-    return [f"{name}={one.absolute() if isinstance(one, Path) else one}" for one in values]
+    of_file = isinstance(option.type, click.Path)
+    return [f"{name}={Path(one).absolute() if of_file else one}" for one in values]
 
 
 def ask_and_do(plan: Plan, root: Path, *, yes: bool, dry_run: bool = False) -> None:

@@ -32,7 +32,8 @@ class Tls:
         self._asked = render.certificates
         self._socket = Path(render.socket)
         folder = Path(options.config).absolute().with_name(FOLDER)
-        sources = render.certificates if render.https_bind else ()
+        named = render.certificates if render.https_bind else ()
+        sources = [str(folder.parent / path) for path in named]  # as haproxy takes relative ones
         self._shelf = Shelf(folder, sources, options.seed or "localhost")
         self._kept: tuple[Kept, ...] = ()
         self._now_ms = 0

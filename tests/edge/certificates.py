@@ -32,6 +32,6 @@ def shown(port: int, name: str) -> str:
         try:
             with context.wrap_socket(plain, server_hostname=name) as tls:
                 found = tls.getpeercert(binary_form=True) or b""
-        except ssl.SSLError:
+        except (ssl.SSLError, ConnectionError):
             return ""
     return hashlib.sha1(found, usedforsecurity=False).hexdigest().upper()

@@ -102,6 +102,17 @@ class Haproxy:
             return False
         return True
 
+    def wait_alone(self) -> None:
+        """Until no worker of before a reload serves any more, nor answers as it did then."""
+
+        def is_alone() -> bool:
+            try:
+                return not master.processes(self.master_socket).old_workers
+            except SocketError:
+                return False
+
+        eventually(is_alone, "a worker of before serves on")
+
     def log(self) -> str:
         """What it said so far."""
         return (self.folder / "log").read_text(errors="replace")

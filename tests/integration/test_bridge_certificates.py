@@ -12,7 +12,6 @@ from haproxy_bridge.run.outcome import Outcome
 from haproxy_bridge.runtime import master
 from tests.edge.certificates import certificate, shown
 from tests.edge.fixtures import Edge
-from tests.polling import eventually
 from tests.unit.cli.scripted_http import Answer
 
 
@@ -47,7 +46,8 @@ def test_certificates_change_without_a_reload(
     before = certificate(there / "a.pem", "a.example")
     outcome = edge.run()
     assert (outcome.exit, outcome.reloaded, troubles(outcome)) == (Exit.OK, True, {})
-    eventually(lambda: shown(https, "a.example") == before, "the new worker does not serve")
+    edge.haproxy.wait_alone()
+    assert shown(https, "a.example") == before
     assert shown(https, "own.example") == own_before
     assert shown(https, "wrong.example") == ""
 

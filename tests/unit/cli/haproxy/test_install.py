@@ -10,6 +10,7 @@ from cli.main import main
 from haproxy_bridge.exits import Exit
 from haproxy_bridge.install.plan import Command, File, Plan, pending
 from haproxy_bridge.run.options import DEFAULT_CONFIG, DEFAULT_STATE
+from tests.zookeeper.certificates import make_certificates
 
 URL = "http://m1:8080"
 PROGRAM = "/opt/stayer/bin/stayer"
@@ -171,3 +172,22 @@ def test_no_command_runs_for_a_folder(tmp_path: Path) -> None:
     left = pending(plan, tmp_path)
     assert (left.first, left.then) == ((), ())
     assert left.files == plan.files
+
+
+def test_files_that_are_named_are_found_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    users = tmp_path / "users"
+    users.write_text("joe:$6$a$b\n")
+    users.chmod(0o600)
+    root = tmp_path / "root"
+    result = install(root, "--systemd", "--yes", "--auth-file=users", "--policy=policy.json")
+    assert result.exit_code == Exit.USAGE  # there is no such file
+    assert install(root, "--systemd", "--yes", "--auth-file=users").exit_code == 0
+    assert f"--auth-file={users}\n" in files(root)["etc/stayer-haproxy/args"]
+    made = make_certificates(tmp_path, "127.0.0.1")
+    words = [f"--ca-file={made.authority.name}", f"--client-cert={made.server.name}"]
+    assert install(root, "--systemd", "--yes", *words).exit_code == 0
+    arguments = files(root)["etc/stayer-haproxy/args"]
+    assert f"--ca-file={made.authority}\n--client-cert={made.server}\n" in arguments
