@@ -14,6 +14,7 @@ class Exit(IntEnum):
     REFUSED = 5  # haproxy refuses whatever we make of it; all is kept
     NOT_RELOADED = 6  # haproxy did not take it; the one before is back
     PARTIAL = 7  # applied, but something of at least one app is left out
+    CLUSTER = 8  # applied, but one of several clusters is not heard, or not believed
     USAGE = 64
     LOCKED = 75  # another run is under way
 
@@ -27,6 +28,8 @@ MEANING = {
     Exit.REFUSED: "haproxy refuses the configuration; everything is kept",
     Exit.NOT_RELOADED: "haproxy could not be brought to it; the configuration before is back",
     Exit.PARTIAL: "applied, but something of at least one app is left out (see status)",
+    Exit.CLUSTER: "applied, but one of several clusters does not answer or is not believed yet; "
+    "its servers are kept",
     Exit.USAGE: "the command line is wrong",
     Exit.LOCKED: "another run is under way",
 }

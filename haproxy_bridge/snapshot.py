@@ -58,7 +58,8 @@ class Task(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     the scheduler knows of where that is. ``ready``: what its readiness check says, None without
     one. ``draining``: it is to be killed, and gets nothing new. ``reachable``: False while its
     agent is out of reach. ``checks``: those of the definition that it was launched with.
-    ``old``: it is of a configuration that a deployment replaces."""
+    ``old``: it is of a configuration that a deployment replaces. ``backup``: it serves only while
+    no other task of its app can; no scheduler says so, but that it is of another cluster."""
 
     id: str
     host: str
@@ -72,6 +73,7 @@ class Task(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     checks: tuple[Check, ...] = ()
     address: str = ""
     old: bool = False
+    backup: bool = False
 
 
 class Port(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):

@@ -6,7 +6,6 @@ from pathlib import Path
 import click
 import msgspec
 
-from api.client import ClientError
 from cli.haproxy import reminding, shown
 from cli.haproxy.installing import install, uninstall
 from cli.haproxy.node_options import Bridge, with_bridge
@@ -15,6 +14,7 @@ from cli.haproxy.usage import EdgeGroup
 from cli.haproxy.watching import watch
 from cli.output import say, say_aside
 from haproxy_bridge.exits import MEANING, Exit
+from haproxy_bridge.guard import Together
 from haproxy_bridge.render import render
 from haproxy_bridge.rendered import Problem
 from haproxy_bridge.run import metrics, state_file, visit
@@ -22,7 +22,7 @@ from haproxy_bridge.run.node import Node, wall_ms
 from haproxy_bridge.run.options import DEFAULT_STATE
 from haproxy_bridge.run.outcome import Outcome
 from haproxy_bridge.services import build
-from haproxy_bridge.source import Kind, Unchanged
+from haproxy_bridge.source import MAIN, Asking, Kind, Source
 
 _EXITS = "\b\nExit codes:\n" + "\n".join(
     f"  {code.value:>2}  {text}" for code, text in MEANING.items()
@@ -53,18 +53,23 @@ def generate(bridge: Bridge) -> None:
 
     Nothing is checked, remembered or changed; maps that it refers to are not printed.
     """
-    try:
-        snapshot = bridge.reader.read()
-    except ClientError as error:
-        say_aside(str(error))
+    sources = [(MAIN, bridge.reader), *((one.name, one.reader) for one in bridge.others)]
+    heard = Asking(sources).heard()
+    for one in heard:
+        if one.why:
+            say_aside(f"cluster {one.name}: {one.why}" if bridge.others else one.why)
+    answers = [one.answer for one in heard if one.answer is not None]
+    if not answers:
         sys.exit(Exit.UNREACHABLE)
-    assert not isinstance(snapshot, Unchanged), "asked without a tag"
+    snapshot = Together(bridge.node.spread).of(answers)
     rendered = render(build(snapshot, bridge.node.services, bridge.node.seed), bridge.node.render)
     sys.stdout.write(rendered.config.decode())
     for problem in rendered.problems:
         say_aside(shown.sentence(problem))
     if any(problem.keeps_out for problem in rendered.problems):
         sys.exit(Exit.PARTIAL)
+    if len(answers) < len(heard):
+        sys.exit(Exit.CLUSTER)
 
 
 @haproxy.command(epilog=_EXITS)
@@ -103,10 +108,10 @@ def once(
     and again is told when it begins, every ten minutes, and when it is over.
     """
     known = _known_problems(bridge.node.state)
-    node = Node(bridge.reader, bridge.node)
+    node = _node(bridge)
     outcome = _run(node, force=force, dry_run=dry_run)
-    if not dry_run and bridge.edge and node.answer and bridge.reader.kind is Kind.STAYER:
-        visit.tell(bridge.client, bridge.edge, node, every)
+    if not dry_run:
+        _visit(bridge, node, every)
     if as_json:
         _print_json(outcome)
     elif dry_run or sys.stderr.isatty():
@@ -124,7 +129,7 @@ def once(
 @with_bridge
 def diff(bridge: Bridge, force: bool, detailed_exitcode: bool) -> None:
     """Show what `once` would change: the file as by diff -u, and servers by number."""
-    outcome = _run(Node(bridge.reader, bridge.node), force=force, dry_run=True)
+    outcome = _run(_node(bridge), force=force, dry_run=True)
     if outcome.exit in {Exit.OK, Exit.PARTIAL}:
         shown.diff(outcome, bridge.node.config)
     shown.tell(outcome)
@@ -148,6 +153,19 @@ def status(state: str, as_json: bool) -> None:
         shown.status(remembered)
     if remembered.failure:
         say(f"kept: {remembered.failure}")
+
+
+def _node(bridge: Bridge) -> Node:
+    others = [(one.name, one.reader) for one in bridge.others]
+    return Node(bridge.reader, bridge.node, others=others)
+
+
+def _visit(bridge: Bridge, node: Node, every_seconds: float) -> None:
+    """Tell each Stayer that answered of this edge."""
+    main = Source(MAIN, bridge.reader, bridge.client)
+    for one in (main, *bridge.others):
+        if bridge.edge and one.name in node.answers and one.reader.kind is Kind.STAYER:
+            visit.tell(one.client, bridge.edge, node, every_seconds, cluster=one.name)
 
 
 def _run(node: Node, *, force: bool, dry_run: bool) -> Outcome:

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from api.client import Client, ClientError
 from cli.connection import credentials_from
 from cli.haproxy import installing, reminding
-from cli.haproxy.node_options import with_scheme
+from cli.haproxy.clusters import with_scheme
 from cli.haproxy.usage import EdgeGroup
 from cli.output import say_aside, visible
 from haproxy_bridge import legacy

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from cli.connection import access_options
+from cli.haproxy import clusters
 from haproxy_bridge.guard import Panic
 from haproxy_bridge.run.options import DEFAULT_CONFIG, DEFAULT_STATE
 from haproxy_bridge.source import Kind
@@ -132,14 +133,16 @@ _FILE = (
         show_default=True,
         help="Where haproxy logs to; empty for nowhere.",
     ),
-    click.option("--json-log", is_flag=True, help="Log lines are JSON."),
+    click.option(
+        "--json-log", is_flag=True, help="Log lines are JSON, with app, task and version."
+    ),
     click.option(
         "--trusted-proxy",
         "trusted_proxies",
         multiple=True,
         metavar="NETWORK",
-        help="In front of this node: the last address in its X-Forwarded-For is the client; "
-        "repeatable. That header of everybody else is removed then.",
+        help="In front of this node: the last address in its X-Forwarded-For that is none of them "
+        "is the client; repeatable. That header of everybody else is removed then.",
     ),
     click.option(
         "--accept-proxy",
@@ -284,5 +287,5 @@ _RUN = (
     ),
 )
 
-FLAGS = (*_SOURCE, *_SERVICES, *_FILE, *_RUN)
+FLAGS = (*_SOURCE, *clusters.options, *_SERVICES, *_FILE, *_RUN)
 """All of them, in the order of the help."""

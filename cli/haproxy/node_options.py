@@ -20,14 +20,16 @@ from api.client import Client
 from api.files import read_bounded
 from api.selectors import SelectorError
 from cli.connection import certificate_from, credentials_from, read_credentials
+from cli.haproxy import clusters
+from cli.haproxy.clusters import with_scheme
 from cli.haproxy.node_flags import FLAGS
 from cli.output import visible
-from haproxy_bridge.guard import GuardOptions, Panic
+from haproxy_bridge.guard import GuardOptions, Panic, Spread
 from haproxy_bridge.render import RenderOptions
 from haproxy_bridge.run.options import NodeOptions
 from haproxy_bridge.services import Policy, ServiceOptions, templates, user_lists
 from haproxy_bridge.services.options import Users
-from haproxy_bridge.source import Kind, Reader, SourceOptions
+from haproxy_bridge.source import Kind, Reader, Source, SourceOptions
 from haproxy_bridge.swap.load import LoadOptions
 
 P = ParamSpec("P")
@@ -40,12 +42,13 @@ _EDGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 
 class Bridge(NamedTuple):
     """What a command works with. ``edge``: the name under which Stayer knows this node, "" for
-    none."""
+    none. ``others``: further clusters."""
 
     reader: Reader
     client: Client
     node: NodeOptions
     edge: str
+    others: tuple[Source, ...] = ()
 
 
 def with_bridge(command: Callable[Concatenate[Bridge, P], None]) -> Callable[..., None]:
@@ -57,10 +60,10 @@ def with_bridge(command: Callable[Concatenate[Bridge, P], None]) -> Callable[...
     @wraps(command)
     def prepared(*args: Any, urls: tuple[str, ...], **given: Any) -> None:
         options = {name: given.pop(name) for name in own & given.keys()}
-        with _client(urls, given) as client:
+        with _client(urls, given) as client, clusters.sources(given) as others:
             source = SourceOptions(kind=Kind(given["source"]), any_check=given["any_check"])
             edge = _edge_name(given["edge_name"])
-            bridge = Bridge(Reader(client, source), client, node_options(given), edge)
+            bridge = Bridge(Reader(client, source), client, node_options(given), edge, others)
             command(bridge, *args, **options)
 
     for option in reversed(FLAGS):
@@ -93,11 +96,6 @@ def _client(urls: tuple[str, ...], given: dict[str, Any]) -> Iterator[Client]:
         client.close()
 
 
-def with_scheme(url: str) -> str:
-    """HOST:PORT as a URL, as the first bridges took it."""
-    return url if "://" in url else f"http://{url}"
-
-
 def node_options(given: dict[str, Any]) -> NodeOptions:
     """The options behind flags by name. click.UsageError for a file that can not be used."""
     try:
@@ -109,6 +107,7 @@ def node_options(given: dict[str, Any]) -> NodeOptions:
             seed=os.uname().nodename,
             lock_seconds=given["lock_timeout"],
             guard=_guard(given),
+            spread=Spread(given["spread"]),
             services=_services(given),
             render=_render(given),
             load=LoadOptions(
@@ -212,6 +211,7 @@ def _render(given: dict[str, Any]) -> RenderOptions:
         accept_proxy=given["accept_proxy"],
         acme=_acme(given),
         error_page=_error_page(given["error_page_file"]),
+        all_backups=bool(given["clusters"]) and given["spread"] == Spread.FALLBACK.value,
         cookie_key=_read(key).decode().strip() if key else "stayer",
         templates=_templates(given["templates_dir"]),
         extra=_included(given["include_dir"]),

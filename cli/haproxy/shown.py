@@ -3,7 +3,7 @@ nothing to either when there is nothing new.
 """
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 
 from cli.output import Column, print_pairs, print_table, say, say_aside
@@ -16,10 +16,14 @@ _CERTIFICATES = (Column("CERTIFICATE"), Column("ENDS"), Column("TROUBLE"))
 _BACKENDS = (Column("SERVICE"), Column("SERVERS", right=True), Column("DRAINING", right=True))
 
 
-def tell(outcome: Outcome, *, known: tuple[Problem, ...] = ()) -> None:
-    """One line for a change, one for each problem that the last run did not have."""
+def tell(outcome: Outcome, *, known: tuple[Problem, ...] = (), kept: Collection[str] = ()) -> None:
+    """One line for a change, one for each problem that the last run did not have, and for each
+    cluster that is kept and was not (``kept``)."""
     for note in outcome.notes:
         say_aside(note)
+    for name, why in outcome.kept.items():
+        if name not in kept:
+            say_aside(f"The last servers of cluster {name} are kept: {why}")
     if outcome.exit not in SETTLED:
         say_aside(f"Nothing was changed ({outcome.exit.name.lower()}): {outcome.why}")
     elif outcome.changed:
@@ -100,6 +104,7 @@ def status(state: State) -> None:
             ("changes", state.changes),
             ("reloads", state.reloads),
             ("kept since", state.failure),
+            *((f"kept of {name}", why) for name, why in state.kept.items()),
             ("held", state.memory.held.why if state.memory.held else ""),
         ]
     )

@@ -123,7 +123,9 @@ def watch(
         events=not no_events,
         force=force,
     )
-    daemon = Daemon(bridge.client, bridge.reader, bridge.node, options, _Teller(), say_aside)
+    daemon = Daemon(
+        bridge.client, bridge.reader, bridge.node, options, _Teller(), say_aside, bridge.others
+    )
     try:
         with _signals(daemon.bell):
             daemon.run()
@@ -182,6 +184,7 @@ class _Teller:
     def __init__(self) -> None:
         self._trouble = ""
         self._known: tuple[Problem, ...] = ()
+        self._kept: dict[str, str] = {}
 
     def __call__(self, outcome: Outcome) -> None:
         settled = outcome.exit in SETTLED
@@ -189,8 +192,14 @@ class _Teller:
         if settled and self._trouble:
             say_aside("All is well again.")
         if settled or trouble != self._trouble:
-            shown.tell(outcome, known=self._known)
+            shown.tell(outcome, known=self._known, kept=self._kept)
         sys.stdout.flush()  # whoever reads it through a pipe wants it now
         self._trouble = trouble
         if settled:
             self._known = outcome.problems
+            self._said_again(outcome)
+
+    def _said_again(self, outcome: Outcome) -> None:
+        for name in self._kept.keys() - outcome.kept.keys():
+            say_aside(f"Cluster {name} is followed again.")
+        self._kept = outcome.kept

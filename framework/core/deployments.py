@@ -372,6 +372,7 @@ def share(turn: Turn, deployment_id: str, percent: float | None) -> Refused | De
     shared = replace(deployment, share=percent)
     turn.put(Kind.DEPLOYMENT, deployment_id, shared)
     _tell_share(turn, deployment_id)
+    _look_at_all(turn, deployment_id)  # old ones stay beside the new ones while it is divided
     return shared
 
 

@@ -61,9 +61,11 @@ class Size:
     old_marked: int = 0
 
 
-def size(app: App, have: Have, share: int | None = None) -> Size:
+def size(app: App, have: Have, share: int | None = None, *, divided: bool = False) -> Size:
     """The arithmetic. ``share``: how many instances are to be of the present configuration (None:
-    all of them); the others stay old, for canaries and pauses.
+    all of them); the others stay old, for canaries and pauses. ``divided``: what traffic each
+    configuration gets is said, whatever their numbers, so that old ones leave only where the new
+    ones find no room beside them.
 
     Never below ceil(n x minimumHealthCapacity) serving ones by our own kills, never above
     max(floor(n x (1 + maximumOverCapacity)), minimum + 1) tasks in all during an upgrade; what
@@ -94,6 +96,8 @@ def size(app: App, have: Have, share: int | None = None) -> Size:
     keep, keep_old = (0, 0) if beside_it else (have.marked, have.old_marked)
     launch = min(max(0, new - have.current - keep), room)
     leave = max(0, have.old - stay_old)
+    if divided:
+        leave = min(leave, max(0, new - have.current - launch - leaving))
     old_unready = min(leave, have.old - have.old_ready)
     surplus = max(0, have.current - wanted)
     spare = max(0, serving - surplus - minimum)  # any of the surplus may serve
@@ -177,7 +181,8 @@ def resize(turn: Turn, app_id: str) -> None:
         _set_demand(turn, old_key(app_id), None, 0)
         return
     share = share_of(turn, app, index)
-    plan = size(app, have(turn, index), share)
+    divided = share is not None and _is_divided(turn, app_id)
+    plan = size(app, have(turn, index), share, divided=divided)
     before = world.state.revision
     if not frozen(turn, app_id):
         _stop_replaced(turn, app, index, plan)
@@ -187,9 +192,16 @@ def resize(turn: Turn, app_id: str) -> None:
         _drop_waiting(turn, app, index, share)
     if world.state.revision != before:
         # What was out of reach left at once and made room: nothing else brings us back here.
-        plan = size(app, have(turn, index), share)
+        plan = size(app, have(turn, index), share, divided=divided)
     _set_demand(turn, app_id, app, plan.launch)
     _set_demand(turn, old_key(app_id), world.replaced.get(app_id), plan.launch_old)
+
+
+def _is_divided(turn: Turn, app_id: str) -> bool:
+    """Whether the deployment of an app says what traffic its new instances get."""
+    world = turn.world
+    deployment = world.state.deployments.get(world.deploying.get(app_id, ""))
+    return deployment is not None and deployment.share is not None
 
 
 def _some_stay(app: App, share: int | None) -> bool:

@@ -70,7 +70,7 @@ class Stanza(Struct, frozen=True, gc=False):
 
 def stanza(service: Service, pieces: Pieces, options: RenderOptions) -> Stanza:
     """Of one service."""
-    members = servers.servers(service, pieces)
+    members = servers.servers(service, pieces, by_task=options.json_log)
     dynamic = servers.is_dynamic(service) and pieces.is_ours(service, "BACKEND_SERVER_OPTIONS")
     values = names(service)
     head = "".join(
@@ -117,8 +117,11 @@ def _backend(
 ) -> Iterator[str]:
     values = values | {"cookieKey": word(options.cookie_key)}
     yield pieces.of(service, "BACKEND_HEAD", values)
-    if options.json_log and service.mode is Mode.HTTP:
-        yield f"  http-request set-var(txn.stayer_app) str({service.app_id})\n"
+    if options.json_log:
+        rule = "http-request" if service.mode is Mode.HTTP else "tcp-request content"
+        yield f"  {rule} set-var(txn.stayer_app) str({service.app_id})\n"
+    if options.all_backups:
+        yield "  option allbackups\n"
     if service.server_timeout_seconds:
         yield f"  timeout server {service.server_timeout_seconds}s\n"
     if service.tunnel_timeout_seconds:

@@ -13,6 +13,8 @@ from haproxy_bridge.render.texts import filled, word
 from haproxy_bridge.rendered import Backend, Piece, Rendered, digest, file_name
 from haproxy_bridge.services.model import Service, Services, other_members
 
+_JSON_LOG_BYTES = 8192
+
 
 class _Part(Struct, frozen=True, gc=False):
     """What one service contributes: its text, its servers, and a digest of all that can not be
@@ -143,7 +145,7 @@ def _head(pieces: Pieces, options: RenderOptions) -> str:
 
 
 def _global(options: RenderOptions) -> str:
-    log = f"  log {options.log}\n" if options.log else ""
+    log = f"  log {_logged_to(options)}\n" if options.log else ""
     log_defaults = "  log global\n" if options.log else ""
     user = f"  user {word(options.user)}\n" if options.user else ""
     group = f"  group {word(options.group)}\n" if options.group else ""
@@ -176,6 +178,14 @@ def _global(options: RenderOptions) -> str:
         "  default-server init-addr last,libc,none\n"
         f"{page}"
     )
+
+
+def _logged_to(options: RenderOptions) -> str:
+    """With room for a whole line of JSON, unless somebody said how much."""
+    address, *rest = options.log.split()
+    if options.json_log and "len" not in rest:
+        rest = ["len", str(_JSON_LOG_BYTES), *rest]
+    return " ".join((address, *rest))
 
 
 def _statistics(options: RenderOptions) -> str:

@@ -18,8 +18,9 @@ class RenderOptions(Struct, frozen=True, kw_only=True):
     removed. ``json_log``: log lines are JSON. ``strict_sni``: no TLS without a certificate for the
     name. ``accept_proxy``: clients of virtual hosts come by the PROXY protocol. ``acme``: HOST:PORT
     of who answers challenges of certificate authorities, "" for nobody. ``error_page``: HTML for
-    502, 503 and 504 of apps without one of their own. ``templates``: pieces that replace ours, by
-    name. ``extra``: more of configuration, as it is."""
+    502, 503 and 504 of apps without one of their own. ``all_backups``: where only backups are left,
+    all of them serve, not one. ``templates``: pieces that replace ours, by name. ``extra``: more of
+    configuration, as it is."""
 
     http_bind: str = "*:80"
     https_bind: str = "*:443"
@@ -44,5 +45,6 @@ class RenderOptions(Struct, frozen=True, kw_only=True):
     accept_proxy: bool = False
     acme: str = ""
     error_page: str = ""
+    all_backups: bool = False
     templates: dict[str, str] = {}
     extra: str = ""

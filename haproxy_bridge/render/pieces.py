@@ -14,21 +14,34 @@ _AS_IT_IS = frozenset({"BACKEND_HTTP_OPTIONS"})  # marathon-lb fills no placehol
 _MAX_WORDS = 40
 _EVERY = (
     '"time":"%tr","client":"%ci","frontend":"%f","backend":"%b","server":"%s",'
+    '"app":"%[var(txn.stayer_app)]","task":"%[srv_name,field(1,:)]",'
+    '"version":"%[srv_name,field(2,:,0)]",'
     '"received":%U,"sent":%B,"ended":"%ts","retries":"%rc"'
 )
 _LOGS = {
     "http": "{"
     + _EVERY
-    + ',"app":"%[var(txn.stayer_app)]","status":%ST,"milliseconds":%Ta,'
+    + ',"status":%ST,"milliseconds":%Ta,'
     + '"method":"%[capture.req.method,json(utf8s)]","uri":"%[capture.req.uri,json(utf8s)]"}',
     "tcp": "{" + _EVERY.replace("%tr", "%t") + ',"milliseconds":%Tt}',
 }
-"""A tcp front end has the app's name in those of its sections."""
-_BELIEVED = """\
-  http-request set-src req.hdr_ip(x-forwarded-for,-1) if stayer_trusted \
-{ req.hdr_ip(x-forwarded-for,-1) -m found }
-  http-request del-header X-Forwarded-For
-"""
+"""Servers are named after their task and its version then, with a colon between."""
+MAX_HOPS = 5
+
+
+def _believed() -> str:
+    """Each proxy in front adds the address of who asked it: from the last one on they are gone
+    back, for as long as what was gone to is a proxy of ours, and every entry is an address."""
+    hop = "  acl stayer_hop{0} req.hdr_ip(x-forwarded-for,-{0}) -m found\n"
+    lines = [hop.format(number) for number in range(1, MAX_HOPS + 1)]
+    for number in range(1, MAX_HOPS + 1):
+        known = " ".join(f"stayer_hop{one}" for one in range(1, number + 1))
+        source = f"req.hdr_ip(x-forwarded-for,-{number})"
+        lines.append(f"  http-request set-src {source} if stayer_trusted {known}\n")
+    return "".join((*lines, "  http-request del-header X-Forwarded-For\n"))
+
+
+_BELIEVED = _believed()
 
 
 class Pieces:

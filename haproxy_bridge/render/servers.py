@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from haproxy_bridge.render.pieces import Pieces
 from haproxy_bridge.render.texts import word
@@ -12,7 +12,10 @@ from haproxy_bridge.services.model import Member, Mode, Service
 from haproxy_bridge.snapshot import HTTP_KINDS, Check, CheckKind
 
 _NOT_OF_NAME = re.compile(r"[^A-Za-z0-9-]")
+_NOT_OF_TASK = re.compile(r"[^A-Za-z0-9._-]")
+_NOT_OF_VERSION = re.compile(r"[^A-Za-z0-9.:_-]")
 _MAX_HOST = 255
+_MAX_VERSION = 64
 _CHECK_PIECES = (
     "BACKEND_SERVER_HTTP_HEALTHCHECK_OPTIONS",
     "BACKEND_SERVER_TCP_HEALTHCHECK_OPTIONS",
@@ -27,7 +30,7 @@ def chosen_check(service: Service) -> Check:
     """The check of the backend: that of the newest configuration, which most tasks come to have.
     haproxy knows one for a backend, so tasks of others are checked by the scheduler alone."""
     for member in reversed(service.members):
-        if member.check is not None and not member.draining:
+        if member.check is not None and not (member.draining or member.backup):
             return member.check
     return next((one.check for one in service.members if one.check is not None), _CONNECT)
 
@@ -54,15 +57,16 @@ def _seconds(number: float) -> int:
     return math.ceil(max(1.0, min(3_600.0, number)))
 
 
-def servers(service: Service, pieces: Pieces) -> tuple[Server, ...]:
-    """One for each member, each with a name of its own."""
+def servers(service: Service, pieces: Pieces, *, by_task: bool = False) -> tuple[Server, ...]:
+    """One for each member, each with a name of its own. ``by_task``: named after task and version,
+    so that logs tell them."""
     check = chosen_check(service)
     same = all(pieces.is_ours(service, name) for name in _CHECK_PIECES)
-    known: dict[tuple[Check | None, int | None, int], str] = {}
+    known: dict[tuple[Check | None, int | None, int, bool], str] = {}
     found = []
-    for name, member in _named(service.members):
+    for name, member in _named(service.members, _by_task if by_task else _by_place):
         where = member.endpoint
-        key = (member.check, member.check_port, 0 if same else where.port)
+        key = (member.check, member.check_port, 0 if same else where.port, member.backup)
         options = known.get(key)
         if options is None:
             options = known[key] = _options(service, member, check, pieces)
@@ -81,12 +85,26 @@ def servers(service: Service, pieces: Pieces) -> tuple[Server, ...]:
     return tuple(found)
 
 
-def _named(members: tuple[Member, ...]) -> Iterator[tuple[str, Member]]:
-    """marathon-lb's names, host and port; a second task there gets a number."""
+def _by_place(member: Member) -> str:
+    """marathon-lb's names: host and port."""
+    parts = (member.host[:_MAX_HOST], member.endpoint.host, str(member.endpoint.port))
+    return _NOT_OF_NAME.sub("_", "_".join(dict.fromkeys(parts)))
+
+
+def _by_task(member: Member) -> str:
+    """Task, colon, version: what haproxy's logs take apart."""
+    task = _NOT_OF_TASK.sub("_", member.task_id[:_MAX_HOST])
+    version = _NOT_OF_VERSION.sub("_", member.version[:_MAX_VERSION])
+    return f"{task}:{version}" if version else task
+
+
+def _named(
+    members: tuple[Member, ...], named: Callable[[Member], str]
+) -> Iterator[tuple[str, Member]]:
+    """A second one of a name gets a number."""
     used: set[str] = set()
     for member in members:
-        parts = (member.host[:_MAX_HOST], member.endpoint.host, str(member.endpoint.port))
-        name = plain = _NOT_OF_NAME.sub("_", "_".join(dict.fromkeys(parts)))
+        name = plain = named(member)
         count = 1
         while name in used:
             count += 1
@@ -110,6 +128,8 @@ def _options(service: Service, member: Member, check: Check, pieces: Pieces) -> 
         found.append(f"maxconn {service.server_maxconn}")
     if service.slow_start_seconds:
         found.append(f"slowstart {service.slow_start_seconds}s")
+    if member.backup:
+        found.append("backup")
     return " ".join(part for part in found if part)
 
 

@@ -5,7 +5,7 @@ metrics), from the first turn to an end that leaves the file as haproxy runs.
 import gc
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -26,7 +26,7 @@ from haproxy_bridge.run.node import wall_ms
 from haproxy_bridge.run.options import NodeOptions
 from haproxy_bridge.run.outcome import SETTLED, Outcome
 from haproxy_bridge.run.pace import Pace, PaceOptions
-from haproxy_bridge.run.registry import Registry, reported
+from haproxy_bridge.run.registry import Registry, Report, reported
 from haproxy_bridge.run.resident import Resident
 from haproxy_bridge.run.supervisor import HaproxyOptions, Supervisor
 from haproxy_bridge.run.watch import Watch
@@ -34,7 +34,8 @@ from haproxy_bridge.run.writer import Writer
 from haproxy_bridge.runtime import master, socket
 from haproxy_bridge.runtime.master import Processes
 from haproxy_bridge.runtime.socket import SocketError
-from haproxy_bridge.source import Kind, Reader
+from haproxy_bridge.snapshot import Snapshot
+from haproxy_bridge.source import MAIN, Kind, Reader, Source
 from haproxy_bridge.swap import load
 
 _FIRST_UP_SECONDS = 10.0
@@ -59,8 +60,42 @@ class DaemonOptions(Struct, frozen=True, kw_only=True):
     silence_seconds: float = SILENCE_SECONDS
 
 
+class _Followed:
+    """One cluster: its events ring, and its scheduler knows of this edge once it was heard."""
+
+    def __init__(self, source: Source, listener: Listener, registry: Registry) -> None:
+        self.name = source.name
+        self.listener = listener
+        self.registered = False
+        self._reader = source.reader
+        self._registry = registry
+
+    @property
+    def kind(self) -> Kind:
+        """What answers there."""
+        return self._reader.kind
+
+    def tell(self, report: Report) -> None:
+        """What is true of this edge now."""
+        self._registry.tell(report)
+        if not self.registered:
+            self.registered = True
+            self._registry.start()
+
+    def stop(self) -> None:
+        """Follow no more."""
+        self.listener.stop()
+        self._registry.stop()
+
+    def leave(self) -> None:
+        """Have it wait for this edge no more."""
+        if self.registered:
+            self._registry.leave()
+
+
 class Daemon:
-    """``told`` is given what came of each turn; ``said`` a line for people now and then."""
+    """``told`` is given what came of each turn; ``said`` a line for people now and then.
+    ``others``: clusters behind the main one."""
 
     def __init__(
         self,
@@ -70,6 +105,7 @@ class Daemon:
         options: DaemonOptions,
         told: Callable[[Outcome], None],
         said: Callable[[str], None],
+        others: Sequence[Source] = (),
     ) -> None:
         self.bell = Bell()
         self.pages: admin.Server | None = None
@@ -81,11 +117,18 @@ class Daemon:
         self._latency = Latency()
         self._supervisor = self._own_haproxy()
         load_it = load.load if self._supervisor is None else self._supervisor.load
-        self._resident = Resident(reader, node, load_it=load_it)
+        readers = [(one.name, one.reader) for one in others]
+        late = lambda: self.bell.ring(Note.EVENT)  # noqa: E731 - it is said twice
+        self._resident = Resident(reader, node, load_it=load_it, others=readers, late=late)
         self._writer = Writer(lambda memory: self._resident.write(memory=memory))
-        self._listener = Listener(
-            client,
-            lambda: self._resident.kind,
+        self._followed = [self._following(one) for one in (Source(MAIN, reader, client), *others)]
+        self._listens = self._settled = False
+
+    def _following(self, source: Source) -> _Followed:
+        node, options = self._node, self._options
+        listener = Listener(
+            source.client,
+            lambda: source.reader.kind,
             lambda: self.bell.ring(Note.EVENT),
             silence_seconds=options.silence_seconds,
             max_pause_seconds=options.pace.max_pause_seconds,
@@ -93,8 +136,8 @@ class Daemon:
         own = options.haproxy
         master = node.load.master_socket if own is None else own.master_socket
         sessions = Sessions(Path(node.render.socket), master)
-        self._registry = Registry(client, options.edge, self._staleness, sessions)
-        self._registered = self._listens = self._settled = False
+        registry = Registry(source.client, options.edge, self._staleness, sessions)
+        return _Followed(source, listener, registry)
 
     def _own_haproxy(self) -> Supervisor | None:
         haproxy = self._options.haproxy
@@ -119,8 +162,8 @@ class Daemon:
                 stack.callback(self._supervisor.stop)
             self._writer.start()
             stack.callback(self._writer.stop)
-            stack.callback(self._listener.stop)
-            stack.callback(self._registry.stop)
+            for one in self._followed:
+                stack.callback(one.stop)
             loop.run()
 
     def _start_haproxy(self, supervisor: Supervisor) -> None:
@@ -133,10 +176,14 @@ class Daemon:
 
     def _leave(self) -> None:
         """haproxy ended with us: nobody has to wait for this edge. Nor we for an answer."""
-        if self._registered:
-            leaving = threading.Thread(target=self._registry.leave, name="leave", daemon=True)
-            leaving.start()
-            leaving.join(_LEAVE_SECONDS)
+        leaving = [
+            threading.Thread(target=one.leave, name="leave", daemon=True) for one in self._followed
+        ]
+        for one in leaving:
+            one.start()
+        until = monotonic() + _LEAVE_SECONDS
+        for one in leaving:
+            one.join(max(0.0, until - monotonic()))
 
     @contextmanager
     def _serving_pages(self) -> Iterator[None]:
@@ -159,25 +206,29 @@ class Daemon:
             self._writer.owe()
         if self._options.events and not self._listens:
             self._listens = True
-            self._listener.start()
+            for one in self._followed:
+                one.listener.start()
         if outcome.exit in SETTLED and not self._settled:
             self._settled = True
             gc.collect()
             gc.freeze()  # what is known now stays; looking through it again and again takes long
         if outcome.is_live:
-            self._register()
+            self._register(outcome)
         self._told(outcome)
 
-    def _register(self) -> None:
-        answer, rendered = self._resident.answer, self._resident.rendered
-        stayer = self._resident.kind is Kind.STAYER
-        if not self._options.edge or not stayer or answer is None or rendered is None:
+    def _register(self, outcome: Outcome) -> None:
+        """With each cluster whose answer is what haproxy serves now."""
+        rendered = self._resident.rendered
+        if not self._options.edge or rendered is None:
             return
         left_out = metrics.left_out(self._resident.state)
-        self._registry.tell(reported(answer, rendered, left_out))
-        if not self._registered:
-            self._registered = True
-            self._registry.start()
+        for one, heard in zip(self._followed, self._resident.heard, strict=True):
+            if (
+                one.kind is Kind.STAYER
+                and heard.answer is not None
+                and one.name not in outcome.kept
+            ):
+                one.tell(reported(heard.answer, rendered, left_out))
 
     def _staleness(self) -> float:
         return metrics.staleness_seconds(self._resident.state, wall_ms())
@@ -251,7 +302,7 @@ class Daemon:
         live = Live(
             runs=dict(self._runs),
             latency=self._latency,
-            stream=self._listener.connected,
+            stream=all(one.listener.connected for one in self._followed),
             haproxy_up=self._answers(),
             restarts=None if own is None else own.restarts,
             old_workers=self._old_workers(),
@@ -266,7 +317,7 @@ class Daemon:
 
     def _status(self) -> dict[str, object]:
         state, last = self._resident.state, self._resident.last
-        own, answer = self._supervisor, self._resident.answer
+        own, listener = self._supervisor, self._followed[0].listener
         return {
             "exit": last.exit.name.lower(),
             "why": state.failure,
@@ -284,13 +335,9 @@ class Daemon:
             "servers": last.servers,
             "certificates": msgspec.to_builtins(state.certificates),
             "problems": msgspec.to_builtins(state.problems),
-            "source": {
-                "kind": self._resident.kind.value,
-                "url": "" if answer is None else answer.source,
-                "stateId": "" if answer is None else answer.state_id,
-                "epoch": 0 if answer is None else answer.epoch,
-            },
-            "events": {"connected": self._listener.connected, "why": self._listener.why},
+            "source": _source(self._resident.kind, self._resident.answer),
+            "clusters": self._clusters(),
+            "events": {"connected": listener.connected, "why": listener.why},
             "haproxy": {
                 "up": self._answers(),
                 "own": own is not None,
@@ -298,3 +345,24 @@ class Daemon:
                 "restarts": None if own is None else own.restarts,
             },
         }
+
+    def _clusters(self) -> list[dict[str, object]]:
+        kept = self._resident.state.kept
+        return [
+            {
+                "name": one.name,
+                **_source(one.kind, heard.answer),
+                "events": one.listener.connected,
+                "kept": kept.get(one.name, ""),
+            }
+            for one, heard in zip(self._followed, self._resident.heard, strict=False)
+        ]
+
+
+def _source(kind: Kind, answer: Snapshot | None) -> dict[str, object]:
+    return {
+        "kind": kind.value,
+        "url": "" if answer is None else answer.source,
+        "stateId": "" if answer is None else answer.state_id,
+        "epoch": 0 if answer is None else answer.epoch,
+    }

@@ -12,6 +12,7 @@ from msgspec import Struct
 from haproxy_bridge.exits import Exit
 from haproxy_bridge.rendered import Trouble
 from haproxy_bridge.run.state_file import State
+from haproxy_bridge.source import MAIN
 from haproxy_bridge.swap import files
 
 TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -96,6 +97,10 @@ def _remembered(state: State, now_ms: int) -> Iterator[Family]:
     }
     for name, (about, value) in gauges.items():
         yield name, "gauge", about, [("", {}, value)]
+    if state.kept or state.others:
+        names = (MAIN, *state.others)
+        kept: list[Sample] = [("", {"cluster": name}, name in state.kept) for name in names]
+        yield "cluster_kept", "gauge", "1 while a cluster's last servers are kept.", kept
     kinds: list[Sample] = [("", {"kind": kind.value}, troubles[kind]) for kind in Trouble]
     ends: list[Sample] = [
         ("", {"file": one.file}, one.ends_ms / 1000) for one in state.certificates if one.ends_ms

@@ -5,17 +5,16 @@ again.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from msgspec.structs import replace
 
-from api.client import ClientError
 from haproxy_bridge.exits import Exit
-from haproxy_bridge.guard import Judge
 from haproxy_bridge.render import Renderer
 from haproxy_bridge.rendered import Rendered
 from haproxy_bridge.run import state_file
+from haproxy_bridge.run.clusters import Clusters
 from haproxy_bridge.run.config_file import ConfigFile
 from haproxy_bridge.run.options import NodeOptions
 from haproxy_bridge.run.outcome import Outcome
@@ -24,7 +23,7 @@ from haproxy_bridge.run.tls import Tls
 from haproxy_bridge.run.turn import How, Render, Turn, remembered
 from haproxy_bridge.services import Builder
 from haproxy_bridge.snapshot import Snapshot
-from haproxy_bridge.source import Reader, Unchanged
+from haproxy_bridge.source import MAIN, Asking, Reader
 from haproxy_bridge.swap import lock
 
 
@@ -43,17 +42,22 @@ def renderer(options: NodeOptions, certificates: tuple[str, ...]) -> Render:
 
 class Node:
     """The bridge of one node. Each run reads and stores what is remembered, under the lock.
-    ``answer``, ``rendered`` and ``state`` are those of the last run: what was said, what haproxy
-    was brought to (None if it does not serve what follows), and what is remembered."""
+    ``answers``, ``rendered`` and ``state`` are those of the last run: what each cluster said, what
+    haproxy was brought to (None if it does not serve what follows), and what is remembered.
+    ``others``: clusters behind the main one, by name."""
 
     def __init__(
-        self, reader: Reader, options: NodeOptions, now_ms: Callable[[], int] = wall_ms
+        self,
+        reader: Reader,
+        options: NodeOptions,
+        now_ms: Callable[[], int] = wall_ms,
+        others: Sequence[tuple[str, Reader]] = (),
     ) -> None:
         self.options = options
-        self.answer: Snapshot | None = None
+        self.answers: dict[str, Snapshot] = {}
         self.rendered: Rendered | None = None
         self.state = State()
-        self._reader = reader
+        self._asking = Asking([(MAIN, reader), *others])
         self._now_ms = now_ms
         self._path = Path(options.state)
         self._tls = Tls(options)
@@ -73,9 +77,12 @@ class Node:
         file = ConfigFile(Path(self.options.config))
         now_ms = self._now_ms()
         certificates = self._tls.looked_at(now_ms, write=not how.dry_run)
-        judge, render = Judge(self.options.guard), renderer(self.options, certificates)
-        turn = Turn(self.options, state, file, judge, render, now_ms, how)
-        outcome = self._outcome(turn)
+        clusters = Clusters(self.options.guard, self.options.spread)
+        render = renderer(self.options, certificates)
+        turn = Turn(self.options, state, file, clusters, render, now_ms, how)
+        heard = self._asking.heard()
+        self.answers = {one.name: one.answer for one in heard if one.answer and not one.why}
+        outcome = turn.take(heard)
         told = self._tls.told(outcome) if how.dry_run else self._tls.put_in(outcome)
         if note:
             told = replace(told, notes=(note, *told.notes))
@@ -85,12 +92,3 @@ class Node:
         if not how.dry_run:
             state_file.save(self._path, self.state)
         return told
-
-    def _outcome(self, turn: Turn) -> Outcome:
-        try:
-            answer = self._reader.read()
-        except ClientError as error:
-            return Outcome(exit=Exit.UNREACHABLE, why=str(error))
-        assert not isinstance(answer, Unchanged), "asked without a tag"
-        self.answer = answer
-        return turn.take(answer)

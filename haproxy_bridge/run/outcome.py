@@ -5,7 +5,7 @@ from msgspec import Struct
 from haproxy_bridge.exits import Exit
 from haproxy_bridge.rendered import Problem
 
-SETTLED = frozenset({Exit.OK, Exit.PARTIAL})
+SETTLED = frozenset({Exit.OK, Exit.PARTIAL, Exit.CLUSTER})
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -14,7 +14,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     it has to, but not yet; ``awaits_reload``: it has to, and somebody else is to tell it.
     ``before`` and ``after`` are the file's bytes, for a diff, where the run looked at everything;
     ``services`` and ``servers`` count what is served now, ``certificates`` those that were put in,
-    exchanged or taken out."""
+    exchanged or taken out. ``kept``: clusters of which the last servers stay, and why."""
 
     exit: Exit
     why: str = ""
@@ -32,6 +32,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     services: int = 0
     servers: int = 0
     certificates: int = 0
+    kept: dict[str, str] = {}
 
     @property
     def is_live(self) -> bool:

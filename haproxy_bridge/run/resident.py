@@ -3,17 +3,16 @@ known stays in memory, and the file and what is remembered follow a moment later
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from msgspec.structs import replace
 
-from api.client import ClientError
 from haproxy_bridge.exits import Exit
-from haproxy_bridge.guard import Judge
 from haproxy_bridge.rendered import Rendered
 from haproxy_bridge.run import state_file
+from haproxy_bridge.run.clusters import Clusters
 from haproxy_bridge.run.config_file import ConfigFile
 from haproxy_bridge.run.node import renderer, wall_ms
 from haproxy_bridge.run.options import NodeOptions
@@ -22,12 +21,15 @@ from haproxy_bridge.run.state_file import State
 from haproxy_bridge.run.tls import Tls
 from haproxy_bridge.run.turn import How, Load, Turn, remembered
 from haproxy_bridge.snapshot import Snapshot
-from haproxy_bridge.source import Kind, Reader, Unchanged
+from haproxy_bridge.source import MAIN, Asking, Heard, Kind, Reader
+from haproxy_bridge.source.asking import PATIENCE_SECONDS
 from haproxy_bridge.swap import load, lock
 
 
 class Resident:
-    """``turn`` is for one thread; ``write`` may be called by another."""
+    """``turn`` is for one thread; ``write`` may be called by another. ``heard`` is what is known of
+    each cluster. ``others``: those behind the main one, by name; ``late`` is called when one of
+    them answered after it was waited for."""
 
     def __init__(
         self,
@@ -35,29 +37,39 @@ class Resident:
         options: NodeOptions,
         now_ms: Callable[[], int] = wall_ms,
         load_it: Load = load.load,
+        others: Sequence[tuple[str, Reader]] = (),
+        late: Callable[[], None] = lambda: None,
     ) -> None:
         self.state = State()
-        self.answer: Snapshot | None = None
+        self.heard: list[Heard] = []
         self.rendered: Rendered | None = None
         self.last = Outcome(exit=Exit.OK)
         self._reader = reader
+        sources = [(MAIN, reader), *others]
+        self._asking = Asking(sources, patience_seconds=PATIENCE_SECONDS, late=late)
         self._options = options
         self._now_ms = now_ms
         self._load_it = load_it
         self._path = Path(options.state)
         self._file = ConfigFile(Path(options.config), late=True)
-        self._judge = Judge(options.guard)
+        self._clusters = Clusters(options.guard, options.spread)
         self._tls = Tls(options)
         self._certificates = options.render.certificates
         self._render = renderer(options, self._certificates)
         self._saver = state_file.Saver(self._path)
         self._saved: State | None = None
+        self._began = False
         self._saving = threading.Lock()
 
     @property
     def kind(self) -> Kind:
-        """What answers."""
+        """What answers as the main cluster."""
         return self._reader.kind
+
+    @property
+    def answer(self) -> Snapshot | None:
+        """What the main cluster said last."""
+        return self.heard[0].answer if self.heard else None
 
     @contextmanager
     def opened(self) -> Iterator[str]:
@@ -75,8 +87,6 @@ class Resident:
             self._look_at_certificates(now_ms)
         try:
             outcome = self._taken(how, now_ms)
-        except ClientError as error:
-            outcome = Outcome(exit=Exit.UNREACHABLE, why=str(error))
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             outcome = Outcome(exit=Exit.INTERNAL, why=f"{where}{error.strerror or error}")
@@ -94,25 +104,23 @@ class Resident:
             self._render = renderer(self._options, found)
 
     def _taken(self, how: How, now_ms: int) -> Outcome:
-        read = self._reader.read("" if self.answer is None else self.answer.tag)
-        if isinstance(read, Unchanged):
-            assert self.answer is not None, "asked without a tag"
-            settled = self.last.exit in SETTLED and not self.last.postponed
-            if settled and not how.everything:
-                return _still(self.last)
-        else:
-            self.answer = read
+        self.heard = self._asking.heard()
+        settled = self.last.exit in SETTLED and not (self.last.postponed or self.last.kept)
+        unchanged = self._began and not any(one.fresh for one in self.heard)
+        if unchanged and settled and not how.everything:
+            return _still(self.last)
+        self._began = True
         turn = Turn(
             self._options,
             self.state,
             self._file,
-            self._judge,
+            self._clusters,
             self._render,
             now_ms,
             how,
             self._load_it,
         )
-        outcome = turn.take(self.answer)
+        outcome = turn.take(self.heard)
         self.state = turn.state
         self.rendered = turn.rendered or self.rendered
         return outcome

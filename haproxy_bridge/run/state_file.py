@@ -46,12 +46,15 @@ class Certificate(Struct, frozen=True):
 
 
 class State(Struct, frozen=True):
-    """``good``: by app id. ``problems`` and times are for ``status``; times are milliseconds of
-    the wall clock, 0 for never. ``failure``: why the last run kept everything, "" if it
-    did not."""
+    """``memory`` is that of the main cluster, ``others`` those of the others by name; ``kept``: of
+    which clusters the last servers stay, and why. ``good``: by app id. ``problems`` and times are
+    for ``status``; times are milliseconds of the wall clock, 0 for never. ``failure``: why the last
+    run kept everything, "" if it did not."""
 
     version: int = VERSION
     memory: Memory = Memory()
+    others: dict[str, Memory] = {}
+    kept: dict[str, str] = {}
     applied: Applied | None = None
     good: dict[str, Good] = {}
     problems: tuple[Problem, ...] = ()
@@ -94,7 +97,7 @@ class Saver:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._apps = _Encoded()
+        self._apps: dict[str, _Encoded] = {}
         self._backends = _Encoded()
 
     def save(self, state: State) -> None:
@@ -103,14 +106,20 @@ class Saver:
 
     def encoded(self, state: State) -> bytes:
         """The same bytes as of the state in one piece."""
-        memory, applied = _fields(state.memory), state.applied
-        if state.memory.rotation is not None:
-            memory["rotation"] = _fields(state.memory.rotation)
-            memory["rotation"]["apps"] = self._apps.of(state.memory.rotation.apps)
-        whole = _fields(state) | {"memory": memory}
+        applied = state.applied
+        others = {name: self._memory(name, one) for name, one in state.others.items()}
+        whole = _fields(state) | {"memory": self._memory("", state.memory), "others": others}
         if applied is not None:
             whole["applied"] = _fields(applied) | {"backends": self._backends.of(applied.backends)}
         return msgspec.json.encode(whole)
+
+    def _memory(self, name: str, memory: Memory) -> dict[str, Any]:
+        found = _fields(memory)
+        if memory.rotation is not None:
+            apps = self._apps.setdefault(name, _Encoded())
+            found["rotation"] = _fields(memory.rotation)
+            found["rotation"]["apps"] = apps.of(memory.rotation.apps)
+        return found
 
 
 class _Encoded:

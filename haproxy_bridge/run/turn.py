@@ -4,7 +4,7 @@ The order is: judge, render, have haproxy check, then either change the running 
 file, or write the file, reload and look. What is remembered changes last.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,9 +12,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from haproxy_bridge.exits import Exit
-from haproxy_bridge.guard import Judge, Judged
 from haproxy_bridge.rendered import Backend, Rendered
 from haproxy_bridge.run import quarantine
+from haproxy_bridge.run.clusters import Believed, Clusters
 from haproxy_bridge.run.config_file import ConfigFile
 from haproxy_bridge.run.options import NodeOptions
 from haproxy_bridge.run.outcome import SETTLED, Outcome
@@ -26,6 +26,7 @@ from haproxy_bridge.runtime.master import ReloadError
 from haproxy_bridge.runtime.plan import Plan
 from haproxy_bridge.runtime.socket import SocketError
 from haproxy_bridge.snapshot import Snapshot
+from haproxy_bridge.source import Heard
 from haproxy_bridge.swap import load
 from haproxy_bridge.swap.check import CheckError, Refusal, check
 from haproxy_bridge.swap.load import LoadOptions
@@ -56,7 +57,7 @@ class Turn:
         options: NodeOptions,
         state: State,
         file: ConfigFile,
-        judge: Judge,
+        clusters: Clusters,
         render: Render,
         now_ms: int,
         how: How,
@@ -66,24 +67,26 @@ class Turn:
         self.rendered: Rendered | None = None
         self._options = options
         self._file = file
-        self._judge = judge
+        self._clusters = clusters
         self._render = render
         self._now_ms = now_ms
         self._how = how
         self._load_it = load_it
         self._socket = Path(options.render.socket)
         self._notes: list[str] = []
+        self._kept: dict[str, str] = {}
 
-    def take(self, answer: Snapshot) -> Outcome:
-        """Bring file and haproxy to the answer, or say why not. OSError for a fault of this
-        machine."""
-        judged = self._judge.judge(answer, self.state.memory, self._now_ms, force=self._how.force)
-        if judged.snapshot is None:
-            self.state = replace(self.state, memory=judged.memory)
-            return Outcome(exit=Exit.HELD, why=judged.why)
+    def take(self, heard: Sequence[Heard]) -> Outcome:
+        """Bring file and haproxy to what the clusters say, or say why not. OSError for a fault of
+        this machine."""
+        believed = self._clusters.believed(heard, self.state, self._now_ms, force=self._how.force)
+        if believed.snapshot is None:
+            self.state = believed.remembered_in(self.state)
+            return Outcome(exit=believed.exit, why=believed.why)
+        self._kept = believed.kept
         try:
             settled = quarantine.settled(
-                judged.snapshot,
+                believed.snapshot,
                 self.state.good,
                 self._render,
                 self._checked,
@@ -95,7 +98,7 @@ class Turn:
             return Outcome(exit=Exit.INTERNAL, why=str(error))
         if self._how.dry_run:
             return self._would_be(settled)
-        return self._put_in_place(settled, judged)
+        return self._put_in_place(settled, believed)
 
     def _checked(self, rendered: Rendered) -> Refusal | None:
         return check(self._options.haproxy, self._file.folder, rendered)
@@ -128,7 +131,7 @@ class Turn:
         changed = before != settled.rendered.config or bool(plan.commands or plan.removals)
         return self._told(settled, plan, before, changed=changed, reloaded=False)
 
-    def _put_in_place(self, settled: Settled, judged: Judged) -> Outcome:
+    def _put_in_place(self, settled: Settled, believed: Believed) -> Outcome:
         rendered = settled.rendered
         only = self._changed_backends(rendered)
         plan = self._plan(rendered, only)
@@ -136,7 +139,7 @@ class Turn:
         same_file = self._file.holds(rendered, anew=self._how.everything)
         if same_file and (self._is_what_runs(plan) or self._waits_for_others(plan)):
             self._sweep(plan)
-            self._believe(settled, judged)
+            self._believe(settled, believed)
             told = self._told(settled, plan, before, changed=False, reloaded=False)
             return replace(told, awaits_reload=bool(plan.reload))
         if plan.reload and not self._how.may_reload:
@@ -152,7 +155,7 @@ class Turn:
                 self._file.change(rendered)
         except ReloadError as error:
             return Outcome(exit=Exit.NOT_RELOADED, why=self._taken_back(str(error)))
-        self._believe(settled, judged)
+        self._believe(settled, believed)
         told = self._told(settled, plan, before, changed=True, reloaded=reloaded)
         return replace(told, awaits_reload=awaits_reload)
 
@@ -219,18 +222,21 @@ class Turn:
             return f"{why}; the configuration before is back, but: {error}"
         return f"{why}; the configuration before is back"
 
-    def _believe(self, settled: Settled, judged: Judged) -> None:
+    def _believe(self, settled: Settled, believed: Believed) -> None:
         rendered = self.rendered = settled.rendered
         applied = Applied(rendered.structure, rendered.backends)
-        self.state = replace(self.state, memory=judged.memory, applied=applied, good=settled.good)
+        state = believed.remembered_in(self.state)
+        self.state = replace(state, applied=applied, good=settled.good)
 
     def _told(
         self, settled: Settled, plan: Plan, before: bytes, *, changed: bool, reloaded: bool
     ) -> Outcome:
         problems = settled.problems
         partial = any(problem.keeps_out for problem in problems)
+        whole = Exit.PARTIAL if partial else Exit.OK
         return Outcome(
-            exit=Exit.PARTIAL if partial else Exit.OK,
+            exit=Exit.CLUSTER if self._kept else whole,
+            kept=self._kept,
             why=plan.reload if changed else "",
             changed=changed,
             reloaded=reloaded,
@@ -266,6 +272,7 @@ def remembered(state: State, outcome: Outcome, now_ms: int) -> State:
         return replace(state, failed_reloads=state.failed_reloads + failed)
     return replace(
         state,
+        kept=outcome.kept,
         problems=outcome.problems,
         last_success_ms=now_ms,
         last_change_ms=now_ms if outcome.changed else state.last_change_ms,

@@ -15,6 +15,8 @@ from haproxy_bridge.run import metrics, registry
 from haproxy_bridge.run.drains import Sessions
 from haproxy_bridge.run.node import Node, wall_ms
 from haproxy_bridge.run.registry import Report
+from haproxy_bridge.snapshot import Snapshot
+from haproxy_bridge.source import MAIN
 from haproxy_bridge.swap import files
 
 
@@ -24,10 +26,12 @@ def tell(
     node: Node,
     every_seconds: float,
     now_ms: Callable[[], int] = wall_ms,
+    cluster: str = MAIN,
 ) -> None:
-    """After a run of ``node`` that Stayer answered. ``every_seconds``: how often it runs."""
+    """After a run of ``node`` that Stayer answered. ``every_seconds``: how often it runs.
+    ``cluster``: whose scheduler is told."""
     stale = metrics.staleness_seconds(node.state, now_ms())
-    report = _report(node)
+    report = _report(node, node.answers[cluster], believed=cluster not in node.state.kept)
     with suppress(ClientError, OSError):
         registry.visited(client, name, report, every_seconds, stale)
         options = node.options
@@ -37,12 +41,11 @@ def tell(
             v3_calls.acknowledge_drained(client, name, done)
 
 
-def _report(node: Node) -> Report:
+def _report(node: Node, answer: Snapshot, *, believed: bool) -> Report:
     """What is true of it; a run that kept everything knows of no task that is out of use."""
-    assert node.answer is not None, "somebody answered"
     left_out = metrics.left_out(node.state)
-    if node.rendered is not None:
-        return registry.reported(node.answer, node.rendered, left_out)
+    if node.rendered is not None and believed:
+        return registry.reported(answer, node.rendered, left_out)
     with suppress(OSError):
         content = files.read(Path(node.options.config)) or b""
         return Report(version=registry.digest(content), quarantined=tuple(left_out))

@@ -94,6 +94,11 @@ def _changed(backend: str, server: Server, running: Running) -> Iterator[str]:
         yield f"set server {name} addr {server.address} port {server.port}"
     if running.weight != server.weight:
         yield f"set server {name} weight {server.weight}"
+        if not running.weight and not running.stopped and "maxconn" in server.options.split():
+            # Requests that wait for a place on others are given to it only as it comes up: without
+            # that all of them wait for ever (seen in 2.6.12), and so do those that come later.
+            yield f"set server {name} state maint"
+            yield f"set server {name} state ready"
     if server.draining and not running.stopped:
         # Without weight alone, clients with its cookie would go on to come.
         yield f"set server {name} state maint"

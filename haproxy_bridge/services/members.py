@@ -30,10 +30,12 @@ def members(app: App, index: int, check_index: int | None) -> tuple[Member, ...]
                 app_id=app.id,
                 host=task.host,
                 endpoint=endpoint,
-                weight=0 if task.draining else weights[task.old],
+                weight=0 if task.draining else FULL_WEIGHT if task.backup else weights[task.old],
                 draining=task.draining,
                 check=check,
                 check_port=check_port,
+                backup=task.backup,
+                version=task.version,
             )
         )
     return tuple(sorted(found, key=lambda one: (one.endpoint.host, one.endpoint.port, one.task_id)))
@@ -47,7 +49,9 @@ def _weights(app: App, index: int) -> tuple[int, int]:
     counts = Counter(
         task.old
         for task in app.tasks
-        if not task.draining and index < len(task.endpoints) and task.endpoints[index] is not None
+        if not (task.draining or task.backup)
+        and index < len(task.endpoints)
+        and task.endpoints[index] is not None
     )
     if not counts[False] or not counts[True]:
         return FULL_WEIGHT, FULL_WEIGHT
@@ -77,12 +81,14 @@ def shared(groups: Sequence[tuple[App, Sequence[Member]]]) -> tuple[Member, ...]
         return tuple(member for _, members in groups for member in members)
     parts = {}
     for app, found in groups:
-        serving = sum(1 for member in found if not member.draining)
+        serving = sum(not (member.draining or member.backup) for member in found)
         share = float(serving) if app.share is None else app.share
         parts[app.id] = share / serving if serving else 0.0
     largest = max(parts.values(), default=0.0)
     return tuple(
-        member if member.draining else replace(member, weight=_scaled(parts[app.id], largest))
+        member
+        if member.draining or member.backup
+        else replace(member, weight=_scaled(parts[app.id], largest))
         for app, found in groups
         for member in found
     )
@@ -97,11 +103,13 @@ def handed_over(
     old: Sequence[Member], new: Sequence[Member], labels: Mapping[str, str], wanted: int
 ) -> tuple[Member, ...]:
     """marathon-lb's blue/green by counts, as its zdd.py drives it: as many of the old tasks drain
-    as the new ones can stand for, those with the lowest ids first."""
+    as the new ones can stand for, those with the lowest ids first. Backups stay."""
     text = labels.get("DEPLOYMENT_TARGET_INSTANCES", "").strip()
     target = int(text) if text.isdecimal() and len(text) < 8 else wanted
-    drained = max(0, min(len(old), len(new), len(new) + len(old) - target))
-    leaving = {member.task_id for member in sorted(old, key=lambda one: one.task_id)[:drained]}
+    ending = sorted(member.task_id for member in old if not member.backup)
+    coming = sum(not member.backup for member in new)
+    drained = max(0, min(len(ending), coming, coming + len(ending) - target))
+    leaving = set(ending[:drained])
     return (
         *(
             replace(member, weight=0, draining=True) if member.task_id in leaving else member

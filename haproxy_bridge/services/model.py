@@ -47,7 +47,8 @@ class Auth(Struct, frozen=True, gc=False):
 
 class Member(Struct, frozen=True, gc=False):
     """A task behind a service. ``weight`` 0..256; 0 gets nothing new. ``check``: what haproxy is
-    to repeat, None for a mere connect. ``check_port``: where, if not at the endpoint."""
+    to repeat, None for a mere connect. ``check_port``: where, if not at the endpoint.
+    ``backup``: only while no other can. ``version``: of the app's definition that it runs."""
 
     task_id: str
     app_id: str
@@ -57,6 +58,8 @@ class Member(Struct, frozen=True, gc=False):
     draining: bool = False
     check: Check | None = None
     check_port: int | None = None
+    backup: bool = False
+    version: str = ""
 
 
 class Service(Struct, frozen=True, gc=False, kw_only=True):

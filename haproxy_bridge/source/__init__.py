@@ -5,6 +5,16 @@ Stayer has a page made for the bridge (``/v3/services``); an old Marathon is rea
 right shape is no answer: nothing follows from it.
 """
 
+from haproxy_bridge.source.asking import MAIN, Asking, Heard, Source
 from haproxy_bridge.source.reading import Kind, Reader, SourceOptions, Unchanged
 
-__all__ = ["Kind", "Reader", "SourceOptions", "Unchanged"]
+__all__ = [
+    "MAIN",
+    "Asking",
+    "Heard",
+    "Kind",
+    "Reader",
+    "Source",
+    "SourceOptions",
+    "Unchanged",
+]

@@ -219,7 +219,13 @@ class Generator:
 def answers(port: int) -> bool:
     """Whether somebody says 200 there."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60) as answer:
-            return bool(answer.status == 200)
+        asked(port)
     except OSError:
         return False
+    return True
+
+
+def asked(port: int) -> str:
+    """What somebody says there. OSError for anything but a 200."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60) as answer:
+        return str(answer.read().decode())

@@ -7,7 +7,7 @@ import http.client
 import json
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from haproxy_bridge.runtime import master
 from haproxy_bridge.services import Policy, ServiceOptions
 from haproxy_bridge.swap.load import LoadOptions
 from tests.edge.fixtures import Edge
+from tests.edge.tasks import TaskServer
 from tests.polling import eventually
 from tests.unit.cli.scripted_http import Answer, hang_up
 from tests.zookeeper.certificates import make_certificates
@@ -161,6 +162,7 @@ def test_what_an_operator_asks_for_all(make_edge: Callable[..., Edge], tmp_path:
             edge.app("b", [a], 1, VHOST="b.example", BACKEND_NETWORK_ALLOWED_ACL="192.0.2.0/24"),
             edge.app("c", [], 2, VHOST="c.example"),
             edge.app("d", [a], 3),
+            version="2026:x",
         )
         outcome = edge.run()
         assert outcome.exit is Exit.OK, outcome
@@ -170,8 +172,8 @@ def test_what_an_operator_asks_for_all(make_edge: Callable[..., Edge], tmp_path:
         said = json.loads(next(line for line in lines if line.startswith(b"{")))
         assert (said["app"], said["status"], said["uri"]) == ("/c", 503, '/?"x')
         assert ask("b.example")[0] == 403
-        assert ask("b.example", headers={"X-Forwarded-For": "6.6.6.6, 192.0.2.7"})[0] == 200
-        assert a.seen[-1]["x-forwarded-for"] == "192.0.2.7"
+        _clients_behind_proxies(edge, a)
+        _lines_name_tasks(edge, lines)
         assert ask("a.example")[0] == 301
         assert ask("a.example", "/.well-known/acme-challenge/x")[1] == "challenged"
         trust = ssl.create_default_context(cafile=str(made.authority))
@@ -196,6 +198,35 @@ def by_proxy(edge: Edge, client: str) -> int:
         head = f"PROXY TCP4 {client} 127.0.0.1 1 80\r\n"
         connection.sendall(f"{head}GET / HTTP/1.0\r\nHost: b.example\r\n\r\n".encode())
         return int(connection.makefile("rb").readline().split()[1])
+
+
+def _clients_behind_proxies(edge: Edge, task: TaskServer) -> None:
+    """Whom the outermost of our proxies saw is the client, whatever that one claimed."""
+    clients = {
+        "6.6.6.6, 192.0.2.7": "192.0.2.7",
+        "6.6.6.6, 192.0.2.7, 127.0.0.9": "192.0.2.7",
+        "192.0.2.7, 6.6.6.6, 127.0.0.9": "",
+        "192.0.2.7, unknown, 127.0.0.9": "",
+        "192.0.2.7, 127.0.0.8, 127.0.0.7": "192.0.2.7",
+    }
+    for told, client in clients.items():
+        status, *_ = edge.haproxy.ask("b.example", headers={"X-Forwarded-For": told})
+        assert status == (200 if client else 403), told
+        assert not client or task.seen[-1]["x-forwarded-for"] == client
+
+
+def _lines_name_tasks(edge: Edge, lines: Iterator[bytes]) -> None:
+    """Of http, however long the line, and of tcp."""
+    path = "/" + 900 * '"'
+    headers = {"X-Forwarded-For": "192.0.2.7"}
+    assert edge.haproxy.ask("b.example", path, headers=headers)[0] == 200
+    assert edge.haproxy.ask(port=edge.first_port + 3)[0] == 200
+    said = (json.loads(line) for line in lines if line.startswith(b"{"))
+    http = next(line for line in said if line.get("uri") == path)
+    assert (http["app"], http["client"]) == ("/b", "192.0.2.7")
+    tcp = next(line for line in said if line["app"] == "/d")
+    for line in (http, tcp):
+        assert (line["task"], line["version"]) == ("a", "2026:x")
 
 
 def test_ways_that_templates_lay(make_edge: Callable[..., Edge]) -> None:

@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from cli.main import main
 from localmesos.apache.engine import ApacheEngine
 from localmesos.cluster import agent_specs
-from tests.integration.bridge_load import Generator, Watching, answers, watching, wrk
+from tests.integration.bridge_load import Generator, Watching, answers, asked, watching, wrk
 from tests.integration.poller import is_healthy, service
 from tests.integration.product import Json, Stayer, pids_of, serving
 from tests.integration.test_product_failover import group, ids, leading
@@ -125,6 +127,45 @@ def test_no_request_fails_while_tasks_are_replaced_and_come_and_go(
             served.scale(2, str(number))
     load.check()
     assert served.edge.reloads() == before, "members need no reload"
+
+
+def test_traffic_moves_from_the_old_to_the_new_version_and_back(served: Served, app: Json) -> None:
+    served.create({**app, "instances": 2})
+    strategy = {"minimumHealthCapacity": 1, "maximumOverCapacity": 1, "canary": 2}
+    change = {"env": service(_APP, "2")["env"], "upgradeStrategy": strategy}
+    with wrk(served.url) as load:
+        deployment = served.stayer.client.update_app(_APP, change)["deploymentId"]
+        said = _shift(served, deployment, "--step", "25%", "--to", "75%", "--interval", "0")
+        assert [line.split()[-2] for line in said if "new version" in line] == ["25%", "50%", "75%"]
+        _await_share(served, 65, 85)  # beside the old ones, so that all can go back to them
+        assert len(served.edge.await_serving(served.backend, 4)) == 4
+        _shift(served, deployment, "--undo")
+        _await_share(served, 0, 0)
+        _shift(served, deployment, "--step", "100%", "--interval", "0", "--promote", "--wait")
+        served.await_tasks(2, "2")
+        _await_share(served, 100, 100)
+    load.check()
+
+
+def _shift(served: Served, deployment: str, *words: str) -> list[str]:
+    """The command as people call it; its lines."""
+    arguments = ["haproxy", "shift", "--deployment", deployment, *words]
+    for url in served.stayer.client.urls:
+        arguments += ["--url", url]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    return result.output.splitlines()
+
+
+def _await_share(served: Served, least: int, most: int) -> None:
+    """Wait until of a hundred requests so many are answered by the new version."""
+
+    def look() -> bool:
+        bodies = [asked(served.port) for _ in range(100)]
+        assert set(bodies) <= {"1", "2"}, bodies
+        return least <= bodies.count("2") <= most
+
+    eventually(look, f"{least} to {most} % for the new version\n{served.edge.output()}")
 
 
 def test_a_task_that_is_killed_costs_nobody_a_get_and_only_posts_that_it_had(

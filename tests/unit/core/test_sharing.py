@@ -7,7 +7,9 @@ from framework.domain.events import (
     PutShares,
     ResumeDeployment,
     ShareDeployment,
+    TaskStatusReceived,
 )
+from framework.domain.instance import Instance
 from framework.domain.mesos import TaskState
 from framework.domain.notices import SharesChanged
 from framework.domain.records import replace
@@ -68,6 +70,47 @@ def test_the_way_back_goes_on_with_what_the_old_ones_have() -> None:
     session.ask(ShareDeployment(deployment_id, 25.0))
     session.ask(CancelDeployment(deployment_id))
     assert (only(session).reverts, only(session).share) == (deployment_id, 75.0)
+
+
+def test_while_traffic_is_divided_old_instances_stay_beside_the_new_ones() -> None:
+    """Also where all are to be replaced: blue and green."""
+    for canary, capacity in ((1, 0.5), (2, 1.0)):
+        session = Session()
+        old = session.running(PLAIN, agent(1), agent(2))
+        strategy = UpgradeStrategy(canary=canary, maximum_over_capacity=capacity)
+        change = replace(PLAIN, cmd="sleep 2", upgrade_strategy=strategy)
+        deployment_id = session.put(change).deployment_id
+        session.ask(ShareDeployment(deployment_id, 0.0))
+        for number in range(3, 3 + canary):
+            made = launches(session.offer(session.offer_of(agent(number))))
+            session.step(*(running_again(session, one.instance_id) for one in made))
+        assert (only(session).paused, staying(session, old)) == (True, 2)
+        session.ask(ShareDeployment(deployment_id, 100.0))
+        assert staying(session, old) == 2
+        session.ask(ShareDeployment(deployment_id))  # by number again
+        assert staying(session, old) == 2 - canary
+
+
+def test_where_there_is_no_room_beside_them_old_instances_make_it() -> None:
+    session = Session()
+    old = session.running(PLAIN, agent(1), agent(2))
+    strategy = UpgradeStrategy(canary=1, minimum_health_capacity=0.5, maximum_over_capacity=0)
+    deployment_id = session.put(
+        replace(PLAIN, cmd="sleep 2", upgrade_strategy=strategy)
+    ).deployment_id
+    session.ask(ShareDeployment(deployment_id, 0.0))
+    assert staying(session, old) == 1
+    assert not only(session).paused
+
+
+def staying(session: Session, old: list[Instance]) -> int:
+    """How many of these nobody told to end."""
+    there = (session.state.instances.get(one.id) for one in old)
+    return sum(one is not None and not one.kill_reason for one in there)
+
+
+def running_again(session: Session, instance_id: str) -> TaskStatusReceived:
+    return status_of(session.state.instances[instance_id], TaskState.RUNNING)
 
 
 def test_what_replaces_without_waiting_is_not_divided() -> None:

@@ -193,3 +193,18 @@ def test_servers_of_a_template_are_named_so_that_nobody_takes_them_away() -> Non
     }
     assert plan(made, made, have) == Plan()
     assert differences(made.backends, have) == []
+
+
+def test_a_server_with_few_places_comes_up_anew_when_it_gets_traffic_again() -> None:
+    """haproxy gives it those that wait for others only then, and else none at all any more."""
+    for labels, kicked in (({"MAXCONN_SERVER": "2"}, True), ({}, False)):
+        made = rendered(app("/a", **labels))
+        name = "h1_10_0_0_1_31000"
+        there = Running(name, "10.0.0.1", 31000, 0, up=True)
+        commands = plan(made, made, {"a_10000": {name: there}}).commands
+        whole = f"set server a_10000/{name}"
+        more = (f"{whole} state maint", f"{whole} state ready") if kicked else ()
+        assert commands == (f"{whole} weight 100", *more)
+        stopped = Running(name, "10.0.0.1", 31000, 0, up=False, stopped=True)
+        commands = plan(made, made, {"a_10000": {name: stopped}}).commands
+        assert commands == (f"{whole} weight 100", f"{whole} state ready")

@@ -53,7 +53,8 @@ def made(tmp_path: Path) -> Iterator[Visit]:
     ):
         haproxy.sessions = {("x", "s1"): 0, ("x", "s3"): 2}
         node = Node(Reader(client, SourceOptions()), options)
-        node.answer = replace(snapshot(replace(three, tasks=leaving)), state_id="s", epoch=4)
+        answer = replace(snapshot(replace(three, tasks=leaving)), state_id="s", epoch=4)
+        node.answers = {"main": answer}
         node.rendered = Rendered((Piece(b"config", 1),), backends=(Backend("x", servers),))
         node.state = State(
             last_success_ms=10_000, problems=(Problem(Trouble.REFUSED, "/bad", "why"),)

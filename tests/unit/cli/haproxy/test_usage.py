@@ -25,12 +25,56 @@ def stayer(*words: str) -> Result:
         ("once", "--stats-bind", "nonsense", "http://127.0.0.1:1"),
         ("once", "@/no/such/file"),
         ("generate", "ftp://127.0.0.1"),
+        ("once", "--cluster", "http://127.0.0.1:1", "http://127.0.0.1:1"),
+        ("once", "--cluster", "main=http://127.0.0.1:1", "http://127.0.0.1:1"),
+        ("once", "--cluster", "west=ftp://127.0.0.1", "http://127.0.0.1:1"),
+        ("once", "--cluster", "w=127.0.0.1:1", "--cluster", "w=127.0.0.1:2", "http://127.0.0.1:1"),
+        ("once", "--cluster-token-file", "west=/etc/hosts", "http://127.0.0.1:1"),
+        ("once", "--cluster", "w=127.0.0.1:1", "--cluster-token-file", "w=/no", "127.0.0.1:1"),
     ],
 )
 def test_a_wrong_command_line_ends_with_64(words: tuple[str, ...]) -> None:
     result = stayer(*words)
     assert result.exit_code == Exit.USAGE
     assert result.stderr
+
+
+def test_a_cluster_is_given_its_own_credentials_and_no_others(tmp_path: Path) -> None:
+    token, other = tmp_path / "token", tmp_path / "other"
+    token.write_text("mine\n")
+    other.write_text("theirs\n")
+    script = {
+        "GET /v3/services": Answer({"message": "no"}, 404),
+        "GET /v2/apps": Answer({"apps": []}),
+    }
+    with scripted(script) as main_one, scripted(script) as west, scripted(script) as east:
+        result = stayer(
+            "generate",
+            f"--token-file={token}",
+            f"--cluster=west={west.url}",
+            f"--cluster=east={east.url}",
+            f"--cluster-token-file=west={other}",
+            main_one.url,
+        )
+        assert result.exit_code == Exit.OK, result.stderr
+        found = [
+            {request.headers.get("Authorization") for request in one.requests}
+            for one in (main_one, west, east)
+        ]
+    assert found == [{"token=mine"}, {"token=theirs"}, {None}]
+
+
+def test_what_can_be_heard_is_printed() -> None:
+    apps = [{"id": "/a", "ports": [10_001], "instances": 1}]
+    script = {
+        "GET /v3/services": Answer({"message": "no"}, 404),
+        "GET /v2/apps": Answer({"apps": apps}),
+    }
+    with scripted(script) as west:
+        result = stayer("generate", "http://127.0.0.1:1", f"--cluster=west={west.url}")
+    assert result.exit_code == Exit.CLUSTER
+    assert "backend a_10001" in result.stdout
+    assert result.stderr.startswith("cluster main: ")
 
 
 def test_help_is_no_error() -> None:
