@@ -29,6 +29,7 @@ from haproxy_bridge.run.supervisor import HaproxyOptions
 from haproxy_bridge.runtime import master
 from haproxy_bridge.runtime.socket import SocketError
 from haproxy_bridge.source import Reader, SourceOptions
+from tests.edge.certificates import certificate, shown
 from tests.edge.fixtures import Edge
 from tests.edge.streams import EventStream
 from tests.polling import eventually
@@ -325,6 +326,25 @@ def test_its_pages(edge: Edge, watching: Start) -> None:
     assert daemon.metric("reloads_total") == 1
     with pytest.raises(urllib.error.HTTPError, match="404"):
         daemon.page("/other")
+
+
+def test_a_renewed_certificate_is_shown_when_it_is_told_to_look(
+    make_edge: Callable[..., Edge], watching: Start, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.pem"
+    before = certificate(path, "a.example")
+    edge = make_edge(render={"certificates": (str(path),)})
+    edge.say(edge.app("a", [edge.task("one")], VHOST="a.example"))
+    daemon = watching(edge)
+    daemon.serves("one")
+    assert shown(edge.haproxy.https, "a.example") == before
+    edge.marathon.script["GET /v2/apps"] = Answer({"message": "no leader"}, 503)
+    after = certificate(path, "a.example")
+    daemon.page("/_mlb_signal/hup")
+    eventually(lambda: shown(edge.haproxy.https, "a.example") == after, "it is not exchanged")
+    (told,) = json.loads(daemon.page("/status"))["certificates"]
+    assert (told["file"], told["problem"]) == (str(path), "")
+    assert reloads(edge) == 1
 
 
 def services_page(edge: Edge, tasks: dict[str, bool], **labels: str) -> Answer:
