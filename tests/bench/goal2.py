@@ -45,7 +45,7 @@ CYCLES = 10
 IDLE_SECONDS = 3.0
 RESOURCES = f"cpus:1000;mem:4000000;disk:1000000;ports:[{FIRST_PORT}-{FIRST_PORT + 3_000}]"
 _BASE = 10_000  # what the goal compares with
-_HEAP_MIB = 3_072
+_HEAP_MIB = 4_096
 _PATIENCE_SECONDS = 600.0
 _UNMET = {"id": "/waiting", "cmd": "sleep 1", "cpus": 0.01, "mem": 16, "instances": 1,
           "constraints": [["hostname", "CLUSTER", "nowhere"]]}  # fmt: skip
