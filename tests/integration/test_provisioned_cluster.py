@@ -2,7 +2,6 @@
 Stayers, a Mesos, and an edge that cron looks after. The leading Stayer's machine loses its power.
 """
 
-import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,9 +17,9 @@ from tests.machine.provisioning import (
     gather_wheels,
     logs,
     provision,
+    put_app,
     settle,
     start_haproxy,
-    stayer,
 )
 from tests.machine.switch import Switch
 
@@ -86,21 +85,16 @@ def test_a_leaders_machine_loses_its_power(machines: list[Machine], tmp_path: Pa
         await_answer(each, "/v2/leader", second.address)
     start_haproxy(third)
     third.start("cron", "-f", log="/var/log/stayer-cron.log")
-    _put(first, SERVE.format("one"))
+    put_app(first, {**APP, "cmd": SERVE.format("one")})
     await_served(third, "one", CRON_SECONDS)
 
     second.cut_power()
     await_served(third, "one")
     leader = await_answer(first, "/v2/leader", '"leader"')
     assert second.address not in leader
-    _put(third, SERVE.format("two"))
+    put_app(third, {**APP, "cmd": SERVE.format("two")})
     await_answer(first, "/v2/apps//hello", '"tasksHealthy":1')
     await_served(third, "two", CRON_SECONDS)
-
-
-def _put(machine: Machine, command: str) -> None:
-    machine.path("/hello.json").write_text(json.dumps({**APP, "cmd": command}))
-    stayer(machine, "app", "add", "--replace", "/hello.json")
 
 
 def _bring_engine(machine: Machine) -> None:

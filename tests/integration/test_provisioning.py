@@ -1,6 +1,5 @@
 """The provisioning scripts on machines of namespaces: run, run again, and what they set up."""
 
-import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +15,9 @@ from tests.machine.provisioning import (
     gather_wheels,
     logs,
     provision,
+    put_app,
     settle,
     start_haproxy,
-    stayer,
 )
 
 ADDRESS = "192.168.56.11"
@@ -66,13 +65,11 @@ def test_scripts_set_a_cluster_up_and_change_nothing_the_second_time(
 
     for unit in UNITS:
         machine.start_unit(unit)
-    machine.path("/hello.json").write_text(json.dumps(APP))
     await_answer(machine, "/v2/leader", ADDRESS)
-    stayer(machine, "app", "add", "--replace", "/hello.json")
+    put_app(machine, APP)
     await_answer(machine, "/v2/apps//hello", '"tasksHealthy":1')
     start_haproxy(machine)
-    machine.run("sh", "-c", cron_line(machine), inside=True)
-    await_served(machine, "hello")
+    await_served(machine, "hello", minutely=cron_line(machine))
 
 
 def test_all_shell_scripts_are_clean() -> None:

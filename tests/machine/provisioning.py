@@ -1,5 +1,6 @@
 """What tests do with the provisioning scripts and with what they have set up on machines."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -69,10 +70,12 @@ def await_answer(machine: Machine, path: str, text: str) -> str:
     return machine.run("python3", "-c", _AWAIT, url, text, inside=True)
 
 
-def stayer(machine: Machine, *words: str) -> str:
-    """What a command of the client there says."""
+def put_app(machine: Machine, app: Mapping[str, object]) -> None:
+    """Say it to the machine's Stayer, by its client there, until it is taken."""
+    machine.path("/app.json").write_text(json.dumps(app))
     where = (f"--url=http://{machine.address}:8080", f"--credentials-file={_CREDENTIALS}")
-    return machine.run(_STAYER, *words, *where, inside=True)
+    words = (_STAYER, "app", "add", "--replace", "/app.json", *where)
+    eventually(lambda: machine.run(*words, inside=True) or True, "the app is taken")
 
 
 def start_haproxy(machine: Machine) -> None:
@@ -89,10 +92,15 @@ def cron_line(machine: Machine) -> str:
     return line.split(" root ", 1)[1]
 
 
-def await_served(machine: Machine, wanted: str, deadline_seconds: float = 60.0) -> None:
-    """Wait until a client of the edge is told this."""
+def await_served(
+    machine: Machine, wanted: str, deadline_seconds: float = 60.0, *, minutely: str = ""
+) -> None:
+    """Wait until a client of the edge is told this, with what cron runs before each look if no
+    cron does."""
 
     def look() -> bool:
+        if minutely:
+            machine.run("sh", "-c", minutely, inside=True)
         said = machine.run("python3", "-c", _ASK, NAME, inside=True).strip()
         assert said == wanted
         return True
