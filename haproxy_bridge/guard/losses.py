@@ -6,6 +6,8 @@ none; one without is held until the same answer has come for a while.
 """
 
 import hashlib
+from itertools import compress
+from operator import is_not
 
 from haproxy_bridge.guard.memory import GuardOptions, Held, Memory
 from haproxy_bridge.snapshot import App, Snapshot
@@ -56,8 +58,15 @@ def _serving(app: App) -> int:
 
 def _lost_without_reason(new: Snapshot, last: Snapshot) -> int:
     """How many servers went that nobody asked to go."""
-    there = {app.id: app for app in new.apps}
     known = bool(new.state_id) and new.synced
+    if len(new.apps) == len(last.apps):
+        pairs = list(
+            compress(zip(last.apps, new.apps, strict=True), map(is_not, last.apps, new.apps))
+        )
+        if all(before.id == after.id for before, after in pairs):
+            lost = (_lost(before, after, removal_known=known) for before, after in pairs)
+            return sum(max(0, one) for one in lost)
+    there = {app.id: app for app in new.apps}
     found = 0
     for before in last.apps:
         after = there.get(before.id)

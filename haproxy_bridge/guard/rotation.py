@@ -1,5 +1,8 @@
 """Which tasks of an app serve: those that run, are healthy as far as is known, and ready."""
 
+from itertools import compress, count
+from operator import is_not
+
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -54,12 +57,17 @@ class Rotation:
         self._options = options
         self._known: dict[str, _Known] = {}
         self._verdicts: dict[str, Verdict] = {}
+        self._told: tuple[App, ...] = ()
+        self._made: Snapshot | None = None
 
     def decide(
         self, new: Snapshot, memory: Memory, now_ms: int
     ) -> tuple[Snapshot, dict[str, Verdict]]:
         """The snapshot with only those tasks that serve, and those that drain; and the health of
         each task, where it is unknown the last one that was known."""
+        places = self._places(new, memory)
+        if places is not None:
+            return self._decided_at(places, new, memory, now_ms)
         last = {} if memory.rotation is None else {app.id: app for app in memory.rotation.apps}
         before = self._known
         own, timed = memory.verdicts is self._verdicts, self._options.min_uptime_seconds > 0
@@ -75,7 +83,41 @@ class Rotation:
                     anew.append(other)
         verdicts = self._verdicts_with(anew, known, memory)
         self._known, self._verdicts = known, verdicts
-        return replace(new, apps=tuple([one.serving for one in known.values()])), verdicts
+        made = replace(new, apps=tuple([one.serving for one in known.values()]))
+        self._told, self._made = new.apps, made
+        return made, verdicts
+
+    def _places(self, new: Snapshot, memory: Memory) -> list[int] | None:
+        """Where apps may not serve as the last time; None where that is not all there is to see:
+        other apps, other memories, or time that counts."""
+        made, own = self._made, memory.verdicts is self._verdicts
+        own = own and made is not None and memory.rotation is made
+        if not own or self._options.min_uptime_seconds or len(new.apps) != len(self._told):
+            return None
+        # What serves of an app that is as it was is the same, also after that has served.
+        changed = list(compress(count(), map(is_not, new.apps, self._told)))
+        if any(new.apps[at].id != self._told[at].id for at in changed):
+            return None
+        return changed
+
+    def _decided_at(
+        self, places: list[int], new: Snapshot, memory: Memory, now_ms: int
+    ) -> tuple[Snapshot, dict[str, Verdict]]:
+        """As ``decide``, looking at these places alone."""
+        assert self._made is not None, "there are places of a last time"
+        before, serving = self._made.apps, list(self._made.apps)
+        verdicts = memory.verdicts.copy() if places else memory.verdicts
+        for at in places:
+            for task_id in self._known[new.apps[at].id].verdicts:
+                verdicts.pop(task_id, None)
+        for at in places:
+            app = new.apps[at]
+            self._known[app.id] = found = self._of(app, before[at], memory, now_ms)
+            verdicts.update(found.verdicts)
+            serving[at] = found.serving
+        made = replace(new, apps=tuple(serving))
+        self._told, self._made, self._verdicts = new.apps, made, verdicts
+        return made, verdicts
 
     def _verdicts_with(
         self, anew: list[_Known], known: dict[str, _Known], memory: Memory
@@ -87,7 +129,7 @@ class Rotation:
         if memory.verdicts is not self._verdicts:
             gone, changed, anew, found = [], [], list(known.values()), {}
         else:
-            found = memory.verdicts if not (anew or gone) else dict(memory.verdicts)
+            found = memory.verdicts if not (anew or gone) else memory.verdicts.copy()
         for one in (*gone, *changed):
             for task_id in one.verdicts:
                 found.pop(task_id, None)
