@@ -107,7 +107,8 @@ def _needs(app: App) -> tuple[tuple[str, int], ...]:
 @dataclass(slots=True)
 class Remainder:
     """What is left of an offer in this turn, and what was asked of it. ``owned`` are the entries
-    that are reserved for an instance, by (framework id, instance id)."""
+    that are reserved for an instance, by (framework id, instance id). ``closed``: nothing more is
+    launched there in this turn, whatever it is."""
 
     offer: Offer
     values: dict[str, str]
@@ -115,17 +116,23 @@ class Remainder:
     ports: FreePorts
     disks: FreeDisks
     has_gpus: bool
+    closed: bool = False
     owned: dict[tuple[str, str], list[OfferResource]] = field(default_factory=dict)
     operations: list[Operation] = field(default_factory=list)
     launches: list[Launch] = field(default_factory=list)
 
+    @property
+    def used(self) -> bool:
+        """Whether anything is asked of it."""
+        return bool(self.launches or self.operations)
+
     def left(self, name: str, roles: frozenset[str]) -> int:
         """Free thousandths of a scalar in entries of these roles."""
-        free = 0
-        for entry, left in self.scalars.get(name, ()):
-            if entry.role in roles:
-                free += left
-        return free
+        entries = self.scalars.get(name, ())
+        if len(entries) == 1:  # nearly always; and this is what placing does most
+            entry, left = entries[0]
+            return left if entry.role in roles else 0
+        return sum(left for entry, left in entries if entry.role in roles)
 
     def take(
         self, request: Request, chance: Callable[[int], int]
@@ -172,7 +179,7 @@ def remainder_of(turn: Turn, offer: Offer) -> Remainder:
             scalars.setdefault(entry.name, []).append((entry, entry.millis))
     values = turn.world.values(offer.agent)
     ports, disks = FreePorts(offer.resources), FreeDisks(offer.resources)
-    return Remainder(offer, values, scalars, ports, disks, has_gpus, owned)
+    return Remainder(offer, values, scalars, ports, disks, has_gpus, owned=owned)
 
 
 def refusal(turn: Turn, request: Request, rest: Remainder) -> Reason | None:

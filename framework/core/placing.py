@@ -69,15 +69,25 @@ def place(turn: Turn) -> None:
 
 def _pool(turn: Turn) -> list[Remainder]:
     """What may be used of the offers; none is left for later."""
+    known, turn.world.remainders = turn.world.remainders, {}
     pool = []
     for offer in _usable(turn):  # one by one: what breaks is set aside for the offer it came with
-        if offer.agent.id in turn.world.state.agents:  # it may have come back described otherwise
-            turn.put_agent(offer.agent)
-        pool.append(remainder_of(turn, offer))
-        turn.world.seen.note(offer, turn.now_ms)
-        volumes.look_at(turn, pool[-1:])
+        rest = known.get(offer.id)
+        if rest is None or rest.offer is not offer:
+            rest = _looked_over(turn, offer)
+        rest.closed = False
+        pool.append(rest)
     turn.world.offers.clear()
     return pool
+
+
+def _looked_over(turn: Turn, offer: Offer) -> Remainder:
+    if offer.agent.id in turn.world.state.agents:  # it may have come back described otherwise
+        turn.put_agent(offer.agent)
+    rest = remainder_of(turn, offer)
+    turn.world.seen.note(offer, turn.now_ms)
+    volumes.look_at(turn, rest)
+    return rest
 
 
 def _choosers(turn: Turn, pool: list[Remainder]) -> list["Chooser"]:
@@ -115,12 +125,14 @@ def _waits(turn: Turn) -> bool:
 def _hold(turn: Turn, pool: list[Remainder]) -> bool:
     """Go on in the next step with the offers that are not used yet; False: there is none."""
     world = turn.world
-    used = [rest for rest in pool if rest.launches or rest.operations]
+    used = [rest for rest in pool if rest.used]
     if len(used) == len(pool):
         return False
     world.offers.update((rest.offer.id, rest.offer) for rest in pool)
     for rest in used:
         del world.offers[rest.offer.id]
+    # What reservations an offer has is looked at anew: they may be others by then.
+    world.remainders = {rest.offer.id: rest for rest in pool if not (rest.used or rest.owned)}
     _answer(turn, used)
     world.cut_short = True
     world.deadlines.set(turn.now_ms, Due.PLACE)
@@ -287,22 +299,31 @@ class Chooser:
     def _rank(self, group: _Group) -> _Rank:
         """How good the group's first offer is, zones aside: the smallest group, then its key. The
         number of the offer decides between equals, so groups are never compared."""
-        heap = self._heaps[group]
-        known, number, rest = heap[0]
-        while (here := self._index.on_agent[rest.offer.agent.id]) > known[0]:
-            heapq.heapreplace(heap, (_key(here, self.request, rest), number, rest))
+        heap, on_agent = self._heaps[group], self._index.on_agent
+        while True:
             known, number, rest = heap[0]
-        return (self._sizes(group[0]), known, number, group)
+            if rest.closed and len(heap) > 1:  # to every app: no need to refuse it again
+                heapq.heappop(heap)
+            elif (here := on_agent[rest.offer.agent.id]) > known[0]:
+                heapq.heapreplace(heap, (_key(here, self.request, rest), number, rest))
+            else:
+                return (self._sizes(group[0]), known, number, group)
 
     def _sizes(self, values: _Values) -> tuple[int, ...]:
         """How many instances are in these groups already: the smallest goes first."""
+        if not values:
+            return ()
         counts = self._index.counts_for(self.request.app)
+        if len(values) == 1:  # nearly always, and asked more often than anything else
+            return (counts.get(self._groups[0].field, NOTHING_COUNTED).get(values[0]),)
         return tuple(
             counts.get(check.field, NOTHING_COUNTED).get(value)
             for check, value in zip(self._groups, values, strict=True)
         )
 
     def _admitted(self, values: _Values) -> bool:
+        if not values:
+            return True
         counts = self._index.counts_for(self.request.app)
         return all(
             check.admits(value, counts.get(check.field, NOTHING_COUNTED))
@@ -311,8 +332,9 @@ class Chooser:
 
     def _refused(self, rest: Remainder) -> bool:
         turn = self._turn
+        rest.closed = rest.closed or starting_too_many(turn, rest)
         return (
-            starting_too_many(turn, rest)
+            rest.closed
             or crowded_out(turn, self.request, rest) is not None
             or (bool(rest.launches) and refusal(turn, self.request, rest) is not None)
         )
@@ -353,7 +375,7 @@ def _answer(turn: Turn, pool: list[Remainder]) -> None:
     seconds = turn.policy.decline_offer_duration / 1000
     declined = []
     for rest in pool:
-        if rest.launches or rest.operations:
+        if rest.used:
             launches, operations = tuple(rest.launches), tuple(rest.operations)
             turn.actions.append(Accept((rest.offer.id,), launches, seconds, operations))
         else:

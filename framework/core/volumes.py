@@ -125,22 +125,21 @@ def _ask(turn: Turn, rest: Remainder, reservation: Reservation, asked: _Asked) -
     operations.watch(turn, new)
 
 
-def look_at(turn: Turn, pool: list[Remainder]) -> None:
-    """What the offers hold of reservations labelled as ours."""
-    for rest in pool:
-        for owner, entries in list(rest.owned.items()):
-            known = turn.world.state.reservations.get(owner[1])
-            if known is None:
-                if identity.is_ours(turn.world.state, owner[0]):
-                    _list_orphan(turn, rest.offer, owner, entries)
-            elif (known.framework_id, known.agent_id) != (owner[0], rest.offer.agent.id):
-                del rest.owned[owner]  # of a namesake, which is nobody's
-            elif known.state is ReservationState.DESTROYING:
-                del rest.owned[owner]
-                if not known.pending and not frozen(turn, known.app_id):
-                    _give_back(turn, rest, known, entries)
-            elif known.state is ReservationState.RESERVING and _complete(known, entries):
-                operations.proved(turn, known)
+def look_at(turn: Turn, rest: Remainder) -> None:
+    """What the offer holds of reservations labelled as ours."""
+    for owner, entries in list(rest.owned.items()):
+        known = turn.world.state.reservations.get(owner[1])
+        if known is None:
+            if identity.is_ours(turn.world.state, owner[0]):
+                _list_orphan(turn, rest.offer, owner, entries)
+        elif (known.framework_id, known.agent_id) != (owner[0], rest.offer.agent.id):
+            del rest.owned[owner]  # of a namesake, which is nobody's
+        elif known.state is ReservationState.DESTROYING:
+            del rest.owned[owner]
+            if not known.pending and not frozen(turn, known.app_id):
+                _give_back(turn, rest, known, entries)
+        elif known.state is ReservationState.RESERVING and _complete(known, entries):
+            operations.proved(turn, known)
 
 
 def _give_back(

@@ -6,7 +6,7 @@ subscription: counts, deadlines, what Mesos was asked. ``rebuild`` does so at st
 
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from constraints import Compiled, Constraint, Problem, compile_constraints, parse
 from constraints import CompilePattern as CompilePattern
@@ -31,6 +31,9 @@ from framework.domain.instance import STAGED, Instance
 from framework.domain.mesos import Agent, Offer
 from framework.domain.rollout import Deployment, Plan, UnusedOffer
 from framework.domain.state import State
+
+if TYPE_CHECKING:  # it is made of this world
+    from framework.core.matching import Remainder
 
 Subject = Event | tuple[str, str] | None
 """What is being handled: an event, or (what, id) of anything else; see ``crashes``."""
@@ -129,6 +132,7 @@ class World:
         self.compile_pattern = compile_pattern
         self.deadlines = Deadlines()
         self.offers: dict[str, Offer] = {}
+        self.remainders: dict[str, Remainder] = {}  # of offers that the last step did not use
         self.held_since_ms = 0  # since when offers wait for what came before them (0: none does)
         self.cut_short = False  # whether the last step that placed left more to launch
         self.explained = (0, 0)  # (second, how many waits were explained in it)

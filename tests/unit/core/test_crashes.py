@@ -282,9 +282,7 @@ def test_offers_of_an_agent_that_crash_us_are_declined(
     if step == "remainder_of":
         poison(monkeypatch, placing, step, lambda _, offer: offer.agent.id == "a7")
     else:
-        poison(
-            monkeypatch, volumes, step, lambda _, pool: any(r.offer.agent.id == "a7" for r in pool)
-        )
+        poison(monkeypatch, volumes, step, lambda _, rest: rest.offer.agent.id == "a7")
     session = Session()
     both = OffersReceived((session.offer_of(agent(7)), session.offer_of(agent(2))))
     lives.crashes(both)

@@ -2,7 +2,7 @@
 
 from framework.domain.actions import Decline, Reconcile, Revive
 from framework.domain.app import App
-from framework.domain.events import OfferRescinded, TimerFired
+from framework.domain.events import DrainAgent, OfferRescinded, TimerFired
 from framework.domain.records import replace
 from tests.unit.core.session import WEB, Session, agent, launches, of_type
 
@@ -103,3 +103,11 @@ def test_launches_without_a_word_are_asked_about_in_one_call() -> None:
     session.offer(session.offer_of(agent(1)))
     asked = of_type(session.wait(10), Reconcile)
     assert asked == [Reconcile(tuple((one.task_id, "a1") for one in session.instances()))]
+
+
+def test_what_was_held_is_judged_by_what_is_true_now() -> None:
+    session = cut_short(UNIQUE, MANY)
+    drained, *_ = (offer.agent.id for offer in session.world.offers.values())
+    session.ask_step(DrainAgent(drained))
+    assert len(session.instances()) == MANY - 1
+    assert drained not in {one.agent_id for one in session.instances()}
