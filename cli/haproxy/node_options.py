@@ -111,13 +111,18 @@ def node_options(given: dict[str, Any]) -> NodeOptions:
             services=_services(given),
             render=_render(given),
             load=LoadOptions(
-                master_socket=given["master_socket"],
+                master_socket=_absolute(given["master_socket"]),
                 command=given["reload_command"],
                 probe_url=_probe_url(given),
             ),
         )
     except (ValueError, OSError, msgspec.DecodeError) as error:
         raise click.UsageError(visible(str(error))) from error
+
+
+def _absolute(path: str) -> str:
+    """haproxy reads its paths from the folder of its configuration. "" stays."""
+    return str(Path(path).absolute()) if path else ""
 
 
 def _guard(given: dict[str, Any]) -> GuardOptions:
@@ -199,7 +204,7 @@ def _render(given: dict[str, Any]) -> RenderOptions:
         stats_bind=given["stats_bind"],
         stats_user=credentials.user if credentials else "",
         stats_password=credentials.password if credentials else "",
-        socket=given["socket"],
+        socket=str(Path(given["socket"]).absolute()),
         user=given["haproxy_user"],
         group=given["haproxy_group"],
         log=given["log"],

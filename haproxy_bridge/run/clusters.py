@@ -94,4 +94,6 @@ class Clusters:
             return _Part(memory.rotation, memory, why, Exit.UNREACHABLE)
         held = losses.held_again(why, _NOTHING, memory, now_ms)
         over = force or losses.is_over(held, self._options, now_ms)
-        return _Part(_NOTHING if over else None, replace(memory, held=held), why, Exit.UNREACHABLE)
+        waits = why if over else f"{why} (nothing changes before it has answered once; or --force)"
+        memory = replace(memory, held=held)
+        return _Part(_NOTHING if over else None, memory, waits, Exit.UNREACHABLE)

@@ -146,7 +146,9 @@ def test_nobody_heard_or_believed_changes_nothing() -> None:
 def test_what_a_cluster_had_is_not_dropped_because_nothing_is_remembered() -> None:
     node = Node()
     for _ in range(2):
-        assert node.hear(None, WEST).snapshot is None
+        found = node.hear(None, WEST)
+        assert (found.snapshot, found.exit) == (None, Exit.UNREACHABLE)
+        assert "before it has answered once" in found.why
     assert tasks(node.hear(None, WEST)) == 5
     assert tasks(Node().hear(None, WEST, force=True)) == 5
     assert tasks(node.hear(HERE, WEST)) == 9

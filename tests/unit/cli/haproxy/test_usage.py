@@ -64,6 +64,17 @@ def test_a_cluster_is_given_its_own_credentials_and_no_others(tmp_path: Path) ->
     assert found == [{"token=mine"}, {"token=theirs"}, {None}]
 
 
+def test_a_socket_is_where_it_is_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    script = {
+        "GET /v3/services": Answer({"message": "no"}, 404),
+        "GET /v2/apps": Answer({"apps": []}),
+    }
+    with scripted(script) as server:
+        result = stayer("generate", "--socket", "run/admin.sock", server.url)
+    assert f"  stats socket {tmp_path}/run/admin.sock mode" in result.stdout
+
+
 def test_what_can_be_heard_is_printed() -> None:
     apps = [{"id": "/a", "ports": [10_001], "instances": 1}]
     script = {
