@@ -8,10 +8,13 @@ prepared once, here; a check itself only compares.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from dataclasses import field as member
+from functools import lru_cache
 
 from constraints.counts import Counts
 from constraints.language import CompilePattern, Constraint, Operator, shown, whole_number
 from constraints.values import AT_HOSTNAME, FAULT_DOMAIN_FIELDS, HOSTNAME, scalar_text
+
+_VALUES_KEPT = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,8 @@ def _like(constraint: Constraint, compile_pattern: CompilePattern) -> StaticChec
     """LIKE and UNLIKE; an agent without the field is UNLIKE everything."""
     name = constraint.field
     pattern = constraint.value or ""
-    matches = compile_pattern(pattern)
+    # Agents share values and are offered again and again.
+    matches = lru_cache(maxsize=_VALUES_KEPT)(compile_pattern(pattern))
     like = constraint.operator is Operator.LIKE
 
     def admits(values: Mapping[str, str]) -> bool:

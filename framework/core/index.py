@@ -161,11 +161,12 @@ class Known(NamedTuple):
 class AppIndex:
     """The counts of one app, made for the configuration in force. ``counts`` are what its
     constraints look at, by field; ``old_counts`` the same for each old configuration that still
-    has instances, since a canary or a pause may have to relaunch one of those."""
+    has instances, since a canary or a pause may have to relaunch one of those. ``awaited`` are
+    those that were killed with nothing in their place (see core/moving)."""
 
     __slots__ = (
-        "_counted", "_placed", "_slot", "app", "counts", "members", "old_counts", "on_agent",
-        "on_zone",
+        "_counted", "_placed", "_slot", "app", "awaited", "counts", "members", "old_counts",
+        "on_agent", "on_zone",
     )  # fmt: skip
 
     def __init__(self, app: App | None, compiled: Compiled | None) -> None:
@@ -173,6 +174,7 @@ class AppIndex:
         self.members: dict[Slot, dict[str, None]] = {slot: {} for slot in Slot}
         self.counts = {field: Counts() for field in (compiled.counted_fields if compiled else ())}
         self.old_counts: dict[str, dict[str, Counts]] = {}
+        self.awaited: dict[str, None] = {}
         self.on_agent: Counter[str] = Counter()
         self.on_zone: Counter[str | None] = Counter()
         self._slot: dict[str, Slot] = {}
@@ -190,6 +192,10 @@ class AppIndex:
         self._move(key, slot)
         self._place(key, known.agent if slot in _PLACED else None, stays=slot not in MARKED)
         self._count(key, self._counted_as(new, known))
+        if new is not None and new.awaited_since_ms:
+            self.awaited[key] = None
+        else:
+            self.awaited.pop(key, None)
 
     def _move(self, key: str, slot: Slot | None) -> None:
         known = self._slot.get(key)

@@ -114,9 +114,8 @@ def _its_turn_ms(turn: Turn, instance: Instance) -> int | None:
     each is awaited until it serves, or so long after its end that it could have started. None: one
     of them has not even ended."""
     latest_ms = turn.now_ms
-    for one in turn.world.state.instances_of.get(instance.app_id, {}).values():
-        if not one.awaited_since_ms or one.id == instance.id:
-            continue
+    index, instances = turn.world.apps.get(instance.app_id), turn.world.state.instances
+    for one in (instances[key] for key in (index.awaited if index else ()) if key != instance.id):
         definition = turn.world.definition_of(one)
         if definition is None or serves(definition, one):
             continue

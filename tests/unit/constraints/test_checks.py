@@ -1,6 +1,6 @@
 """Each operator of the placement language, sentence by sentence, and what a refusal says."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -244,6 +244,26 @@ def test_what_a_dynamic_refusal_says(
     counts = Counts(placed)
     assert not check.admits(value, counts)
     assert check.explain(value, counts) == text
+
+
+def test_a_pattern_is_asked_once_for_each_value() -> None:
+    asked: list[str] = []
+
+    def compile_counted(pattern: str) -> Callable[[str], bool]:
+        matches = linear_full_match(pattern)
+
+        def counted(value: str) -> bool:
+            asked.append(value)
+            return matches(value)
+
+        return counted
+
+    like = Constraint("rack", Operator.LIKE, "r[0-4].*")
+    (check,) = compile_constraints([like], compile_counted).static
+    for _ in range(3):
+        assert check.admits({"rack": "r1"})
+        assert not check.admits({"rack": "r7"})
+    assert asked == ["r1", "r7"]
 
 
 def test_explanations_are_cut_to_a_readable_length() -> None:

@@ -1,5 +1,7 @@
 """No step does so much that what comes meanwhile has to wait."""
 
+from collections import Counter
+
 from framework.domain.actions import Decline, Reconcile, Revive
 from framework.domain.app import App
 from framework.domain.events import DrainAgent, OfferRescinded, TimerFired
@@ -111,3 +113,14 @@ def test_what_was_held_is_judged_by_what_is_true_now() -> None:
     session.ask_step(DrainAgent(drained))
     assert len(session.instances()) == MANY - 1
     assert drained not in {one.agent_id for one in session.instances()}
+
+
+def test_of_many_apps_that_start_at_once_each_gets_its_share_of_a_step() -> None:
+    session = Session()
+    many = [replace(SMALL, id=f"/app{number}", instances=10) for number in range(300)]
+    session.put(replace(HUGE, id="/app"), *many)  # the first one asked for fits nowhere
+    decided = session.offer(*(session.offer_of(agent(n)) for n in range(100)))
+    started = Counter(launch.app.id for launch in launches(decided))
+    assert started.total() == 1_000
+    assert set(started) == {app.id for app in many}
+    assert set(started.values()) == {3, 4}
