@@ -201,6 +201,7 @@ class Fitting:
             if refusal(turn, request, rest) is None
         )
         self._grouped: dict[tuple[str, ...], dict[_Group, _Heap]] = {}
+        self.used_up: set[int] = set()  # numbers of offers in which what is left does not do
 
     def heaps(self, fields: tuple[str, ...]) -> dict[_Group, _Heap]:
         """A heap of its own for each group and zone, to be used up. Instances that an app has on
@@ -239,6 +240,7 @@ class Chooser:
         self._groups = tuple(
             check for check in request.dynamic if check.constraint.operator is Operator.GROUP_BY
         )
+        self._used_up = fitting.used_up
         self._heaps = fitting.heaps(tuple([check.field for check in self._groups]))
         self._zones: dict[str | None, list[_Rank]] = {}
         for group in self._heaps:
@@ -252,8 +254,8 @@ class Chooser:
         chosen = None
         while chosen is None and (zone := self._best_zone(refused)) is not None:
             group = zone[0][-1]
-            rest = self._heaps[group][0][2]
-            if self._refused(rest):
+            _, number, rest = self._heaps[group][0]
+            if self._refused(number, rest):
                 self._drop_first(zone, group)
             else:
                 chosen = rest
@@ -299,10 +301,10 @@ class Chooser:
     def _rank(self, group: _Group) -> _Rank:
         """How good the group's first offer is, zones aside: the smallest group, then its key. The
         number of the offer decides between equals, so groups are never compared."""
-        heap, on_agent = self._heaps[group], self._index.on_agent
+        heap, on_agent, used_up = self._heaps[group], self._index.on_agent, self._used_up
         while True:
             known, number, rest = heap[0]
-            if rest.closed and len(heap) > 1:  # to every app: no need to refuse it again
+            if (number in used_up or rest.closed) and len(heap) > 1:  # another app was refused
                 heapq.heappop(heap)
             elif (here := on_agent[rest.offer.agent.id]) > known[0]:
                 heapq.heapreplace(heap, (_key(here, self.request, rest), number, rest))
@@ -330,14 +332,15 @@ class Chooser:
             for check, value in zip(self._groups, values, strict=True)
         )
 
-    def _refused(self, rest: Remainder) -> bool:
+    def _refused(self, number: int, rest: Remainder) -> bool:
         turn = self._turn
         rest.closed = rest.closed or starting_too_many(turn, rest)
-        return (
-            rest.closed
-            or crowded_out(turn, self.request, rest) is not None
-            or (bool(rest.launches) and refusal(turn, self.request, rest) is not None)
-        )
+        if rest.closed or number in self._used_up:
+            return True
+        if rest.launches and refusal(turn, self.request, rest) is not None:
+            self._used_up.add(number)
+            return True
+        return crowded_out(turn, self.request, rest) is not None
 
 
 def launch(turn: Turn, request: Request, rest: Remainder) -> None:

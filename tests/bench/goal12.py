@@ -65,6 +65,8 @@ def _serve(listeners: list[socket.socket], line: Connection) -> None:
         while True:
             await asked.wait()
             asked.clear()
+            if not line.poll():  # the loop may tell twice of one question
+                continue
             if line.recv() is None:
                 return
             line.send(arrivals)

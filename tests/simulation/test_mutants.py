@@ -112,8 +112,8 @@ MUTANTS = [
     Mutant(
         "constraints are not looked at",
         placing.Chooser._refused,
-        "or crowded_out(turn, self.request, rest) is not None",
-        "",
+        "crowded_out(turn, self.request, rest) is not None",
+        "False",
     ),
     Mutant(
         "an end is taken twice",

@@ -124,3 +124,14 @@ def test_of_many_apps_that_start_at_once_each_gets_its_share_of_a_step() -> None
     assert started.total() == 1_000
     assert set(started) == {app.id for app in many}
     assert set(started.values()) == {3, 4}
+
+
+def test_what_one_app_has_used_up_is_used_by_no_other_of_the_same_need() -> None:
+    session = Session()
+    offered = [session.offer_of(agent(n)) for n in range(3)]
+    (cpus_millis,) = (entry.millis for entry in offered[0].resources if entry.name == "cpus")
+    half = replace(WEB, cpus_millis=cpus_millis // 2, instances=3)
+    session.put(*(replace(half, id=f"/app{number}") for number in range(3)))
+    on = Counter(one.agent.id for one in launches(session.offer(*offered)))
+    assert on == {f"a{number}": 2 for number in range(3)}
+    assert sum(demand.wanted for demand in session.world.demand.values()) == 3
