@@ -178,3 +178,13 @@ def test_dead_server_is_a_reset(proxy: Proxy, echo: Echo) -> None:
     echo.close()
     assert _is_refused(proxy)
     assert proxy.accepted == 1
+
+
+def test_what_is_cut_before_it_was_served_is_closed(proxy: Proxy) -> None:
+    for _ in range(20):
+        channels = [_connect(proxy) for _ in range(50)]
+        proxy.cut()
+        assert all(_is_reset(channel) for channel in channels)
+        proxy.heal()
+        for channel in channels:
+            channel.close()
