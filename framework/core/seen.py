@@ -1,8 +1,9 @@
 """What agents had to offer when they were last seen: all that is known of room that nothing uses.
 
-Offers are never held, and none comes while nothing waits; so a few of the last ones are kept beside
-the state, for whoever wants to know what would fit (``fitting``). A new subscription begins anew,
-an agent that Mesos lost is forgotten at once, any other a day after its last offer.
+Offers are held while there is more to launch on them and no longer, and none comes while nothing
+waits; so a few of the last ones are kept beside the state, for whoever wants to know what would fit
+(``fitting``). A new subscription begins anew, an agent that Mesos lost is forgotten at once, any
+other a day after its last offer.
 """
 
 from collections import OrderedDict

@@ -211,7 +211,7 @@ def _subscribed(turn: Turn, event: Subscribed) -> None:
     turn.notices.append(SchedulerRegistered(event.framework_id, event.master, again=known_before))
     world.subscribed = True
     world.home_region = event.region
-    world.offers.clear()
+    world.forget_offers()
     world.seen.clear()
     world.kills_sent.clear()
     turn.put(Kind.CONNECTION, "connection", Connection(True, False, event.master, turn.now_ms))
@@ -247,7 +247,7 @@ def _disconnected(turn: Turn, event: Disconnected) -> None:
     if turn.world.subscribed and not turn.world.tearing_down:
         turn.remark("warning", f"disconnected from Mesos: {event.why}")
     turn.world.subscribed = False
-    turn.world.offers.clear()
+    turn.world.forget_offers()
     draining.subscribed(turn)
     reconciling.disconnected(turn)
     turn.dirty.update((demand.app.id, None) for demand in turn.world.demand.values())
@@ -268,7 +268,7 @@ def _not_sent(turn: Turn, action: Action, why: str) -> None:
 
 def _refused(turn: Turn, message: str) -> None:
     turn.world.subscribed = False
-    turn.world.offers.clear()  # nothing is launched under an id that Mesos does not know
+    turn.world.forget_offers()  # nothing is launched under an id that Mesos does not know
     if identity.is_removed(message) and turn.world.tearing_down:
         _torn_down(turn)
     else:

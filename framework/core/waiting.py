@@ -172,9 +172,16 @@ def _explanation(turn: Turn, demand: Demand) -> tuple[str, ...]:
         until = iso(turn.now_ms + delay_ms)
         waits = f"waits until {until} after a failure (back-off)"
         return (*_never_started(turn, demand.app), waits, *demand.sentences)
-    told = (*sentences(turn, demand.app), *demand.sentences) or ("no offer has come yet",)
+    told = (*sentences(turn, demand.app), *demand.sentences) or (_not_looked_at(demand),)
     moves = moving.explanation(turn, demand.app.id)
     return (moves, *told) if moves else told
+
+
+def _not_looked_at(demand: Demand) -> str:
+    """Where no offer was compared in detail: with many waiting apps they take turns at that."""
+    if demand.processed:
+        return "offers came and none was used; what they lack is still to be looked at"
+    return "no offer has come yet"
 
 
 def _never_started(turn: Turn, app: App) -> tuple[str, ...]:

@@ -306,6 +306,13 @@ class World:
                 if not counter[instance.agent_id]:
                     del counter[instance.agent_id]
 
+    def forget_offers(self) -> None:
+        """None is open any more, also of those that were held from step to step."""
+        self.offers.clear()
+        self.remainders.clear()
+        self.held_since_ms = 0
+        self.cut_short = False
+
     def compiled(self, app: App) -> Compiled:
         """The app's constraints as checks."""
         return self.checks_of(app.constraints)

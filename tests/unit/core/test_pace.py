@@ -2,9 +2,9 @@
 
 from collections import Counter
 
-from framework.domain.actions import Decline, Reconcile, Revive
+from framework.domain.actions import Accept, Decline, Reconcile, Revive
 from framework.domain.app import App
-from framework.domain.events import DrainAgent, OfferRescinded, TimerFired
+from framework.domain.events import Disconnected, DrainAgent, OfferRescinded, TimerFired
 from framework.domain.records import replace
 from tests.unit.core.session import WEB, Session, agent, launches, of_type
 
@@ -135,3 +135,21 @@ def test_what_one_app_has_used_up_is_used_by_no_other_of_the_same_need() -> None
     on = Counter(one.agent.id for one in launches(session.offer(*offered)))
     assert on == {f"a{number}": 2 for number in range(3)}
     assert sum(demand.wanted for demand in session.world.demand.values()) == 3
+
+
+def test_an_app_whose_turn_to_be_explained_has_not_come_does_not_say_that_no_offer_came() -> None:
+    session = Session()
+    session.put(*(replace(HUGE, id=f"/app{number}") for number in range(150)))
+    session.offer(session.offer_of(agent(1)))
+    session.wait(1)
+    told = [one.explanation[-1] for one in session.state.launch_stats.values()]
+    assert sum("1 of 1 offers" in one for one in told) == 100
+    assert sum("still to be looked at" in one for one in told) == 50
+
+
+def test_a_lost_connection_takes_the_offers_that_were_held() -> None:
+    session = cut_short(UNIQUE, MANY)
+    session.step(Disconnected("the master is gone"))
+    world = session.world
+    assert (world.offers, world.remainders, world.cut_short) == ({}, {}, False)
+    assert of_type(session.wait(1), Accept) == []
