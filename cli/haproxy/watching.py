@@ -10,6 +10,7 @@ from types import FrameType
 import click
 from msgspec.structs import replace
 
+from api.client import Credentials
 from cli.connection import read_credentials
 from cli.haproxy import shown
 from cli.haproxy.node_options import Bridge, with_bridge
@@ -118,7 +119,7 @@ def watch(
         pace=PaceOptions(poll_seconds=poll_interval, min_reload_seconds=min_reload_interval),
         haproxy=_haproxy(bridge, stop_timeout) if own else None,
         metrics_bind=where,
-        metrics_credentials=_credentials(metrics_credentials_file),
+        metrics_access=_access(metrics_credentials_file),
         edge=bridge.edge,
         events=not no_events,
         force=force,
@@ -146,14 +147,13 @@ def _haproxy(bridge: Bridge, stop_seconds: float) -> HaproxyOptions:
     )
 
 
-def _credentials(path: Path | None) -> str:
+def _access(path: Path | None) -> Credentials | None:
     if path is None:
-        return ""
+        return None
     try:
-        found = read_credentials(path)
+        return read_credentials(path)
     except (ValueError, OSError) as error:
         raise click.UsageError(f"--metrics-credentials-file: {visible(str(error))}") from error
-    return f"{found.user}:{found.password}"
 
 
 def _bind(text: str) -> tuple[str, int] | None:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from api.files import read_bounded
 from haproxy_bridge.certificates import pem
 from haproxy_bridge.certificates.pem import Pem
 from haproxy_bridge.runtime import socket
@@ -75,14 +74,9 @@ def _others(
             continue
         found = None
         try:
-            content = read_bounded(path, pem.MAX_BYTES)
-            beside = Path(f"{path}.key")
-            if not pem.has_key(content) and beside.exists():
-                content += b"\n" + read_bounded(beside, pem.MAX_BYTES)
-            found = pem.read(content)
+            found = pem.of_file(Path(path))
         except (OSError, ValueError) as error:
-            why = (error.strerror if isinstance(error, OSError) else "") or str(error)
-            problems[path] = why
+            problems[path] = pem.why(error)
         yield path, found
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from api.files import read_bounded
+
 MAX_BYTES = 64 * 1024
 _BLOCK = re.compile(
     r"-----BEGIN ([A-Z0-9 ]{3,40})-----\s*\n(.*?)-----END \1-----", re.DOTALL | re.ASCII
@@ -56,9 +58,19 @@ def read(content: bytes) -> Pem:
     return Pem(whole.encode(), fingerprint, ends)
 
 
-def has_key(content: bytes) -> bool:
-    """Whether a private key is in it, of any kind."""
-    return b"PRIVATE KEY-----" in content
+def of_file(path: Path) -> Pem:
+    """What a file has, with the key in the one beside it if it has none of its own. OSError,
+    ValueError."""
+    content = read_bounded(path, MAX_BYTES)
+    beside = path.with_name(f"{path.name}.key")
+    if b"PRIVATE KEY-----" not in content and beside.exists():
+        content += b"\n" + read_bounded(beside, MAX_BYTES)
+    return read(content)
+
+
+def why(error: OSError | ValueError) -> str:
+    """That a file can not be used, without its name."""
+    return (error.strerror if isinstance(error, OSError) else "") or str(error)
 
 
 def belong_together(found: Pem, folder: Path) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from api.files import read_bounded
 from haproxy_bridge.certificates import pem, self_signed
 from haproxy_bridge.certificates.pem import BadPemError, Pem
 from haproxy_bridge.swap.files import read, write_atomically
@@ -83,15 +82,14 @@ class Shelf:
             return Kept(str(source), str(path), None, why)
         before = _copy(path)
         try:
-            found = pem.read(_content(source))
+            found = pem.of_file(source)
             if before is not None and before.content == found.content:
                 return Kept(str(source), str(path), before)
             if write:
                 pem.belong_together(found, self._folder)
                 write_atomically(path, found.content, 0o600)
         except (OSError, ValueError) as error:
-            why = (error.strerror if isinstance(error, OSError) else "") or str(error)
-            return Kept(str(source), str(path), before, why)
+            return Kept(str(source), str(path), before, pem.why(error))
         return Kept(str(source), str(path), found if write else before)
 
     def _forgotten(self, kept: Sequence[Kept], *, write: bool) -> list[Kept]:
@@ -152,15 +150,6 @@ def _files(source: Path) -> list[Path]:
 
 def _is_certificate(path: Path) -> bool:
     return path.is_file() and path.suffix not in _BESIDE
-
-
-def _content(source: Path) -> bytes:
-    """With the key beside it, if it has none of its own. OSError, ValueError."""
-    content = read_bounded(source, pem.MAX_BYTES)
-    beside = source.with_name(f"{source.name}.key")
-    if pem.has_key(content) or not beside.exists():
-        return content
-    return content + b"\n" + read_bounded(beside, pem.MAX_BYTES)
 
 
 def _copy(path: Path) -> Pem | None:

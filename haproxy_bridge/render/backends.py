@@ -12,7 +12,7 @@ from msgspec import Struct
 from haproxy_bridge.render import servers
 from haproxy_bridge.render.options import RenderOptions
 from haproxy_bridge.render.pieces import Pieces
-from haproxy_bridge.render.texts import PROXYPASS_PATH, filled, formatted, word
+from haproxy_bridge.render.texts import MAX_WORDS, PROXYPASS_PATH, filled, formatted, word
 from haproxy_bridge.rendered import Backend, Server, file_name
 from haproxy_bridge.services import templates
 from haproxy_bridge.services.model import HostKind, Mode, Service
@@ -24,9 +24,6 @@ _PROXYPASS = "HTTP_BACKEND_PROXYPASS_GLUE"
 ERROR_PAGE = "page"
 """The kind of files that have an app's own page for errors."""
 _HTML = '"text/html;charset=utf-8"'
-MAX_WORDS = 40
-"""Values in one line; haproxy takes 64 words, some of which are the line's own."""
-
 
 Values = dict[str, object]
 """What placeholders are filled with, by name."""

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 
 from haproxy_bridge.render.options import RenderOptions
-from haproxy_bridge.render.texts import DEFAULTS, filled
+from haproxy_bridge.render.texts import DEFAULTS, MAX_WORDS, filled
 from haproxy_bridge.render.translate import translated
 from haproxy_bridge.services.model import Service
 
@@ -11,7 +11,6 @@ _MAX_KEPT = 10_000
 _AS_IT_IS = frozenset({"BACKEND_HTTP_OPTIONS"})  # marathon-lb fills no placeholders there
 
 
-_MAX_WORDS = 40
 _EVERY = (
     '"time":"%tr","client":"%ci","frontend":"%f","backend":"%b","server":"%s",'
     '"app":"%[var(txn.stayer_app)]","task":"%[srv_name,field(1,:)]",'
@@ -75,8 +74,8 @@ class Pieces:
             json = f"  log-format '{_LOGS[mode]}'\n"
             lines.append(json if options.json_log else f"  option {mode}log\n")
         if options.trusted_proxies and mode == "http":
-            for first in range(0, len(options.trusted_proxies), _MAX_WORDS):
-                some = " ".join(options.trusted_proxies[first : first + _MAX_WORDS])
+            for first in range(0, len(options.trusted_proxies), MAX_WORDS):
+                some = " ".join(options.trusted_proxies[first : first + MAX_WORDS])
                 lines.append(f"  acl stayer_trusted src {some}\n")
             lines.append(_BELIEVED)
         return "".join(lines)

@@ -7,9 +7,9 @@ and behind it for ``*.x``, patterns, and what is to come last.
 
 from collections.abc import Iterable, Iterator
 
-from haproxy_bridge.render.backends import MAX_WORDS, names
+from haproxy_bridge.render.backends import names
 from haproxy_bridge.render.pieces import Pieces
-from haproxy_bridge.render.texts import DEFAULTS, filled, word
+from haproxy_bridge.render.texts import DEFAULTS, MAX_WORDS, filled, word
 from haproxy_bridge.services import templates
 from haproxy_bridge.services.model import Host, HostKind, Service
 

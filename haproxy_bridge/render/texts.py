@@ -8,6 +8,8 @@ it is: haproxy's own ``{ hdr(host) -i x }`` must survive.
 import re
 from collections.abc import Mapping
 
+MAX_WORDS = 40
+"""Values in one line; haproxy takes 64 words, some of which are the line's own."""
 PROXYPASS_PATH = """\
   http-request replace-path ^{proxypathPattern}/?(.*) /\\1
 """

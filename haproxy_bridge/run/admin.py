@@ -4,7 +4,6 @@ It says what is served here, without passwords, and nothing can be changed throu
 of the next look. Beyond this machine only ``PUBLIC`` is for everybody; the rest needs credentials.
 """
 
-import base64
 import hmac
 import ipaddress
 import re
@@ -14,6 +13,8 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import AF_INET6, socket
 from typing import Any, NamedTuple
+
+from api.client import Credentials
 
 _LIMIT_SECONDS = 5.0
 _MAX_CONNECTIONS = 16
@@ -45,15 +46,14 @@ class Server(ThreadingHTTPServer):
     allow_reuse_address = True
 
     def __init__(
-        self, host: str, port: int, pages: Mapping[str, Page], credentials: str = ""
+        self, host: str, port: int, pages: Mapping[str, Page], access: Credentials | None = None
     ) -> None:
-        """``credentials``: USER:PASSWORD for what is not ``PUBLIC``; "" if nobody but this
-        machine may see it."""
+        """``access``: for what is not ``PUBLIC``; None if nobody but this machine may see it."""
         if ":" in host:
             self.address_family = AF_INET6
         self.pages = pages
-        self._header = _basic(credentials) if credentials else b""
-        self._open = not credentials and _is_loopback(host)
+        self._header = access.header().encode() if access else b""
+        self._open = access is None and _is_loopback(host)
         self._free = threading.BoundedSemaphore(_MAX_CONNECTIONS)
         super().__init__((host, port), _Handler)
 
@@ -137,10 +137,6 @@ _REFUSED = {
     ),
     HTTPStatus.UNAUTHORIZED: Shown(TEXT, b"user and password\n", HTTPStatus.UNAUTHORIZED),
 }
-
-
-def _basic(credentials: str) -> bytes:
-    return b"Basic " + base64.b64encode(credentials.encode())
 
 
 def _is_loopback(host: str) -> bool:

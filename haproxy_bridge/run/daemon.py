@@ -15,7 +15,7 @@ from time import monotonic
 import msgspec
 from msgspec import Struct
 
-from api.client import Client
+from api.client import Client, Credentials
 from haproxy_bridge.run import admin, first_config, metrics
 from haproxy_bridge.run.admin import Shown
 from haproxy_bridge.run.bell import Bell, Note
@@ -45,7 +45,7 @@ _JSON = "application/json"
 
 class DaemonOptions(Struct, frozen=True, kw_only=True):
     """``haproxy``: it is the daemon's own, to be started and stopped. ``metrics_bind``: host and
-    port, None for no pages; ``metrics_credentials``: USER:PASSWORD for those that are not for all.
+    port, None for no pages; ``metrics_access``: for those pages that are not for all.
     ``edge``: the name under which it registers with Stayer, "" for not at all. ``events``: listen
     to them, else only look now and then. ``force``: believe the first answer whatever it takes
     away."""
@@ -53,7 +53,7 @@ class DaemonOptions(Struct, frozen=True, kw_only=True):
     pace: PaceOptions = PaceOptions()
     haproxy: HaproxyOptions | None = None
     metrics_bind: tuple[str, int] | None = None
-    metrics_credentials: str = ""
+    metrics_access: Credentials | None = None
     edge: str = ""
     events: bool = True
     force: bool = False
@@ -191,7 +191,7 @@ class Daemon:
             yield
             return
         host, port = self._options.metrics_bind
-        self.pages = admin.Server(host, port, self._pages(), self._options.metrics_credentials)
+        self.pages = admin.Server(host, port, self._pages(), self._options.metrics_access)
         self.pages.start()
         try:
             yield

@@ -12,6 +12,7 @@ import pytest
 from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
+from api.client import Credentials
 from haproxy_bridge.rendered import Backend, Problem, Server, Trouble
 from haproxy_bridge.run import admin, metrics
 from haproxy_bridge.run.admin import Shown
@@ -135,7 +136,8 @@ PAGES = {
 
 @contextmanager
 def serving(host: str, credentials: str = "") -> Iterator[admin.Server]:
-    server = admin.Server(host, 0, PAGES, credentials)
+    user, _, password = credentials.partition(":")
+    server = admin.Server(host, 0, PAGES, Credentials(user, password) if credentials else None)
     server.start()
     try:
         yield server
