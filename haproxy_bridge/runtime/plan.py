@@ -11,8 +11,10 @@ Have = dict[str, dict[str, Running]]
 
 
 class Plan(Struct, frozen=True):
-    """``reload`` says why commands do not do it; "" if they do. ``removals`` come last and may
-    fail while sessions are open: the server is in maintenance then, and goes another time."""
+    """``reload`` says why commands do not do it; "" if they do. Of ``commands``, those that let
+    servers take more come first: traffic that moves from some to others finds one at every moment.
+    ``removals`` come last and may fail while sessions are open: the server is in maintenance then,
+    and goes another time."""
 
     commands: tuple[str, ...] = ()
     removals: tuple[str, ...] = ()
@@ -41,6 +43,7 @@ def plan(before: Rendered | None, wanted: Rendered, have: Have) -> Plan:
         if why or (not backend.dynamic and any(step.structural for step in found)):
             return Plan(reload=why or f"{backend.name} has fixed servers")
         steps += found
+    steps.sort(key=lambda step: step.lowers)
     return Plan(
         commands=tuple(command for step in steps for command in step.commands),
         removals=tuple(step.removal for step in steps if step.removal),
@@ -51,8 +54,11 @@ def plan(before: Rendered | None, wanted: Rendered, have: Have) -> Plan:
 
 
 class _Step(Struct, frozen=True):
+    """``lowers``: the server takes fewer requests than before, or none."""
+
     kind: str
     commands: tuple[str, ...] = ()
+    lowers: bool = False
     removal: str = ""
     reload: str = ""
 
@@ -72,11 +78,19 @@ def _steps(backend: Backend, there: dict[str, Running], options: dict[str, str])
         else:
             commands = tuple(_changed(backend.name, server, running))
             if commands:
-                yield _Step("change", commands)
+                yield _Step("change", commands, _takes(server) < _takes_now(running))
     for name in there:
         if name not in wanted and name not in backend.others:
             stop = () if there[name].stopped else (f"set server {backend.name}/{name} state maint",)
-            yield _Step("remove", stop, f"del server {backend.name}/{name}")
+            yield _Step("remove", stop, lowers=True, removal=f"del server {backend.name}/{name}")
+
+
+def _takes(server: Server) -> int:
+    return 0 if server.draining else server.weight
+
+
+def _takes_now(running: Running) -> int:
+    return 0 if running.stopped or running.drained else running.weight
 
 
 def _added(backend: str, server: Server) -> Iterator[str]:
