@@ -16,6 +16,8 @@ from pathlib import Path
 
 _POLL_SECONDS = 0.02
 _KILL_SECONDS = 5.0
+_CONTAINER_SECONDS = 15.0
+_KEEPER = b"mesos-docker-container"
 _MARKS = (
     b"MESOS_SANDBOX=",
     b"MESOS_DIRECTORY=",  # all that a docker executor has
@@ -66,16 +68,20 @@ def end_tasks(folder: Path, also: frozenset[Task], grace_seconds: float) -> froz
     """End everything in sandboxes below `folder` and the processes `also`, until none is left.
 
     SIGTERM first; SIGKILL to what is still there after `grace_seconds`, and to what appears
-    later. Answers what could not be ended (processes of another user).
+    later. What looks after a container of the Docker Engine has ``_CONTAINER_SECONDS`` more: it
+    ends when the container is gone, which nobody else would remove. Answers what could not be
+    ended (processes of another user).
     """
     begin = time.monotonic()
     told: set[Task] = set()
     while left := tasks_of(folder) | _alive(also):
         elapsed_seconds = time.monotonic() - begin
-        if elapsed_seconds > grace_seconds + _KILL_SECONDS:
+        keepers = frozenset(task for task in left if _keeps_a_container(task))
+        longest_seconds = grace_seconds + (_CONTAINER_SECONDS if keepers else 0.0)
+        if elapsed_seconds > longest_seconds + _KILL_SECONDS:
             return left
         for task in left:
-            if elapsed_seconds > grace_seconds:
+            if elapsed_seconds > (longest_seconds if task in keepers else grace_seconds):
                 _signal(task, signal.SIGKILL)
             elif task not in told:
                 told.add(task)
@@ -83,6 +89,13 @@ def end_tasks(folder: Path, also: frozenset[Task], grace_seconds: float) -> froz
                 _signal(task, signal.SIGCONT)
         time.sleep(_POLL_SECONDS)
     return frozenset()
+
+
+def _keeps_a_container(task: Task) -> bool:
+    try:
+        return _KEEPER in Path(f"/proc/{task.pid}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 def _signal(task: Task, number: int) -> None:

@@ -17,6 +17,11 @@ _HEADER = "CONTAINER ID   IMAGE     COMMAND   CREATED   STATUS    PORTS     NAME
 _CONTAINER_PREFIX = "mesos-"
 _UUID_CHARACTERS = 36
 _ANSWER_SECONDS = 60.0
+_GONE: dict[str, Any] = {
+    "State": {"Pid": 0, "Running": False, "StartedAt": "0001-01-01T00:00:00Z"},
+    "HostConfig": {"NetworkMode": "host"},
+    "NetworkSettings": {"IPAddress": "", "Networks": {}},
+}
 
 
 def _version(_address: str, _arguments: Sequence[str]) -> int:
@@ -46,12 +51,21 @@ def _pull(_address: str, _arguments: Sequence[str]) -> int:
 
 
 def _inspect(address: str, arguments: Sequence[str]) -> int:
-    """A container as the engine shows it; an image without anything Mesos could need."""
+    """A container as the engine shows it; an image without anything Mesos could need.
+
+    One that is gone is shown as never started: an agent that boots asks for each of the list, also
+    for other agents' on the same engine, and gives up if one was removed in between.
+    """
     name = arguments[-1]
     if not _is_container(name):
         config = {"Entrypoint": None, "Env": None}
         return _say(json.dumps([{"Id": name, "Config": config, "ContainerConfig": config}]))
-    found = _engine(address).inspect_container(name)
+    from docker.errors import NotFound
+
+    try:
+        found = _engine(address).inspect_container(name)
+    except NotFound:
+        return _say(json.dumps([{**_GONE, "Id": name, "Name": f"/{name}"}]))
     found["NetworkSettings"].setdefault("IPAddress", "")  # newer engines have it elsewhere only
     return _say(json.dumps([found]))
 

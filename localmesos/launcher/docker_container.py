@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from docker.api.client import APIClient
@@ -24,6 +25,7 @@ Json = dict[str, Any]
 _ANSWER_SECONDS = 60.0
 _ENGINE_LOST_SECONDS = 60.0
 _ENGINE_LOOK_SECONDS = 1.0
+_REMOVAL_LOOK_SECONDS = 0.1
 _LAST_OUTPUT_SECONDS = 10.0
 _OUT_OF_MEMORY = "REASON_CONTAINER_LIMITATION_MEMORY"
 _TROUBLE = (DockerException, RequestException, PullError)
@@ -82,7 +84,8 @@ class Container:
             self.remove()
 
     def remove(self) -> None:
-        """Kill and remove it with its unnamed volumes; not an error if it is gone."""
+        """Kill and remove it with its unnamed volumes; not an error if it is gone. Returns when
+        it is, also where another thread began with that."""
         give_up_at = time.monotonic() + _ENGINE_LOST_SECONDS
         while self._created:
             try:
@@ -90,10 +93,14 @@ class Container:
             except NotFound:
                 return
             except (DockerException, RequestException) as problem:
-                log.error(f"Cannot remove the container {self._name}: {_words(problem)}")
-                if isinstance(problem, APIError) or time.monotonic() > give_up_at:
+                under_way = _says_conflict(problem)
+                if not under_way:
+                    log.error(f"Cannot remove the container {self._name}: {_words(problem)}")
+                is_final = isinstance(problem, APIError) and not under_way
+                if is_final or time.monotonic() > give_up_at:
                     return
-                time.sleep(_ENGINE_LOOK_SECONDS)  # the engine may come back
+                # The removal ends, or the engine comes back.
+                time.sleep(_REMOVAL_LOOK_SECONDS if under_way else _ENGINE_LOOK_SECONDS)
             else:
                 return
 
@@ -186,6 +193,10 @@ def _copy(streams: Any) -> None:
                     data = data[os.write(fd, data) :]
     except (OSError, RequestException, DockerException) as problem:
         log.error(f"No more of the container's output can be kept: {problem}")
+
+
+def _says_conflict(problem: Exception) -> bool:
+    return isinstance(problem, APIError) and problem.status_code == HTTPStatus.CONFLICT
 
 
 def _ip_address(address: str) -> Json:

@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import threading
-from types import FrameType
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from localmesos.launcher import log
@@ -38,6 +38,11 @@ class Pair:
         except OSError:
             return None
         return dict(json.loads(line)) if line else None
+
+    def hear_no_more(self) -> None:
+        """As if the executor were gone, from any moment on."""
+        with suppress(OSError):  # it is
+            self._socket.shutdown(socket.SHUT_RD)
 
     def tell(self, message: Json) -> None:
         """Send a message; of no effect when the executor is gone."""
@@ -78,14 +83,12 @@ def _cannot(pair: Pair, why: str) -> NoReturn:
     sys.exit(0)
 
 
-def _on_signal(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise InterruptedError
-
-
 def main() -> NoReturn:
     """The program `mesos-docker-container`."""
-    signal.signal(signal.SIGTERM, _on_signal)
     pair = Pair(socket.socket(fileno=0))
+    # Not by an exception, which could come while the container is begun with and be taken for one
+    # of those.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: pair.hear_no_more())
     order = pair.next()
     if order is None:
         sys.exit(1)
@@ -95,12 +98,10 @@ def main() -> NoReturn:
         _cannot(pair, "the Docker SDK is missing (pip install 'stayer[docker]')")
     except Exception as problem:  # noqa: BLE001 - whatever it is, the task's owner is to know it
         _cannot(pair, str(problem))
-    try:
-        while message := pair.next():
-            if not (container.stop() if message["do"] == "stop" else container.kill()):
-                pair.tell({"ended": ended(KILLED_EARLY)})
-                os._exit(0)
-    except InterruptedError:
-        log.info("Ending the container, for this process was told to end")
+    while message := pair.next():
+        if not (container.stop() if message["do"] == "stop" else container.kill()):
+            pair.tell({"ended": ended(KILLED_EARLY)})
+            os._exit(0)
+    log.info("Ending the container: the executor is gone, or this process was told to end")
     container.abandon()
     os._exit(1)

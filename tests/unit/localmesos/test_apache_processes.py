@@ -111,6 +111,22 @@ def test_a_person_looking_into_a_sandbox_is_left_alone(tmp_path: Path) -> None:
         assert person.poll() is None
 
 
+def test_what_looks_after_a_container_may_finish(tmp_path: Path) -> None:
+    """Longer than tasks may: nobody else would remove the container."""
+    script = f"trap 'sleep 1.5; echo removed > {tmp_path}/said; exit' TERM; while :; do :; done"
+    keeper = f": mesos-docker-container; {script}"
+    with shell(keeper, MESOS_DIRECTORY=str(tmp_path / "sandbox")) as process:
+        eventually(lambda: _traps(process.pid, signal.SIGTERM), "the trap")
+        assert end_tasks(tmp_path, frozenset(), grace_seconds=0) == frozenset()
+        assert (tmp_path / "said").read_text() == "removed\n"
+
+
+def _traps(pid: int, number: int) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text()
+    (caught,) = (line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught, 16) >> (number - 1) & 1)
+
+
 def test_who_ignores_sigterm_is_killed_and_who_stopped_is_woken(tmp_path: Path) -> None:
     sandbox = str(tmp_path / "sandbox")
     with (
