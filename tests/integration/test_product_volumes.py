@@ -149,6 +149,21 @@ def test_wiped_it_starts_with_a_new_volume(apache_cluster: ApacheCluster, tmp_pa
         assert stayer.end(signal.SIGTERM) == 0
 
 
+def test_data_outlives_a_teardown(apache_cluster: ApacheCluster, tmp_path: Path) -> None:
+    cluster = apache_cluster(1)
+    with serving(cluster.url, tmp_path / "stayer", "--volume_role", "stateful") as stayer:
+        first = run(stayer, "/db")
+        stayer.command("framework", "teardown", "--yes")
+        assert stayer.process.wait(60) == 0
+        assert reserved(cluster) == {"cpus": 0.01, "mem": 16, "disk": 16}
+
+        stayer.start()
+        second = again(stayer, "/db", first)
+        assert await_lines(second, 2) == [first["id"], second["id"]]
+        stayer.client.delete_app("/db")
+        eventually(lambda: not reserved(cluster), "the resources back")
+
+
 @pytest.fixture
 def mounted(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own: Mesos takes no other for a MOUNT disk."""
