@@ -6,7 +6,7 @@ from api.client import Client
 from api.v3_calls import forget_edge, list_edges
 from cli.answers import Edge, read_all
 from cli.connection import json_option, with_client
-from cli.output import Column, print_json, print_table, say
+from cli.output import Column, number, print_json, print_table, say
 
 _COLUMNS = (
     Column("EDGE"),
@@ -16,6 +16,8 @@ _COLUMNS = (
     Column("STALE", right=True),
     Column("LEFT OUT"),
 )
+_NEVER_SECONDS = 1e9
+"""An edge tells at most so many: it has not served yet what any scheduler says."""
 
 
 @click.group()
@@ -41,7 +43,7 @@ def list_command(client: Client, as_json: bool) -> None:
             one.kind,
             f"{one.lease_seconds} s",
             one.seen or "not yet",
-            f"{one.staleness:g} s",
+            _stale(one.staleness),
             ", ".join(one.quarantined),
         )
         for one in read_all(edges, Edge)
@@ -50,6 +52,10 @@ def list_command(client: Client, as_json: bool) -> None:
         say("No load balancer follows. `stayer haproxy watch` on an edge node does.")
         return
     print_table(_COLUMNS, rows)
+
+
+def _stale(seconds: float) -> str:
+    return "never" if seconds >= _NEVER_SECONDS else f"{number(seconds)} s"
 
 
 @edge.command()

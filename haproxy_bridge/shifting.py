@@ -22,7 +22,7 @@ class ShiftError(Exception):
 
 
 class SickError(Exception):
-    """Too few new tasks serve; the shares of before are back."""
+    """Too few new tasks serve, or a check says no; the shares of before are back."""
 
 
 class Counts(Struct, frozen=True):
@@ -77,6 +77,10 @@ class Step(Struct, frozen=True, rename="camel"):
     new_serving: int
 
 
+Check = Callable[[Step], str]
+"""Asked after a step has been in force for a while: why it must not stay, "" if it may."""
+
+
 def way(now: float, step: float, target: float) -> Iterator[float]:
     """The shares of the new side, step by step, forth or back, up to the target."""
     at = now
@@ -87,21 +91,23 @@ def way(now: float, step: float, target: float) -> Iterator[float]:
 
 
 class Shift:
-    """One move of traffic."""
+    """One move of traffic. ``check``: asked after each step, the last one included."""
 
     def __init__(
         self,
         traffic: Traffic,
         pause: Callable[[float], object] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
+        check: Check | None = None,
     ) -> None:
         self._traffic = traffic
+        self._check = check
         self._pause = pause
         self._clock = clock
 
     def run(self, options: ShiftOptions) -> Iterator[Step]:
         """Carry it out; each step is told when it is made, and after the last one nothing is
-        waited for. ShiftError, SickError, ClientError."""
+        waited for unless there is a check. ShiftError, SickError, ClientError."""
         before, counts = self._traffic.begin(self._pause)
         asked = options.target
         target = self._traffic.fair_target(counts) if asked is None else asked
@@ -112,9 +118,11 @@ class Shift:
         shares = list(way(before, options.step, target))
         for number, share in enumerate(shares, 1):
             self._traffic.put(share)
-            yield self._made(number, share)
-            if number < len(shares):
+            step = self._made(number, share)
+            yield step
+            if number < len(shares) or self._check is not None:
                 self._look(before, needed, options.interval_seconds)
+                self._ask(step, before)
 
     def undo(self) -> Step:
         """Give all traffic back to the old side at once. ShiftError, ClientError."""
@@ -129,6 +137,12 @@ class Shift:
         counts = self._traffic.counts()
         old_share = round(WHOLE - share, 6)
         return Step(number, old_share, share, counts.old_serving, counts.new_serving)
+
+    def _ask(self, step: Step, before: float) -> None:
+        why = "" if self._check is None else self._check(step)
+        if why:
+            self._traffic.put(before)
+            raise SickError(f"{why}: the shares are again as they were")
 
     def _look(self, before: float, needed: int, seconds: float) -> None:
         """Wait, with an eye on the new side. What is not known for a while is waited for, and no

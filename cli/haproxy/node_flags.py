@@ -117,6 +117,21 @@ _FILE = (
         help="A file with USER:PASSWORD for the statistics.",
     ),
     click.option(
+        "--metrics-bind",
+        default="127.0.0.1:9101",
+        show_default=True,
+        metavar="HOST:PORT",
+        help="Metrics, status and marathon-lb's pages of the daemon (watch), those also at "
+        "--stats-bind; empty for none.",
+    ),
+    click.option(
+        "--metrics-credentials-file",
+        type=_file,
+        metavar="FILE",
+        help="A file with USER:PASSWORD for these pages, all but metrics and health. Without it "
+        "they are shown on loopback only.",
+    ),
+    click.option(
         "--socket",
         default="/run/haproxy/admin.sock",
         show_default=True,

@@ -16,7 +16,7 @@ from typing import Any, Concatenate, NamedTuple, ParamSpec
 import click
 import msgspec
 
-from api.client import Client
+from api.client import Client, Credentials
 from api.files import read_bounded
 from api.selectors import SelectorError
 from cli.connection import certificate_from, credentials_from, read_credentials
@@ -26,6 +26,7 @@ from cli.haproxy.node_flags import FLAGS
 from cli.output import visible
 from haproxy_bridge.guard import GuardOptions, Panic, Spread
 from haproxy_bridge.render import RenderOptions
+from haproxy_bridge.run.admin import is_loopback
 from haproxy_bridge.run.options import NodeOptions
 from haproxy_bridge.services import Policy, ServiceOptions, templates, user_lists
 from haproxy_bridge.services.options import Users
@@ -42,13 +43,16 @@ _EDGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 
 class Bridge(NamedTuple):
     """What a command works with. ``edge``: the name under which Stayer knows this node, "" for
-    none. ``others``: further clusters."""
+    none. ``others``: further clusters. ``pages``: where a daemon has its own, None for nowhere;
+    ``access``: for those that are not for all."""
 
     reader: Reader
     client: Client
     node: NodeOptions
     edge: str
     others: tuple[Source, ...] = ()
+    pages: tuple[str, int] | None = None
+    access: Credentials | None = None
 
 
 def with_bridge(command: Callable[Concatenate[Bridge, P], None]) -> Callable[..., None]:
@@ -63,8 +67,9 @@ def with_bridge(command: Callable[Concatenate[Bridge, P], None]) -> Callable[...
         with _client(urls, given) as client, clusters.sources(given) as others:
             source = SourceOptions(kind=Kind(given["source"]), any_check=given["any_check"])
             edge = _edge_name(given["edge_name"])
-            bridge = Bridge(Reader(client, source), client, node_options(given), edge, others)
-            command(bridge, *args, **options)
+            node, pages, access = node_options(given), _pages(given), _access(given)
+            reader = Reader(client, source)
+            command(Bridge(reader, client, node, edge, others, pages, access), *args, **options)
 
     for option in reversed(FLAGS):
         prepared = option(prepared)
@@ -120,6 +125,35 @@ def node_options(given: dict[str, Any]) -> NodeOptions:
         raise click.UsageError(visible(str(error))) from error
 
 
+def _pages(given: dict[str, Any]) -> tuple[str, int] | None:
+    text = str(given["metrics_bind"])
+    if not text:
+        return None
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65_535:
+        raise click.UsageError(f"--metrics-bind: not HOST:PORT: {visible(text)}")
+    return host.strip("[]"), int(port)
+
+
+def _access(given: dict[str, Any]) -> Credentials | None:
+    path = given["metrics_credentials_file"]
+    try:
+        return None if path is None else read_credentials(path)
+    except (ValueError, OSError) as error:
+        raise click.UsageError(f"--metrics-credentials-file: {visible(str(error))}") from error
+
+
+def _pages_behind(given: dict[str, Any]) -> str:
+    """The daemon's pages as haproxy reaches them, if it may pass them on: it does so from this
+    machine, so either only this machine asks, or the daemon wants credentials."""
+    where = _pages(given)
+    local = is_loopback(given["stats_bind"].rpartition(":")[0].strip("[]"))
+    if where is None or not where[1] or not (local or given["metrics_credentials_file"]):
+        return ""
+    host = "127.0.0.1" if where[0] in {"0.0.0.0", "::", "*"} else where[0]
+    return f"[{host}]:{where[1]}" if ":" in host else f"{host}:{where[1]}"
+
+
 def _absolute(path: str) -> str:
     """haproxy reads its paths from the folder of its configuration. "" stays."""
     return str(Path(path).absolute()) if path else ""
@@ -144,10 +178,12 @@ def _services(given: dict[str, Any]) -> ServiceOptions:
     if given["allow_raw_templates"]:
         policy = msgspec.structs.replace(policy, templates=True)
     binds = (given["http_bind"], given["https_bind"], given["appid_bind"], given["stats_bind"])
+    pages = _pages(given)
+    reserved = {_port(bind) for bind in binds if bind} - {80, 443}
     return ServiceOptions(
         groups=given["groups"],
         strict=given["strict"],
-        reserved_ports=frozenset(_port(bind) for bind in binds if bind) - {80, 443},
+        reserved_ports=frozenset(reserved | ({pages[1]} if pages else set())),
         own_app_id=given["own_app_id"],
         policy=policy,
         selector=given["selector"].strip(),
@@ -204,6 +240,7 @@ def _render(given: dict[str, Any]) -> RenderOptions:
         stats_bind=given["stats_bind"],
         stats_user=credentials.user if credentials else "",
         stats_password=credentials.password if credentials else "",
+        pages=_pages_behind(given),
         socket=str(Path(given["socket"]).absolute()),
         user=given["haproxy_user"],
         group=given["haproxy_group"],

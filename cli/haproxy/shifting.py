@@ -14,7 +14,7 @@ from cli.completion import deployment_ids
 from cli.connection import json_option, with_client
 from cli.exits import CommandExit
 from cli.following import Change
-from cli.output import Column, number, print_json, print_table, say_aside
+from cli.output import Column, number, print_json, print_table, say_aside, visible
 from haproxy_bridge.shifting import (
     WHOLE,
     Shift,
@@ -25,6 +25,7 @@ from haproxy_bridge.shifting import (
     Traffic,
 )
 from haproxy_bridge.source import Kind, Reader, SourceOptions
+from haproxy_bridge.step_check import BadCommandError, StepCheck
 from haproxy_bridge.traffic import OfApps, OfDeployment
 
 _COLUMNS = (
@@ -78,6 +79,22 @@ _OPTIONS = (
         metavar="SECONDS",
         help="Between steps, with an eye on the health of what is new.",
     ),
+    click.option(
+        "--check-command",
+        default="",
+        metavar="COMMAND",
+        help="Run after each step and its --interval, without a shell; unless it ends with 0, the "
+        "shares of before are put back. It finds STAYER_STEP, STAYER_OLD, STAYER_NEW, "
+        "STAYER_OLD_SHARE and STAYER_NEW_SHARE (percent) in its environment.",
+    ),
+    click.option(
+        "--check-timeout",
+        type=click.FloatRange(min=0.1, max=86_400),
+        default=60.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long it may take.",
+    ),
     click.option("--undo", is_flag=True, help="Give all traffic back to what is old, at once."),
     click.option(
         "--suspend", is_flag=True, help="Once APP has no traffic, suspend it: its tasks drain."
@@ -103,6 +120,8 @@ class _Asked(NamedTuple):
     suspend: bool
     promote: bool
     wait: bool
+    check_command: str
+    check_timeout: float
 
     @property
     def command(self) -> str:
@@ -139,11 +158,13 @@ def shift(
 
     Both have the same label HAPROXY_DEPLOYMENT_GROUP. Or, with --deployment, from the old to the
     new instances of an app that is updated with canaries (upgradeStrategy.canary). If fewer new
-    tasks are healthy than at the beginning, the shares of before are put back.
+    tasks are healthy than at the beginning, or --check-command fails, the shares of before are put
+    back.
     """
     wanted = _Asked(**asked)
     _check(wanted, step, target)
-    move = Shift(_traffic(client, wanted))
+    traffic = _traffic(client, wanted)
+    move = Shift(traffic, check=_step_check(wanted, traffic))
     options = ShiftOptions(step=step, target=target, interval_seconds=interval)
     made: list[Step] = []
     try:
@@ -172,6 +193,8 @@ def _check(asked: _Asked, step: float, target: float | None) -> None:
         raise click.UsageError("--promote is for --deployment; of an app: --suspend")
     if asked.suspend and (asked.deployment_id or target not in {None, WHOLE}):
         raise click.UsageError("--suspend is for an APP that gives away all of its traffic")
+    if asked.undo and asked.check_command:
+        raise click.UsageError("--undo gives the traffic back at once: there is nothing to check")
     if asked.undo and (asked.promote or asked.suspend):
         raise click.UsageError("--undo gives the traffic back: nothing is left to end")
     if asked.wait and not (asked.promote or asked.suspend):
@@ -183,6 +206,15 @@ def _traffic(client: Client, asked: _Asked) -> Traffic:
         return OfDeployment(client, asked.deployment_id, say_aside)
     reader = Reader(client, SourceOptions(kind=Kind.STAYER))
     return OfApps(client, reader, asked.old or "", asked.new or "")
+
+
+def _step_check(asked: _Asked, traffic: Traffic) -> StepCheck | None:
+    if not asked.check_command:
+        return None
+    try:
+        return StepCheck(asked.check_command, asked.check_timeout, traffic.names)
+    except BadCommandError as error:
+        raise click.UsageError(f"--check-command: {visible(str(error))}") from error
 
 
 def _finish(client: Client, asked: _Asked, *, aside: bool) -> None:

@@ -10,11 +10,9 @@ from types import FrameType
 import click
 from msgspec.structs import replace
 
-from api.client import Credentials
-from cli.connection import read_credentials
 from cli.haproxy import shown
 from cli.haproxy.node_options import Bridge, with_bridge
-from cli.output import say_aside, visible
+from cli.output import say_aside
 from haproxy_bridge.exits import Exit
 from haproxy_bridge.rendered import Problem
 from haproxy_bridge.run.bell import Bell, Note
@@ -62,20 +60,6 @@ _OPTIONS = (
     ),
     click.option("--no-events", is_flag=True, help="Do not listen to the event stream."),
     click.option(
-        "--metrics-bind",
-        default="127.0.0.1:9101",
-        show_default=True,
-        metavar="HOST:PORT",
-        help="Metrics, status and marathon-lb's pages of the daemon; empty for none.",
-    ),
-    click.option(
-        "--metrics-credentials-file",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        metavar="FILE",
-        help="A file with USER:PASSWORD for these pages, all but metrics and health. Without it "
-        "they are shown on loopback only.",
-    ),
-    click.option(
         "--stop-timeout",
         type=_seconds,
         default=30.0,
@@ -96,8 +80,6 @@ def watch(
     poll_interval: float,
     min_reload_interval: float,
     no_events: bool,
-    metrics_bind: str,
-    metrics_credentials_file: Path | None,
     stop_timeout: float,
     force: bool,
 ) -> None:
@@ -110,16 +92,11 @@ def watch(
         master = str(Path(bridge.node.state).with_name("haproxy-master.sock"))
         load = replace(bridge.node.load, master_socket=master)
         bridge = bridge._replace(node=replace(bridge.node, load=load))
-    where = _bind(metrics_bind)
-    if where is not None:
-        reserved = bridge.node.services.reserved_ports | {where[1]}
-        services = replace(bridge.node.services, reserved_ports=reserved)
-        bridge = bridge._replace(node=replace(bridge.node, services=services))
     options = DaemonOptions(
         pace=PaceOptions(poll_seconds=poll_interval, min_reload_seconds=min_reload_interval),
         haproxy=_haproxy(bridge, stop_timeout) if own else None,
-        metrics_bind=where,
-        metrics_access=_access(metrics_credentials_file),
+        metrics_bind=bridge.pages,
+        metrics_access=bridge.access,
         edge=bridge.edge,
         events=not no_events,
         force=force,
@@ -145,24 +122,6 @@ def _haproxy(bridge: Bridge, stop_seconds: float) -> HaproxyOptions:
         master_socket=bridge.node.load.master_socket,
         stop_seconds=stop_seconds,
     )
-
-
-def _access(path: Path | None) -> Credentials | None:
-    if path is None:
-        return None
-    try:
-        return read_credentials(path)
-    except (ValueError, OSError) as error:
-        raise click.UsageError(f"--metrics-credentials-file: {visible(str(error))}") from error
-
-
-def _bind(text: str) -> tuple[str, int] | None:
-    if not text:
-        return None
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65_535:
-        raise click.UsageError(f"--metrics-bind: not HOST:PORT: {text}")
-    return host.strip("[]"), int(port)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from haproxy_bridge.certificates import pem, self_signed
 from haproxy_bridge.certificates.pem import BadPemError, Pem
-from haproxy_bridge.swap.files import read, write_atomically
+from haproxy_bridge.swap.files import give_like, read, write_atomically
 
 MAX_FILES = 2_000
 _BESIDE = (".key", ".issuer", ".ocsp", ".sctl")
@@ -54,6 +54,7 @@ class Shelf:
             return ()
         if write:
             self._folder.mkdir(mode=0o700, parents=False, exist_ok=True)
+            give_like(self._folder.parent, self._folder)  # a haproxy that is not root reads it
         kept = [self._kept(name, source, write=write) for name, source in self._named()]
         if any(one.found for one in kept):
             kept += self._forgotten(kept, write=write)

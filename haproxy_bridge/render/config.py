@@ -194,15 +194,35 @@ def _statistics(options: RenderOptions) -> str:
     auth = ""
     if options.stats_user:
         auth = f"  stats auth {word(options.stats_user)}:{word(options.stats_password)}\n"
-    return (
+    head = (
         "\nfrontend stayer_stats\n"
         f"  bind {options.stats_bind}\n"
         "  mode http\n"
         "  monitor-uri /_haproxy_health_check\n"
         "  http-request use-service prometheus-exporter if { path /metrics }\n"
-        "  stats enable\n"
-        "  stats uri /\n"
-        "  stats show-node\n"
-        "  stats refresh 5s\n"
-        f"{auth}"
+    )
+    return head + _pages(options) + _STATISTICS + auth
+
+
+_STATISTICS = (
+    "  stats enable\n"
+    "  stats uri /\n"  # also of what asks for /haproxy?stats;csv
+    "  stats show-node\n"
+    "  stats refresh 5s\n"
+)
+
+
+def _pages(options: RenderOptions) -> str:
+    """What marathon-lb has at the same address; statistics have a backend of their own then, since
+    they answer before any other is chosen."""
+    if not options.pages:
+        return ""
+    return (
+        "  use_backend stayer_pages if { path_beg /_haproxy_get /_mlb_signal/ }\n"
+        "  default_backend stayer_statistics\n"
+        "\nbackend stayer_pages\n"
+        "  mode http\n"
+        f"  server daemon {options.pages}\n"
+        "\nbackend stayer_statistics\n"
+        "  mode http\n"
     )

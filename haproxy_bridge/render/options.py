@@ -8,7 +8,9 @@ class RenderOptions(Struct, frozen=True, kw_only=True):
     ``certificates``: files or folders for ``https_bind``; without any there is no https.
     ``appid_bind``: requests with the header X-Marathon-App-Id. ``stats_bind``: the page of
     statistics, metrics for Prometheus and the address that tells whether haproxy lives.
-    ``stats_user``, ``stats_password``: "" for none. ``socket``: haproxy's admin socket.
+    ``stats_user``, ``stats_password``: "" for none. ``pages``: HOST:PORT of marathon-lb's pages,
+    which are then at ``stats_bind``, too, as with marathon-lb; "" for nowhere. ``socket``:
+    haproxy's admin socket.
     ``user``, ``group``: whom haproxy becomes, "" to stay. ``log``: where haproxy logs to, "" for
     nowhere. ``cookie_key``: secret for sticky sessions, the same on all nodes, so that they agree.
     ``maxconn``: connections at once, 0 for as many as the limit of open files allows.
@@ -29,6 +31,7 @@ class RenderOptions(Struct, frozen=True, kw_only=True):
     stats_bind: str = "127.0.0.1:9090"
     stats_user: str = ""
     stats_password: str = ""
+    pages: str = ""
     socket: str = "/run/haproxy/admin.sock"
     user: str = ""
     group: str = ""

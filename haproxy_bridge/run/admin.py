@@ -40,7 +40,7 @@ Page = Callable[[], Shown]
 
 
 class Server(ThreadingHTTPServer):
-    """Answers GETs of a few pages; one that asks slowly or often is turned away."""
+    """Answers for a few pages; one that asks slowly or often is turned away."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -53,7 +53,7 @@ class Server(ThreadingHTTPServer):
             self.address_family = AF_INET6
         self.pages = pages
         self._header = access.header().encode() if access else b""
-        self._open = access is None and _is_loopback(host)
+        self._open = access is None and is_loopback(host)
         self._free = threading.BoundedSemaphore(_MAX_CONNECTIONS)
         super().__init__((host, port), _Handler)
 
@@ -107,6 +107,18 @@ class _Handler(BaseHTTPRequestHandler):
     sys_version = ""
 
     def do_GET(self) -> None:
+        self._answer()
+
+    def do_HEAD(self) -> None:
+        """As GET, for what only looks whether somebody is there."""
+        self._answer(with_content=False)
+
+    def do_POST(self) -> None:
+        """Some tools of marathon-lb send its signals so; what they send with it is not read."""
+        self.close_connection = True
+        self._answer()
+
+    def _answer(self, *, with_content: bool = True) -> None:
         path = self.path.partition("?")[0]
         page = self.server.pages.get(path)
         refused = self.server.refusal(path, self.headers.get("Authorization", ""))
@@ -122,7 +134,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(content)
+        if with_content:
+            self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
         """Nothing: it is asked every few seconds."""
@@ -139,7 +152,8 @@ _REFUSED = {
 }
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches it."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -20,11 +20,11 @@ from haproxy_bridge.run.options import NodeOptions
 from haproxy_bridge.run.outcome import SETTLED, Outcome
 from haproxy_bridge.run.quarantine import RefusedError, Settled
 from haproxy_bridge.run.state_file import Applied, State
-from haproxy_bridge.runtime import apply, socket
+from haproxy_bridge.runtime import apply, socket, standing
 from haproxy_bridge.runtime.apply import NotAppliedError
 from haproxy_bridge.runtime.master import ReloadError
 from haproxy_bridge.runtime.plan import Plan
-from haproxy_bridge.runtime.socket import SocketError
+from haproxy_bridge.runtime.socket import Account, SocketError
 from haproxy_bridge.snapshot import Snapshot
 from haproxy_bridge.source import Heard
 from haproxy_bridge.swap import load
@@ -101,7 +101,13 @@ class Turn:
         return self._put_in_place(settled, believed)
 
     def _checked(self, rendered: Rendered) -> Refusal | None:
-        return check(self._options.haproxy, self._file.folder, rendered)
+        return check(self._options.haproxy, self._file.folder, rendered, self._reader())
+
+    def _reader(self) -> Account | None:
+        """As whom haproxy, which runs, reads configurations."""
+        master_socket = self._options.load.master_socket
+        paths = (*([Path(master_socket)] if master_socket else ()), self._socket)
+        return next((found for path in paths if (found := socket.listener(path))), None)
 
     def _is_trusted(self, rendered: Rendered) -> bool:
         """Nothing is new but servers of forms that haproxy took before."""
@@ -206,8 +212,10 @@ class Turn:
         if not self._options.load.loads:
             self._notes.append(_NOT_OURS)
             return False
+        before = standing.seen(self._socket)
         self._load_it(self._options.load)
         different = apply.loaded(self._socket, rendered)
+        standing.passed_on(self._socket, before, rendered)
         if different:
             self._notes.append(f"after the reload haproxy is not as its file says: {different}")
         return True

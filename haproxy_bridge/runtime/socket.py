@@ -5,17 +5,43 @@ closes by itself: every exchange has a deadline and a limit.
 """
 
 import socket
+import struct
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_LINE_BYTES = 12_000
 """Of the 16 KiB that haproxy reads as one line, some is its own."""
 
 
+_CREDENTIALS = struct.Struct("3i")
+
+
 class SocketError(Exception):
     """haproxy can not be spoken to; the text names the socket and says why."""
+
+
+class Account(NamedTuple):
+    """As whom a process runs."""
+
+    uid: int
+    gid: int
+
+
+def listener(path: Path) -> Account | None:
+    """As whom the process runs that opened a socket: for both of haproxy's, the one that reads
+    configurations. None if nobody listens."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(1.0)
+        try:
+            connection.connect(str(path))
+            found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        except OSError:
+            return None
+    _, uid, gid = _CREDENTIALS.unpack(found)
+    return Account(uid, gid)
 
 
 def ask(path: Path, command: str, *, timeout_seconds: float = 5.0) -> str:

@@ -15,7 +15,8 @@ class BadStateError(ValueError):
 
 class Running(Struct, frozen=True):
     """A server as it is. ``stopped``: in maintenance by command, ``drained``: in drain by command.
-    ``up``: haproxy sends requests to it if its weight is not 0."""
+    ``up``: haproxy sends requests to it if its weight is not 0; ``failed``: it sends none, because
+    of its own checks alone."""
 
     name: str
     address: str
@@ -24,6 +25,7 @@ class Running(Struct, frozen=True):
     up: bool
     stopped: bool = False
     drained: bool = False
+    failed: bool = False
 
 
 def backends(answer: str) -> list[str]:
@@ -64,6 +66,7 @@ def _server(cells: dict[str, str]) -> Running:
         up=int(cells["srv_op_state"]) == 2,
         stopped=bool(forced & _FORCED_MAINTENANCE),
         drained=bool(forced & _FORCED_DRAIN),
+        failed=int(cells["srv_op_state"]) == 0 and not forced,
     )
 
 

@@ -1,5 +1,9 @@
-"""Asking haproxy itself whether a configuration is good: the exact bytes, with their maps."""
+"""Asking haproxy itself whether a configuration is good: the exact bytes, with their maps, as the
+user who is to read them.
+"""
 
+import os
+import pwd
 import re
 import subprocess
 import tempfile
@@ -8,6 +12,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from haproxy_bridge.rendered import Rendered
+from haproxy_bridge.runtime.socket import Account
+from haproxy_bridge.swap.files import give_like
 
 _LINE = re.compile(r"\[[^\]\[]*:(\d+)\]")
 _ALERT = re.compile(r"\[ALERT\] *\(\d+\) : (?:config : )?(?!Error\(s\) found|Fatal errors)(.*)")
@@ -26,19 +32,41 @@ class Refusal(Struct, frozen=True):
     messages: tuple[str, ...]
 
 
-def check(haproxy: str, folder: Path, rendered: Rendered) -> Refusal | None:
+def check(
+    haproxy: str, folder: Path, rendered: Rendered, reader: Account | None = None
+) -> Refusal | None:
     """None if haproxy takes it. ``folder`` is where it is to go: whoever may write there may
-    write the candidate, and relative names lead to the same places. CheckError, OSError."""
+    write the candidate, and relative names lead to the same places. ``reader``: as whom haproxy
+    reads configurations, if that is known; root asks as that one. CheckError, OSError."""
     with tempfile.TemporaryDirectory(prefix=".stayer-candidate-", dir=folder) as place:
         candidate = Path(place) / "haproxy.cfg"
         for name, content in rendered.files.items():
             (Path(place) / name).write_bytes(content)
+        candidate.touch(0o600)
         candidate.write_bytes(rendered.config)
-        candidate.chmod(0o600)
-        return _asked(haproxy, candidate)
+        if reader is None or os.geteuid() != 0 or reader.uid == 0:
+            return _asked(haproxy, candidate)
+        _open_as_it_will_be(folder, candidate)
+        try:
+            return _asked(haproxy, candidate, reader)
+        except PermissionError:  # root that may not become another one, as in our unit
+            return _asked(haproxy, candidate)
 
 
-def _asked(haproxy: str, candidate: Path) -> Refusal | None:
+def _open_as_it_will_be(folder: Path, candidate: Path) -> None:
+    """To those who may read it in the folder, and to nobody else."""
+    like = folder / candidate.name
+    candidate.chmod(0o640)
+    give_like(like if like.exists() else folder, candidate)
+    give_like(folder, candidate.parent)
+    candidate.parent.chmod(folder.stat().st_mode & 0o755)
+    for path in candidate.parent.iterdir():
+        if path != candidate:
+            path.chmod(0o644)
+            give_like(folder, path)
+
+
+def _asked(haproxy: str, candidate: Path, reader: Account | None = None) -> Refusal | None:
     command = [haproxy, "-c", "-f", str(candidate)]
     try:
         done = subprocess.run(  # noqa: S603 - the operator names the program
@@ -47,6 +75,9 @@ def _asked(haproxy: str, candidate: Path) -> Refusal | None:
             capture_output=True,
             timeout=_LIMIT_SECONDS,
             check=False,
+            user=reader.uid if reader else None,
+            group=reader.gid if reader else None,
+            extra_groups=_groups(reader) if reader else None,
         )
     except FileNotFoundError as error:
         raise CheckError(f"there is no {haproxy}: install haproxy, or name it") from error
@@ -58,3 +89,11 @@ def _asked(haproxy: str, candidate: Path) -> Refusal | None:
     alerts = [found[1] for line in said.splitlines() if (found := _ALERT.match(line))]
     numbers = {int(found) for alert in alerts for found in _LINE.findall(alert)}
     return Refusal(tuple(sorted(numbers)), tuple(alerts[:_MAX_SHOWN]))
+
+
+def _groups(reader: Account) -> list[int]:
+    """All groups of the user; those of a user without a name are not known."""
+    try:
+        return os.getgrouplist(pwd.getpwuid(reader.uid).pw_name, reader.gid)
+    except KeyError:
+        return [reader.gid]

@@ -38,9 +38,14 @@ def write_atomically(path: Path, content: bytes, mode: int = _CONFIG_MODE) -> No
 
 def _give_to_owner(handle: int, path: Path) -> None:
     """To whom the present file belongs, else whom its folder does: haproxy's group reads it."""
+    give_like(path if path.exists() else path.parent, handle)
+
+
+def give_like(known: Path, other: Path | int) -> None:
+    """To the owner and the group of one that is known; whoever is not root keeps it. OSError."""
     if os.geteuid() == 0:
-        known = path.stat() if path.exists() else path.parent.stat()
-        os.fchown(handle, known.st_uid, known.st_gid)
+        found = known.stat()
+        os.chown(other, found.st_uid, found.st_gid)
 
 
 def sync_folder(folder: Path) -> None:

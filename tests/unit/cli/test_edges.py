@@ -26,6 +26,14 @@ def test_the_list(api: ScriptedServer, stayer: Stayer) -> None:
     assert json.loads(stayer("edge", "list", "--json").stdout) == [EDGE]
 
 
+def test_one_that_never_served_what_is_said(api: ScriptedServer, stayer: Stayer) -> None:
+    edges = [{**EDGE, "staleness": 1e9}, {**EDGE, "name": "edge2", "staleness": 1234567.5}]
+    api.script["GET /v3/edges"] = Answer({"edges": edges})
+    told = stayer("edge", "list").stdout
+    assert " never " in told
+    assert " 1234567.5 s " in told
+
+
 def test_nobody(api: ScriptedServer, stayer: Stayer) -> None:
     api.script["GET /v3/edges"] = Answer({"edges": []})
     assert "stayer haproxy watch" in stayer("edge", "list").stdout

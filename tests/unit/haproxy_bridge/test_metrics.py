@@ -1,6 +1,7 @@
 """The daemon's metrics as Prometheus reads them, and its pages without passwords."""
 
 import base64
+import http.client
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -145,8 +146,8 @@ def serving(host: str, credentials: str = "") -> Iterator[admin.Server]:
         server.stop()
 
 
-def asked(server: admin.Server, path: str, credentials: str = "") -> int:
-    request = urllib.request.Request(f"http://127.0.0.1:{server.port}{path}")
+def asked(server: admin.Server, path: str, credentials: str = "", method: str = "GET") -> int:
+    request = urllib.request.Request(f"http://127.0.0.1:{server.port}{path}", method=method)
     if credentials:
         given = base64.b64encode(credentials.encode()).decode()
         request.add_header("Authorization", f"Basic {given}")
@@ -176,3 +177,17 @@ def test_beyond_this_machine_pages_want_credentials(
         assert asked(server, "/no/such/page", given) == (404 if status == 200 else status)
         assert asked(server, "/metrics") == 200
         assert asked(server, "/_haproxy_health_check") == 503
+
+
+def test_tools_of_marathon_lb_ask_by_other_methods_too() -> None:
+    with serving("127.0.0.1") as server:
+        found = [asked(server, "/_haproxy_getconfig", method=one) for one in ("POST", "HEAD")]
+        assert found == [200, 200]
+        assert asked(server, "/no/such/page", method="POST") == 404
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+        connection.request("HEAD", "/_haproxy_getconfig")
+        answer = connection.getresponse()
+        assert (answer.getheader("Content-Length"), answer.read()) == ("3", b"")
+        connection.close()
+    with serving("127.0.0.1", "joe:s") as server:
+        assert asked(server, "/_haproxy_getconfig", method="POST") == 401

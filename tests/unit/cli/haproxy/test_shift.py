@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -109,6 +110,39 @@ def test_no_step_is_made_while_nobody_answers(api: ScriptedServer) -> None:
     api.script["GET /v3/services"] = [HEALTHY, HEALTHY, away, away, SICK]
     assert shift(api, "--step=50").exit_code == 1
     assert shares(api) == [(50, 50), (100, 0)]
+
+
+def test_a_check_of_ones_own_is_asked_after_each_step(api: ScriptedServer, tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    names = "$STAYER_STEP $STAYER_OLD $STAYER_NEW $STAYER_OLD_SHARE $STAYER_NEW_SHARE"
+    check = f"""sh -c 'echo {names} >> {told}'"""
+    assert shift(api, "--step=60", "--check-command", check).exit_code == 0
+    assert shares(api) == [(40, 60), (0, 100)]
+    assert told.read_text() == "1 /web-1 /web-2 40 60\n2 /web-1 /web-2 0 100\n"
+
+
+@pytest.mark.parametrize(
+    ("check", "why"),
+    [
+        ("sh -c 'echo too many errors; exit 3'", "sh ended with 3, saying 'too many errors'"),
+        ("/no/such/program", "can not be started"),
+        ("sh -c 'exec sleep 600' --check-timeout=0.2", "did not end within 0.2 s"),
+    ],
+)
+def test_what_a_check_refuses_is_taken_back(api: ScriptedServer, check: str, why: str) -> None:
+    command, _, more = check.partition(" --")
+    words = ["--suspend", "--check-command", command, *([f"--{more}"] if more else [])]
+    result = shift(api, "--step=100", *words)
+    assert result.exit_code == 1
+    assert why in result.stderr
+    assert shares(api) == [(0, 100), (100, 0)]
+    assert not [one for one in api.asked() if one.startswith("POST")]
+
+
+def test_a_check_that_is_no_command(api: ScriptedServer) -> None:
+    for words in (["--check-command", "sh -c 'x"], ["--check-command= "], ["--undo"]):
+        assert shift(api, "--check-command=true", *words).exit_code == Exit.USAGE
+    assert shares(api) == []
 
 
 def test_its_steps_as_json(api: ScriptedServer) -> None:

@@ -147,3 +147,31 @@ def test_once_registers_with_stayer(
         assert result.exit_code == 0, result.output
         leases = [one.body for one in server.requests if one.method == "PUT"]
     assert [(one["kind"], one["leaseSeconds"]) for one in leases] == [("cron", 50)] * registered
+
+
+@pytest.mark.parametrize(
+    ("words", "passed_on"),
+    [
+        ([], "127.0.0.1:9101"),
+        (["--metrics-bind=[::1]:9200"], "[::1]:9200"),
+        (["--metrics-bind=0.0.0.0:9200"], "127.0.0.1:9200"),
+        (["--stats-bind=[::1]:9090"], "127.0.0.1:9101"),
+        (["--metrics-bind="], ""),
+        (["--stats-bind=*:9090"], ""),
+        (["--stats-bind=*:9090", "--metrics-credentials-file={file}"], "127.0.0.1:9101"),
+    ],
+)
+def test_pages_are_passed_on_to_this_machine_or_for_credentials(
+    tmp_path: Path, words: list[str], passed_on: str
+) -> None:
+    (tmp_path / "file").write_text("joe:secret\n")
+    script = {
+        "GET /v3/services": Answer({"message": "no"}, 404),
+        "GET /v2/apps": Answer({"apps": []}),
+    }
+    with scripted(script) as server:
+        given = [word.format(file=tmp_path / "file") for word in words]
+        printed = stayer("generate", *given, server.url).stdout
+    found = [line.split()[-1] for line in printed.splitlines() if "server daemon" in line]
+    assert found == ([passed_on] if passed_on else [])
+    assert "secret" not in printed

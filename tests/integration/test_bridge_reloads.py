@@ -1,0 +1,91 @@
+"""What takes no reload of a real haproxy, and what is as before when one is over."""
+
+import os
+import stat
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from haproxy_bridge.exits import Exit
+from haproxy_bridge.rendered import Piece, Rendered
+from haproxy_bridge.runtime import apply, socket
+from haproxy_bridge.runtime.socket import Account
+from haproxy_bridge.runtime.state import Running
+from haproxy_bridge.swap.check import check
+from tests.edge.certificates import certificate
+from tests.edge.fixtures import Edge
+
+NOBODY = Account(65_534, 65_534)
+
+
+def server(edge: Edge, backend: str, port: int) -> Running:
+    found = apply.running(edge.haproxy.admin_socket)[backend]
+    return next(one for one in found.values() if one.port == port)
+
+
+def test_a_new_worker_knows_who_does_not_answer(edge: Edge) -> None:
+    one, two = edge.task("one"), edge.task("two")
+    app, alone = edge.app("a", [one, two], VHOST="a.example"), edge.app("b", [one], 1)
+    nobody = edge.first_port + 39
+    for said in (app, alone):
+        said["tasks"][-1]["ports"] = [nobody]  # none listens there
+    edge.say(app, alone)
+    assert edge.run().reloaded
+    name, name_alone = f"a_{edge.first_port}", f"b_{edge.first_port + 1}"
+    for backend in (name, name_alone):
+        silent = server(edge, backend, nobody)
+        socket.tell(edge.haproxy.admin_socket, [f"set server {backend}/{silent.name} health down"])
+    edge.say(app, alone, edge.app("c", [one], 2))
+    outcome = edge.run()
+    assert (outcome.exit, outcome.reloaded, outcome.notes) == (Exit.OK, True, ())
+    assert server(edge, name, nobody).failed
+    assert server(edge, name, one.port).up
+    assert server(edge, name_alone, nobody).up  # nobody else is there, and it may be well now
+
+
+def test_who_reads_configurations_is_known(edge: Edge) -> None:
+    for path in (edge.haproxy.master_socket, edge.haproxy.admin_socket):
+        assert socket.listener(path) == (os.geteuid(), os.getegid())
+    assert socket.listener(edge.haproxy.folder / "none.sock") is None
+
+
+def test_what_its_reader_may_not_read_is_found(edge: Edge) -> None:
+    folder = edge.haproxy.folder
+    folder.chmod(0o755)
+    certificate(folder / "closed.pem", "a.example")
+    (folder / "closed.pem").chmod(0o600)
+    (folder / "haproxy.cfg").chmod(0o640)
+    text = "defaults\n  mode http\n  timeout client 1s\nfrontend f\n"
+    bind = f"  bind 127.0.0.1:{edge.first_port} ssl crt {folder}/closed.pem\n"
+    is_root = os.geteuid() == 0
+    # What belongs to nobody's group is open to it, and the candidate to nobody else.
+    for owner, readable in ((0, False), (NOBODY.gid, True)):
+        if is_root:
+            os.chown(folder / "haproxy.cfg", 0, owner)
+        plain = Rendered(pieces=(Piece((text + "  bind 127.0.0.1:1\n").encode(), 5),))
+        refusal = check("haproxy", folder, plain, NOBODY)
+        assert (refusal is None) == (readable or not is_root)
+    closed = Rendered(pieces=(Piece((text + bind).encode(), 5),))
+    assert check("haproxy", folder, closed) is None
+    refusal = check("haproxy", folder, closed, NOBODY)
+    assert (refusal is None) == (not is_root)
+    assert stat.S_IMODE((folder / "closed.pem").stat().st_mode) == 0o600
+    assert not list(folder.glob(".stayer-candidate-*"))
+
+
+def test_marathon_lbs_pages_are_where_its_statistics_are(make_edge: Callable[..., Edge]) -> None:
+    edge = make_edge()
+    pages = edge.task("pages")
+    render = replace(edge.options.render, pages=f"127.0.0.1:{pages.port}")
+    edge.options = replace(edge.options, render=render)
+    edge.say(edge.app("a", [edge.task("one")], VHOST="a.example"))
+    assert edge.run().exit is Exit.OK
+    edge.haproxy.wait_alone()
+    stats = edge.haproxy.stats
+    for path in ("/_haproxy_getpids", "/_haproxy_getconfig", "/_mlb_signal/hup"):
+        assert edge.haproxy.ask(path=path, port=stats)[:2] == (200, "pages")
+    assert edge.haproxy.ask(path="/_haproxy_health_check", port=stats)[0] == 200
+    assert "haproxy_process" in edge.haproxy.ask(path="/metrics", port=stats)[1]
+    status, table, _ = edge.haproxy.ask(path="/haproxy?stats;csv", port=stats)
+    assert (status, table[:9]) == (200, "# pxname,")
+    assert f"a_{edge.first_port},BACKEND" in table
