@@ -1,8 +1,8 @@
 """Deadlines: what must be looked at again and when.
 
-A heap from which nothing is removed before its time; once most of it is void it is made anew. A
-deadline that comes up is only a reason to look: whoever handles it checks the state anew, so one
-that has lost its meaning does nothing.
+A heap of moments, from which none is removed before its time; once most of it is void it is made
+anew. A deadline that comes up is only a reason to look: whoever handles it checks the state anew,
+so one that has lost its meaning does nothing.
 """
 
 import heapq
@@ -39,24 +39,32 @@ _VOID = 1_000  # so many may be kept for nothing
 
 
 class Deadlines:
-    """At most one live deadline per (what, key): the earliest asked for."""
+    """At most one live deadline per (what, key): the earliest asked for. Thousands that come up at
+    one moment, as the launches of a step do, are one entry of the heap."""
 
-    __slots__ = ("_at", "_heap")
+    __slots__ = ("_at", "_heap", "_moments")
 
     def __init__(self) -> None:
-        self._heap: list[tuple[int, Due, str]] = []
+        self._heap: list[int] = []
+        self._moments: dict[int, dict[tuple[Due, str], None]] = {}
         self._at: dict[tuple[Due, str], int] = {}
 
     def set(self, at_ms: int, due: Due, key: str = "") -> None:
         """Look at ``key`` at ``at_ms``, or earlier if it is already set to an earlier moment."""
-        known = self._at.get((due, key))
-        if known is not None and known <= at_ms:
-            return
-        self._at[(due, key)] = at_ms
-        heapq.heappush(self._heap, (at_ms, due, key))
-        if len(self._heap) > 2 * len(self._at) + _VOID:
-            self._heap = [(at_ms, due, key) for (due, key), at_ms in self._at.items()]
-            heapq.heapify(self._heap)
+        what = (due, key)
+        known = self._at.get(what)
+        if known is not None:
+            if known <= at_ms:
+                return
+            self._leave(known, what)
+        self._at[what] = at_ms
+        moment = self._moments.get(at_ms)
+        if moment is None:
+            moment = self._moments[at_ms] = {}
+            heapq.heappush(self._heap, at_ms)
+            if len(self._heap) > 2 * len(self._moments) + _VOID:
+                self._heap = sorted(self._moments)
+        moment[what] = None
 
     def reset(self, at_ms: int, due: Due, key: str = "") -> None:
         """Look at ``key`` at ``at_ms`` and not before."""
@@ -66,25 +74,31 @@ class Deadlines:
 
     def __len__(self) -> int:
         """How many are remembered, void ones too."""
-        return len(self._heap)
+        return len(self._at) + len(self._heap)
 
     def clear(self, due: Due, key: str = "") -> None:
         """Forget it."""
-        self._at.pop((due, key), None)
+        what = (due, key)
+        known = self._at.pop(what, None)
+        if known is not None:
+            self._leave(known, what)
+
+    def _leave(self, at_ms: int, what: tuple[Due, str]) -> None:
+        moment = self._moments[at_ms]
+        del moment[what]
+        if not moment:
+            del self._moments[at_ms]
 
     def pop_until(self, now_ms: int) -> Iterator[tuple[Due, str]]:
         """Whatever has come up, each once, in order of time."""
-        while self._heap and self._heap[0][0] <= now_ms:
-            at_ms, due, key = heapq.heappop(self._heap)
-            if self._at.get((due, key)) == at_ms:
-                del self._at[(due, key)]
-                yield due, key
+        while self._heap and self._heap[0] <= now_ms:
+            due = sorted(self._moments.pop(heapq.heappop(self._heap), ()))
+            for what in due:
+                del self._at[what]
+            yield from due
 
     def next_ms(self) -> int | None:
         """When to look again; None: nothing is set."""
-        while self._heap:
-            at_ms, due, key = self._heap[0]
-            if self._at.get((due, key)) == at_ms:
-                return at_ms
+        while self._heap and self._heap[0] not in self._moments:
             heapq.heappop(self._heap)
-        return None
+        return self._heap[0] if self._heap else None

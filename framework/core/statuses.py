@@ -92,8 +92,14 @@ def _alive(turn: Turn, instance: Instance, condition: Condition, status: TaskSta
     _tell(turn, instance, new, status)
     if new.kill_reason and instance.condition in kills.LOST and not kills.held(turn, new):
         kills.send_kill(turn, new.task_id, new.agent_id)  # the one before can not have arrived
-    if condition in STAGED:
-        watch_launch(turn, new)
+    _watch_start(turn, instance, new)
+
+
+def _watch_start(turn: Turn, before: Instance, now: Instance) -> None:
+    if now.condition in STAGED:
+        watch_launch(turn, now)
+    elif before.condition in STAGED:
+        turn.world.deadlines.clear(Due.LAUNCH_CHECK, now.task_id)
 
 
 _NOT_THERE = WAITING | kills.LOST  # until it turns out to live

@@ -78,3 +78,14 @@ def test_put_off_again_and_again_it_comes_up_once_and_leaves_nothing_behind() ->
     deadlines.reset(9_000, Due.EDGE, "e1")
     assert deadlines.next_ms() == 9_000
     assert popped(deadlines, 20_000) == [(Due.EDGE, "e1")]
+
+
+def test_of_thousands_at_one_moment_those_that_were_cleared_leave_nothing_behind() -> None:
+    deadlines = Deadlines()
+    for number in range(3_000):
+        deadlines.set(100, Due.LAUNCH_CHECK, f"t{number:04}")
+    for number in range(1, 3_000):
+        deadlines.clear(Due.LAUNCH_CHECK, f"t{number:04}")
+    assert len(deadlines) < 10
+    assert popped(deadlines, 100) == [(Due.LAUNCH_CHECK, "t0000")]
+    assert (len(deadlines), deadlines.next_ms()) == (0, None)

@@ -203,3 +203,14 @@ def test_long_reasons_are_cut() -> None:
     session.step(CallNotSent(accept, "x" * 5_000))
     assert len(session.only().message) == 1_000
     session.put(replace(WEB, id="/other"))
+
+
+def test_of_tasks_that_run_no_deadline_is_left() -> None:
+    session = Session()
+    session.put(replace(WEB, instances=20))
+    before = len(session.world.deadlines)
+    session.offer(session.offer_of(agent(1)))
+    assert len(session.world.deadlines) >= before + 20
+    for instance in session.instances():
+        session.status(instance, TaskState.RUNNING)
+    assert len(session.world.deadlines) <= before
