@@ -1,8 +1,7 @@
 """The HTTP client of the product: what the command line and the bridge know of the scheduler.
 
-It speaks Marathon's /v2 and our /v3, over several URLs of which one must answer. Answers are
-JSON objects whose outer shape is checked here and whose fields are the caller's to check. It
-needs nothing of the scheduler, so it works from another machine, and against Marathon too.
+It speaks Marathon's /v2 and our /v3, over several URLs of which one must answer. The outer shape
+of answers is checked here, their fields are the caller's to check. Works against Marathon, too.
 """
 
 from collections.abc import Callable, Generator, Sequence
@@ -103,6 +102,7 @@ class Client:
             max_answer_bytes=max_answer_bytes,
             on_warning=on_warning,
         )
+        self.present = self._transport.present  # other credentials, from the next request on
 
     @property
     def urls(self) -> tuple[str, ...]:

@@ -120,10 +120,15 @@ class Transport:
         self._max_answer_bytes = max_answer_bytes
         self._on_warning = on_warning
         self._headers = {"Accept": "application/json", "User-Agent": "stayer-client"}
-        if credentials is not None:
-            self._headers["Authorization"] = credentials.header()
+        self.present(credentials)
         context = _context(ca_file, client_certificate)
         self._pool = timed(urllib3.PoolManager(retries=False, maxsize=_KEPT, ssl_context=context))
+
+    def present(self, credentials: Credentials | Token | None) -> None:
+        """Show these from now on."""
+        others = {name: text for name, text in self._headers.items() if name != "Authorization"}
+        own = {} if credentials is None else {"Authorization": credentials.header()}
+        self._headers = others | own
 
     @property
     def urls(self) -> tuple[str, ...]:

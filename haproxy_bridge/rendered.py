@@ -45,6 +45,7 @@ class Trouble(StrEnum):
     REFUSED = "refused"  # haproxy -c refused what its labels led to
     IGNORED = "ignored"  # a label that nothing reads; a warning
     CERTIFICATE = "certificate"  # one of the node's that is broken, or ends soon; a warning
+    FILE = "file"  # one of the operator's that can not be used as it is now; a warning
 
 
 class Problem(Struct, frozen=True, gc=False):
@@ -60,7 +61,7 @@ class Problem(Struct, frozen=True, gc=False):
     @property
     def keeps_out(self) -> bool:
         """Whether something of the app is not served because of it."""
-        return self.trouble not in {Trouble.IGNORED, Trouble.CERTIFICATE}
+        return self.trouble not in {Trouble.IGNORED, Trouble.CERTIFICATE, Trouble.FILE}
 
 
 class Piece(Struct, frozen=True, gc=False):

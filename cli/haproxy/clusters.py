@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from api.client import Client
+from api.client import Client, Credentials, Token
 from cli.connection import certificate_from, read_credentials, read_token
 from cli.output import visible
 from haproxy_bridge.guard import Spread
@@ -82,20 +82,26 @@ def _named(flag: str, given: tuple[str, ...]) -> dict[str, str]:
 
 
 def _source(name: str, urls: str, given: dict[str, Any]) -> Source:
-    credentials = _named("--cluster-credentials-file", given["cluster_credentials"]).get(name)
-    token = _named("--cluster-token-file", given["cluster_tokens"]).get(name)
-    if credentials and token:
-        raise ValueError(f"cluster {name}: credentials or a token, not both")
-    access = read_credentials(Path(credentials)) if credentials else None
     client = Client(
         [with_scheme(url.strip()) for url in urls.split(",")],
         timeout_seconds=given["request_timeout"],
-        credentials=read_token(Path(token)) if token else access,
+        credentials=access(name, given),
         ca_file=given["ca_file"],
         client_certificate=certificate_from(given["client_cert"], given["client_key"]),
     )
     kind = SourceOptions(kind=Kind(given["source"]), any_check=given["any_check"])
     return Source(name, Reader(client, kind), client)
+
+
+def access(name: str, given: dict[str, Any]) -> Credentials | Token | None:
+    """What a cluster's scheduler is shown. ValueError, OSError."""
+    credentials = _named("--cluster-credentials-file", given["cluster_credentials"]).get(name)
+    token = _named("--cluster-token-file", given["cluster_tokens"]).get(name)
+    if credentials and token:
+        raise ValueError(f"cluster {name}: credentials or a token, not both")
+    if token:
+        return read_token(Path(token))
+    return read_credentials(Path(credentials)) if credentials else None
 
 
 def _no_strangers(names: set[str], given: dict[str, Any]) -> None:

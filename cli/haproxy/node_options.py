@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
+from functools import partial, wraps
 from inspect import signature
 from ipaddress import ip_network
 from pathlib import Path
@@ -28,6 +28,7 @@ from haproxy_bridge.guard import GuardOptions, Panic, Spread
 from haproxy_bridge.render import RenderOptions
 from haproxy_bridge.run.admin import is_loopback
 from haproxy_bridge.run.options import NodeOptions
+from haproxy_bridge.run.reread import FilesError, Reread
 from haproxy_bridge.services import Policy, ServiceOptions, templates, user_lists
 from haproxy_bridge.services.options import Users
 from haproxy_bridge.source import Kind, Reader, Source, SourceOptions
@@ -44,7 +45,7 @@ _EDGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 class Bridge(NamedTuple):
     """What a command works with. ``edge``: the name under which Stayer knows this node, "" for
     none. ``others``: further clusters. ``pages``: where a daemon has its own, None for nowhere;
-    ``access``: for those that are not for all."""
+    ``access``: for those that are not for all. ``reread``: the options as their files are now."""
 
     reader: Reader
     client: Client
@@ -53,6 +54,7 @@ class Bridge(NamedTuple):
     others: tuple[Source, ...] = ()
     pages: tuple[str, int] | None = None
     access: Credentials | None = None
+    reread: Reread | None = None
 
 
 def with_bridge(command: Callable[Concatenate[Bridge, P], None]) -> Callable[..., None]:
@@ -69,11 +71,29 @@ def with_bridge(command: Callable[Concatenate[Bridge, P], None]) -> Callable[...
             edge = _edge_name(given["edge_name"])
             node, pages, access = node_options(given), _pages(given), _access(given)
             reader = Reader(client, source)
-            command(Bridge(reader, client, node, edge, others, pages, access), *args, **options)
+            reread = partial(_read_again, given, client, others)
+            bridge = Bridge(reader, client, node, edge, others, pages, access, reread)
+            command(bridge, *args, **options)
 
     for option in reversed(FLAGS):
         prepared = option(prepared)
     return click.argument("urls", nargs=-1, required=True, metavar="URL...")(prepared)
+
+
+def _read_again(given: dict[str, Any], client: Client, others: tuple[Source, ...]) -> NodeOptions:
+    """What the files that options name say now; clients are given their credentials. FilesError."""
+    try:
+        node = node_options(given)
+        credentials = credentials_from(given["credentials_file"], given["token_file"])
+        theirs = [clusters.access(one.name, given) for one in others]
+    except click.UsageError as error:
+        raise FilesError(error.message) from error
+    except (ValueError, OSError) as error:
+        raise FilesError(visible(str(error))) from error
+    client.present(credentials)
+    for one, access in zip(others, theirs, strict=True):
+        one.client.present(access)
+    return node
 
 
 def _edge_name(given: str) -> str:
@@ -309,6 +329,7 @@ def _error_page(path: Path | None) -> str:
 
 def _templates(folder: Path | None) -> dict[str, str]:
     """By name; an environment variable goes before a file, as with marathon-lb."""
+    _be_there("--templates", folder)
     found = {}
     for name in sorted(templates.ALL):
         path = folder / f"HAPROXY_{name}" if folder else None
@@ -319,7 +340,14 @@ def _templates(folder: Path | None) -> dict[str, str]:
     return found
 
 
+def _be_there(flag: str, folder: Path | None) -> None:
+    """ValueError for one that is gone: that is not the same as an empty one."""
+    if folder is not None and not folder.is_dir():
+        raise ValueError(f"{flag}: {folder} is no folder")
+
+
 def _included(folder: Path | None) -> str:
+    _be_there("--include", folder)
     files = sorted(folder.glob("*.cfg")) if folder else []
     return "".join(f"\n# {path.name}\n{_read(path).decode().rstrip()}\n" for path in files)
 

@@ -86,7 +86,8 @@ def watch(
     """Keep haproxy as the scheduler at URL says, change by change, until SIGTERM or Ctrl-C.
 
     It listens to the event stream and looks now and then. Servers come and go without a reload.
-    SIGHUP: look at everything now. Whatever fails, haproxy serves on as it was.
+    SIGHUP: look at everything now, also into the files that options name. Whatever fails, haproxy
+    serves on as it was.
     """
     if own and not bridge.node.load.master_socket:
         master = str(Path(bridge.node.state).with_name("haproxy-master.sock"))
@@ -102,7 +103,14 @@ def watch(
         force=force,
     )
     daemon = Daemon(
-        bridge.client, bridge.reader, bridge.node, options, _Teller(), say_aside, bridge.others
+        bridge.client,
+        bridge.reader,
+        bridge.node,
+        options,
+        _Teller(),
+        say_aside,
+        bridge.others,
+        bridge.reread,
     )
     try:
         with _signals(daemon.bell):

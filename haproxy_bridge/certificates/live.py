@@ -23,11 +23,13 @@ _NAME = re.compile(r"/[^\s;\\]+")
 
 class Live(Struct, frozen=True):
     """``done``: how many certificates were put in, exchanged or taken out. ``problems``: by the
-    file as haproxy calls it. ``others``: what it has beside the folder, as these files are now."""
+    file as haproxy calls it. ``others``: what it has beside the folder, as these files are now.
+    ``stuck``: fingerprints of those that the socket did not take, by file."""
 
     done: int = 0
     problems: dict[str, str] = {}
     others: dict[str, Pem | None] = {}
+    stuck: dict[str, str] = {}
 
 
 def brought(admin_socket: Path, folder: str, wanted: Mapping[str, Pem]) -> Live:
@@ -35,6 +37,7 @@ def brought(admin_socket: Path, folder: str, wanted: Mapping[str, Pem]) -> Live:
     SocketError if it can not be spoken to."""
     loaded = _loaded(admin_socket)
     problems: dict[str, str] = {}
+    stuck: dict[str, str] = {}
     others = dict(_others(loaded, folder, problems))
     targets = {**wanted, **{path: found for path, found in others.items() if found}}
     lists = socket.ask(admin_socket, "show ssl crt-list").split()
@@ -45,11 +48,11 @@ def brought(admin_socket: Path, folder: str, wanted: Mapping[str, Pem]) -> Live:
         why = _put(admin_socket, path, found, "" if path in loaded else folder)
         done += not why
         if why:
-            problems[path] = why
+            problems[path], stuck[path] = why, found.fingerprint
     gone = [path for path in loaded if _is_inside(path, folder) and path not in wanted]
     for path in gone if wanted else ():
         done += _taken_out(admin_socket, path, folder)
-    return Live(done, problems, others)
+    return Live(done, problems, others, stuck)
 
 
 def _loaded(admin_socket: Path) -> dict[str, str]:
@@ -87,7 +90,7 @@ def _is_inside(path: str, folder: str) -> bool:
 def _put(admin_socket: Path, path: str, found: Pem, folder: str) -> str:
     """Why it was not put in; "" if it was. ``folder``: it is new there."""
     if len(found.content) + len(path) > MAX_PAYLOAD:
-        return "it is too long for haproxy's socket: the next reload takes it"
+        return "it is too long for haproxy's socket"
     if folder:
         socket.ask(admin_socket, f"new ssl cert {path}")
     said = socket.ask(admin_socket, f"set ssl cert {path} <<\n{found.content.decode()}")

@@ -27,6 +27,7 @@ from haproxy_bridge.run.options import NodeOptions
 from haproxy_bridge.run.outcome import SETTLED, Outcome
 from haproxy_bridge.run.pace import Pace, PaceOptions
 from haproxy_bridge.run.registry import Registry, Report, reported
+from haproxy_bridge.run.reread import Reread
 from haproxy_bridge.run.resident import Resident
 from haproxy_bridge.run.supervisor import HaproxyOptions, Supervisor
 from haproxy_bridge.run.watch import Watch
@@ -95,7 +96,7 @@ class _Followed:
 
 class Daemon:
     """``told`` is given what came of each turn; ``said`` a line for people now and then.
-    ``others``: clusters behind the main one."""
+    ``others``: clusters behind the main one. ``reread``: the options as their files are now."""
 
     def __init__(
         self,
@@ -106,6 +107,7 @@ class Daemon:
         told: Callable[[Outcome], None],
         said: Callable[[str], None],
         others: Sequence[Source] = (),
+        reread: Reread | None = None,
     ) -> None:
         self.bell = Bell()
         self.pages: admin.Server | None = None
@@ -119,7 +121,9 @@ class Daemon:
         load_it = load.load if self._supervisor is None else self._supervisor.load
         readers = [(one.name, one.reader) for one in others]
         late = lambda: self.bell.ring(Note.EVENT)  # noqa: E731 - it is said twice
-        self._resident = Resident(reader, node, load_it=load_it, others=readers, late=late)
+        self._resident = Resident(
+            reader, node, load_it=load_it, others=readers, late=late, reread=reread
+        )
         self._writer = Writer(lambda memory: self._resident.write(memory=memory))
         self._followed = [self._following(one) for one in (Source(MAIN, reader, client), *others)]
         self._listens = self._settled = False

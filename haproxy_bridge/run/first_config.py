@@ -18,12 +18,12 @@ def prepared(options: NodeOptions) -> str:
     """See to it that there is a configuration that haproxy takes; which one, for people, "" if
     it is the present one. OSError, CheckError."""
     path = Path(options.config)
-    if files.read(path) is not None and _is_good(options.haproxy, path):
+    if files.read(path) is not None and is_good(options.haproxy, path):
         return ""
     for number in range(1, files.GENERATIONS + 1):
         older = files.generation(path, number)
         content = files.read(older)
-        if content is not None and _is_good(options.haproxy, older):
+        if content is not None and is_good(options.haproxy, older):
             files.write_atomically(path, content)
             return f"haproxy starts with {older}: the one after it is not good"
     path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
@@ -35,7 +35,8 @@ def prepared(options: NodeOptions) -> str:
     return "there is no good configuration yet: haproxy starts with one that serves nothing"
 
 
-def _is_good(program: str, path: Path) -> bool:
+def is_good(program: str, path: Path) -> bool:
+    """Whether haproxy takes a file as it lies there. CheckError."""
     try:
         done = subprocess.run(  # noqa: S603 - the operator names the program
             [program, "-c", "-f", str(path)],

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from haproxy_bridge.exits import Exit
 from haproxy_bridge.render import Renderer
 from haproxy_bridge.rendered import Rendered
-from haproxy_bridge.run import state_file
+from haproxy_bridge.run import again, state_file
 from haproxy_bridge.run.clusters import Clusters
 from haproxy_bridge.run.config_file import ConfigFile
 from haproxy_bridge.run.options import NodeOptions
@@ -24,7 +24,7 @@ from haproxy_bridge.run.turn import How, Render, Turn, remembered
 from haproxy_bridge.services import Builder
 from haproxy_bridge.snapshot import Snapshot
 from haproxy_bridge.source import MAIN, Asking, Reader
-from haproxy_bridge.swap import lock
+from haproxy_bridge.swap import load, lock
 
 
 def wall_ms() -> int:
@@ -83,12 +83,17 @@ class Node:
         heard = self._asking.heard()
         self.answers = {one.name: one.answer for one in heard if one.answer and not one.why}
         outcome = turn.take(heard)
-        told = self._tls.told(outcome) if how.dry_run else self._tls.put_in(outcome)
+        self._tls.tried = state.tried
+        told = self._tls.told(outcome)
+        if not how.dry_run:
+            told = self._tls.put_in(
+                outcome, lambda: again.loaded(self.options, turn.state, load.load)
+            )
         if note:
             told = replace(told, notes=(note, *told.notes))
         self.rendered = turn.rendered if told.is_live else None
         state = remembered(turn.state, told, now_ms)
-        self.state = replace(state, certificates=self._tls.known)
+        self.state = replace(state, certificates=self._tls.known, tried=self._tls.tried)
         if not how.dry_run:
             state_file.save(self._path, self.state)
         return told

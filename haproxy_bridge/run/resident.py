@@ -11,12 +11,13 @@ from msgspec.structs import replace
 
 from haproxy_bridge.exits import Exit
 from haproxy_bridge.rendered import Rendered
-from haproxy_bridge.run import state_file
+from haproxy_bridge.run import again, state_file
 from haproxy_bridge.run.clusters import Clusters
 from haproxy_bridge.run.config_file import ConfigFile
 from haproxy_bridge.run.node import renderer, wall_ms
 from haproxy_bridge.run.options import NodeOptions
 from haproxy_bridge.run.outcome import SETTLED, Outcome
+from haproxy_bridge.run.reread import Files, Reread
 from haproxy_bridge.run.state_file import State
 from haproxy_bridge.run.tls import Tls
 from haproxy_bridge.run.turn import How, Load, Turn, remembered
@@ -29,7 +30,7 @@ from haproxy_bridge.swap import load, lock
 class Resident:
     """``turn`` is for one thread; ``write`` may be called by another. ``heard`` is what is known of
     each cluster. ``others``: those behind the main one, by name; ``late`` is called when one of
-    them answered after it was waited for."""
+    them answered after it was waited for. ``reread``: the options as their files are now."""
 
     def __init__(
         self,
@@ -39,6 +40,7 @@ class Resident:
         load_it: Load = load.load,
         others: Sequence[tuple[str, Reader]] = (),
         late: Callable[[], None] = lambda: None,
+        reread: Reread | None = None,
     ) -> None:
         self.state = State()
         self.heard: list[Heard] = []
@@ -48,6 +50,7 @@ class Resident:
         sources = [(MAIN, reader), *others]
         self._asking = Asking(sources, patience_seconds=PATIENCE_SECONDS, late=late)
         self._options = options
+        self._files = Files(options, reread)
         self._now_ms = now_ms
         self._load_it = load_it
         self._path = Path(options.state)
@@ -78,30 +81,49 @@ class Resident:
         self._path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
         with lock.held(self._path.with_suffix(".lock"), self._options.lock_seconds):
             self.state, note = state_file.load(self._path)
+            self._tls.tried = self.state.tried
             yield note
 
     def turn(self, how: How) -> Outcome:
         """One turn. What goes wrong is in the outcome."""
         now_ms = self._now_ms()
         if how.everything:
-            self._look_at_certificates(now_ms)
-        try:
-            outcome = self._taken(how, now_ms)
-        except OSError as error:
-            where = f"{error.filename}: " if error.filename else ""
-            outcome = Outcome(exit=Exit.INTERNAL, why=f"{where}{error.strerror or error}")
-        tell = self._tls.put_in if how.everything else self._tls.told
-        outcome = tell(outcome)
+            self._look_at_files(now_ms)
+        outcome = self._tried(how, now_ms)
+        if outcome.exit is Exit.REFUSED and self._files.step_back(outcome.why):
+            self._render = renderer(self._files.now, self._certificates)
+            outcome = self._tried(how, now_ms)
+        elif outcome.exit in SETTLED:
+            self._files.proven()
+        outcome = self._files.told(outcome)
+        if how.everything:
+            outcome = self._tls.put_in(outcome, self._reload if how.may_reload else None)
+        else:
+            outcome = self._tls.told(outcome)
         state = remembered(self.state, outcome, now_ms)
-        self.state = replace(state, certificates=self._tls.known)
+        self.state = replace(state, certificates=self._tls.known, tried=self._tls.tried)
         self.last = replace(outcome, before=b"", after=b"")
         return outcome
 
-    def _look_at_certificates(self, now_ms: int) -> None:
+    def _look_at_files(self, now_ms: int) -> None:
+        """Those of the operator, and certificates."""
+        changed = self._files.look()
         found = self._tls.looked_at(now_ms, write=True)
-        if found != self._certificates:
+        if changed or found != self._certificates:
             self._certificates = found
-            self._render = renderer(self._options, found)
+            self._render = renderer(self._files.now, found)
+
+    def _reload(self) -> str:
+        """Have haproxy load its file as it is; why it did not."""
+        self._file.write()
+        return again.loaded(self._options, self.state, self._load_it)
+
+    def _tried(self, how: How, now_ms: int) -> Outcome:
+        try:
+            return self._taken(how, now_ms)
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            return Outcome(exit=Exit.INTERNAL, why=f"{where}{error.strerror or error}")
 
     def _taken(self, how: How, now_ms: int) -> Outcome:
         self.heard = self._asking.heard()
@@ -111,7 +133,7 @@ class Resident:
             return _still(self.last)
         self._began = True
         turn = Turn(
-            self._options,
+            self._files.now,
             self.state,
             self._file,
             self._clusters,

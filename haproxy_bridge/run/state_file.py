@@ -49,7 +49,8 @@ class State(Struct, frozen=True):
     """``memory`` is that of the main cluster, ``others`` those of the others by name; ``kept``: of
     which clusters the last servers stay, and why. ``good``: by app id. ``problems`` and times are
     for ``status``; times are milliseconds of the wall clock, 0 for never. ``failure``: why the last
-    run kept everything, "" if it did not."""
+    run kept everything, "" if it did not. ``tried``: fingerprints of certificates that haproxy's
+    socket did not take, and for which it was reloaded."""
 
     version: int = VERSION
     memory: Memory = Memory()
@@ -67,6 +68,7 @@ class State(Struct, frozen=True):
     failed_reloads: int = 0
     failure: str = ""
     certificates: tuple[Certificate, ...] = ()
+    tried: tuple[str, ...] = ()
 
 
 _DECODER = msgspec.json.Decoder(State)

@@ -3,7 +3,7 @@
 They are the node's own, so they do not wait for a scheduler that does not answer.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,12 +23,18 @@ SOON_MS = 14 * 86_400_000
 """Before its end a certificate is a problem that is told."""
 
 
+_NOT_BY_RELOAD = "nor does haproxy load it anew"
+Reload = Callable[[], str]
+"""Has haproxy load its file again; why it did not, "" if it did."""
+
+
 class Tls:
-    """Those of one node. ``known`` is what was last found."""
+    """Those of one node. ``known`` is what was last found; ``tried`` as the state has it."""
 
     def __init__(self, options: NodeOptions) -> None:
         render = options.render
         self.known: tuple[Certificate, ...] = ()
+        self.tried: tuple[str, ...] = ()
         self._asked = render.certificates
         self._socket = Path(render.socket)
         folder = Path(options.config).absolute().with_name(FOLDER)
@@ -53,19 +59,49 @@ class Tls:
             return (self._shelf.folder,)
         return () if write else self._asked
 
-    def put_in(self, outcome: Outcome) -> Outcome:
-        """Bring a haproxy that runs to what was found; the outcome of the run with that."""
-        wanted = {one.path: one.found for one in self._kept if one.found}
+    def put_in(self, outcome: Outcome, reload: Reload | None = None) -> Outcome:
+        """Bring a haproxy that runs to what was found; the outcome of the run with that. What its
+        socket does not take comes by ``reload``, once; None if that has to wait."""
         try:
-            done = live.brought(self._socket, self._shelf.folder, wanted)
+            done = self._brought()
+            due = [path for path, one in done.stuck.items() if one not in self.tried]
+            if due and reload is not None:
+                outcome, done = self._reloaded(due, done, reload, outcome)
         except SocketError:
             return self.told(outcome)
         self._tell(self._now_ms, done)
         outcome = self.told(outcome)
+        if due and reload is None:
+            outcome = replace(outcome, postponed=True)
         if not done.done:
             return outcome
         changed = outcome.changed or outcome.exit in SETTLED
         return replace(outcome, certificates=done.done, changed=changed)
+
+    def _brought(self) -> Live:
+        wanted = {one.path: one.found for one in self._kept if one.found}
+        done = live.brought(self._socket, self._shelf.folder, wanted)
+        stuck = frozenset(done.stuck.values())
+        self.tried = tuple(one for one in self.tried if one in stuck)
+        return done
+
+    def _reloaded(
+        self, due: Sequence[str], done: Live, reload: Reload, outcome: Outcome
+    ) -> tuple[Outcome, Live]:
+        """The same after a reload. SocketError."""
+        self.tried = tuple(done.stuck.values())
+        why_not = reload()
+        if why_not:
+            return replace(outcome, notes=(*outcome.notes, why_not)), done
+        names = {one.path: one.source for one in self._kept}
+        notes = [
+            f"haproxy is reloaded for {names.get(path, path)}: {done.problems[path]}"
+            for path in due
+        ]
+        after = self._brought()
+        count = done.done + sum(path not in after.stuck for path in due)
+        outcome = replace(outcome, reloaded=True, notes=(*outcome.notes, *notes))
+        return outcome, replace(after, done=count + after.done)
 
     def told(self, outcome: Outcome) -> Outcome:
         """The outcome with what is wrong with certificates among its problems."""
@@ -85,12 +121,17 @@ class Tls:
     def _certificates(self, now_ms: int, done: Live) -> Iterator[Certificate]:
         for one in self._kept:
             ends = one.found.ends_ms if one.found else 0
-            reasons = (one.problem, done.problems.get(one.path, ""), _near_end(ends, now_ms))
+            reasons = (one.problem, self._why(one.path, done), _near_end(ends, now_ms))
             yield Certificate(one.source, ends, _joined(reasons))
         for path, found in done.others.items():
             ends = found.ends_ms if found else 0
-            why = _joined((done.problems.get(path, ""), _near_end(ends, now_ms)))
+            why = _joined((self._why(path, done), _near_end(ends, now_ms)))
             yield Certificate(path, ends, why)
+
+    def _why(self, path: str, done: Live) -> str:
+        why = done.problems.get(path, "")
+        tried = done.stuck.get(path) in self.tried
+        return f"{why}; {_NOT_BY_RELOAD}" if why and tried else why
 
 
 def _near_end(ends_ms: int, now_ms: int) -> str:

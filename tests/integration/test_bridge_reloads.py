@@ -1,9 +1,11 @@
 """What takes no reload of a real haproxy, and what is as before when one is over."""
 
 import os
+import socket as sockets
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+import pytest
 from msgspec.structs import replace
 
 from haproxy_bridge.exits import Exit
@@ -23,12 +25,23 @@ def server(edge: Edge, backend: str, port: int) -> Running:
     return next(one for one in found.values() if one.port == port)
 
 
-def test_a_new_worker_knows_who_does_not_answer(edge: Edge) -> None:
+@pytest.fixture
+def silence() -> Iterator[sockets.socket]:
+    """Takes connections and never answers: checks need long to find that out."""
+    with sockets.create_server(("127.0.0.1", 0)) as listening:
+        yield listening
+
+
+def test_a_new_worker_knows_who_does_not_answer(edge: Edge, silence: sockets.socket) -> None:
     one, two = edge.task("one"), edge.task("two")
     app, alone = edge.app("a", [one, two], VHOST="a.example"), edge.app("b", [one], 1)
-    nobody = edge.first_port + 39
+    check = {"protocol": "HTTP", "path": "/", "intervalSeconds": 60, "timeoutSeconds": 60}
+    nobody = silence.getsockname()[1]
     for said in (app, alone):
-        said["tasks"][-1]["ports"] = [nobody]  # none listens there
+        said["healthChecks"] = [check]
+        for task in said["tasks"]:
+            task["healthCheckResults"] = [{"alive": True}]
+        said["tasks"][-1]["ports"] = [nobody]
     edge.say(app, alone)
     assert edge.run().reloaded
     name, name_alone = f"a_{edge.first_port}", f"b_{edge.first_port + 1}"

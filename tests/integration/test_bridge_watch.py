@@ -581,50 +581,92 @@ def test_it_starts_with_health_alone_where_nothing_is_good(edge: Edge) -> None:
         assert edge.haproxy.ask("a.example")[0] == 503
 
 
-def test_the_command_runs_until_it_is_told_to_stop(edge: Edge, tmp_path: Path) -> None:
-    edge.say(edge.app("a", [edge.task("one")], VHOST="a.example"))
-    edge.haproxy.stop()
-    haproxy = edge.haproxy
-    flags = {
-        "--config": haproxy.config,
-        "--state": tmp_path / "state.json",
-        "--master-socket": haproxy.master_socket,
-        "--socket": haproxy.admin_socket,
-        "--http-bind": f"127.0.0.1:{haproxy.http}",
-        "--https-bind": "",
-        "--stats-bind": f"127.0.0.1:{haproxy.stats}",
-        "--appid-bind": "",
-        "--metrics-bind": "127.0.0.1:0",
-        "--log": "",
-        "--poll-interval": "0.5",
-    }
-    words = [str(word) for pair in flags.items() for word in pair]
-    command = [
-        sys.executable,
-        "-c",
-        "from cli.main import main; main()",
-        "haproxy",
-        "watch",
-        "--run",
-        *words,
-    ]
-    with subprocess.Popen(
-        [*command, edge.marathon.url], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
-        try:
+class Command:
+    """`stayer haproxy watch --run` with these flags; ``pages`` is the port of its pages."""
+
+    def __init__(self, edge: Edge, folder: Path, **flags: object) -> None:
+        haproxy = edge.haproxy
+        self.edge = edge
+        self.pages = edge.first_port + 38
+        given = {
+            "--config": haproxy.config,
+            "--state": folder / "state.json",
+            "--master-socket": haproxy.master_socket,
+            "--socket": haproxy.admin_socket,
+            "--http-bind": f"127.0.0.1:{haproxy.http}",
+            "--https-bind": "",
+            "--stats-bind": f"127.0.0.1:{haproxy.stats}",
+            "--appid-bind": "",
+            "--metrics-bind": f"127.0.0.1:{self.pages}",
+            "--log": "",
+            "--poll-interval": "0.5",
+            **{f"--{name.replace('_', '-')}": text for name, text in flags.items()},
+        }
+        words = [str(word) for pair in given.items() for word in pair]
+        stayer = [sys.executable, "-c", "from cli.main import main; main()"]
+        self.line = [*stayer, "haproxy", "watch", "--run", *words, edge.marathon.url]
+
+    @contextmanager
+    def running(self) -> Iterator[list[str]]:
+        """For the length of the block; what it said is in the list then."""
+        said: list[str] = []
+        with subprocess.Popen(
+            self.line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process:
 
             def served() -> bool:
                 assert process.poll() is None
-                return answer(edge, "a.example")[1] == "one"
+                return answer(self.edge, "a.example")[1] == "one"
 
-            eventually(served, "it does not serve")
-            second = subprocess.run(
-                [*command, edge.marathon.url], capture_output=True, timeout=60, check=False
-            )
-            assert second.returncode == Exit.LOCKED
-        finally:
-            process.terminate()
-            said, _ = process.communicate(timeout=60)
-    assert process.returncode == 0, said
-    assert "1 services, 1 servers" in said
+            try:
+                eventually(served, "it does not serve")
+                yield said
+            finally:
+                process.terminate()
+                said.append(process.communicate(timeout=60)[0])
+        assert process.returncode == 0, said
+
+    def problems(self) -> list[str]:
+        """Of the last turn."""
+        _, status, _ = self.edge.haproxy.ask(path="/status", port=self.pages)
+        return [one["trouble"] for one in json.loads(status)["problems"]]
+
+
+def test_the_command_runs_until_it_is_told_to_stop(edge: Edge, tmp_path: Path) -> None:
+    edge.say(edge.app("a", [edge.task("one")], VHOST="a.example"))
+    edge.haproxy.stop()
+    command = Command(edge, tmp_path)
+    with command.running() as said:
+        second = subprocess.run(command.line, capture_output=True, timeout=60, check=False)
+        assert second.returncode == Exit.LOCKED
+    assert "1 services, 1 servers" in said[0]
     assert pid(edge) is None
+
+
+def test_files_that_change_are_read_again(edge: Edge, tmp_path: Path) -> None:
+    edge.say(edge.app("a", [edge.task("one")], VHOST="a.example"))
+    edge.haproxy.stop()
+    policy, more, token = tmp_path / "policy", tmp_path / "more", tmp_path / "token"
+    policy.write_text("{}")
+    token.write_text("first")
+    more.mkdir()
+    command = Command(edge, tmp_path, policy=policy, include=more, token_file=token)
+
+    def shown() -> set[str | None]:
+        return {one.headers.get("Authorization") for one in edge.marathon.requests}
+
+    with command.running():
+        (more / "own.cfg").write_text("nonsense\n")
+        eventually(lambda: command.problems() == ["file"], "what haproxy refuses is not told")
+        assert answer(edge, "a.example")[1] == "one"
+        (more / "own.cfg").unlink()
+        eventually(lambda: command.problems() == [], "what is mended is told on")
+        policy.write_text("{")
+        eventually(lambda: command.problems() == ["file"], "a broken policy is not told")
+        assert answer(edge, "a.example")[1] == "one"
+        assert shown() == {"token=first"}
+        token.write_text("second")
+        policy.write_text('{"rules": [{"apps": "/a", "vhosts": ["b.example"]}]}')
+        eventually(lambda: command.problems() == ["forbidden"], "the new policy is not followed")
+        eventually(lambda: answer(edge, "a.example")[0] == 503, "what is forbidden is served")
+        eventually(lambda: "token=second" in shown(), "the new token is not shown")
