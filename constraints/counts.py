@@ -65,6 +65,11 @@ class Counts:
         """Return how many counted instances have this value."""
         return self._by_value.get(value, 0)
 
+    def sizes(self, values: Iterable[str | None]) -> list[int]:
+        """Return how many counted instances have each of these values."""
+        get = self._by_value.get
+        return [get(value, 0) for value in values]
+
     def largest(self) -> str | None:
         """Return the value of the largest group; of equals the first by name, None last.
 

@@ -6,7 +6,7 @@ truth for placing and for explaining. Reasons are Marathon's, in its funnel orde
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from constraints import Counts, DynamicCheck, StaticCheck
@@ -104,22 +104,40 @@ def _needs(app: App) -> tuple[tuple[str, int], ...]:
     return tuple(needs.items())
 
 
-@dataclass(slots=True)
+_Left = tuple[tuple[OfferResource, int], ...]  # entries of one name, and what is left of each
+
+
+@dataclass(slots=True, eq=False)
 class Remainder:
     """What is left of an offer in this turn, and what was asked of it. ``owned`` are the entries
     that are reserved for an instance, by (framework id, instance id). ``closed``: nothing more is
-    launched there in this turn, whatever it is."""
+    launched there in this turn, whatever it is. There is one for each offer, and most are looked
+    at only from outside: so it is made of little, and ports and disks when they are asked for."""
 
     offer: Offer
     values: dict[str, str]
-    scalars: dict[str, list[tuple[OfferResource, int]]]
-    ports: FreePorts
-    disks: FreeDisks
+    scalars: dict[str, _Left]
     has_gpus: bool
+    owned: dict[tuple[str, str], list[OfferResource]]
     closed: bool = False
-    owned: dict[tuple[str, str], list[OfferResource]] = field(default_factory=dict)
-    operations: list[Operation] = field(default_factory=list)
-    launches: list[Launch] = field(default_factory=list)
+    operations: tuple[Operation, ...] = ()
+    launches: tuple[Launch, ...] = ()
+    _ports: FreePorts | None = None
+    _disks: FreeDisks | None = None
+
+    @property
+    def ports(self) -> FreePorts:
+        """The ports that are left."""
+        if self._ports is None:
+            self._ports = FreePorts(self.offer.resources)
+        return self._ports
+
+    @property
+    def disks(self) -> FreeDisks:
+        """What is left of PATH and MOUNT disks."""
+        if self._disks is None:
+            self._disks = FreeDisks(self.offer.resources)
+        return self._disks
 
     @property
     def used(self) -> bool:
@@ -138,28 +156,39 @@ class Remainder:
         self, request: Request, chance: Callable[[int], int]
     ) -> tuple[tuple[TaskResource, ...], tuple[int, ...]]:
         """Use up what one instance needs; it must fit. Returns the resources and host ports."""
-        parts = []
+        parts: list[TaskResource] = []
         for name, millis in request.scalars:
-            parts += self._take_scalar(name, millis, request.roles)
+            entries = self.scalars[name]
+            entry, left = entries[0]
+            if left >= millis and entry.role in request.roles:  # nearly always
+                self.scalars[name] = ((entry, left - millis), *entries[1:])
+                parts.append(TaskResource(entry, millis))
+            else:
+                parts += self._take_scalar(name, millis, request.roles)
         chosen = self.ports.choose(request.ports, request.roles, chance)
         assert chosen is not None, "the ports were there when the offer was chosen"
         self.ports.take(chosen)
-        return (*parts, *_port_resources(chosen)), tuple(port for _, port in chosen)
+        parts += _port_resources(chosen)
+        return tuple(parts), tuple([port for _, port in chosen])
 
     def _take_scalar(self, name: str, millis: int, roles: frozenset[str]) -> list[TaskResource]:
         parts = []
-        entries = self.scalars[name]
-        for place, (entry, left) in enumerate(entries):
+        entries = []
+        for entry, left in self.scalars[name]:
             part = min(left, millis) if entry.role in roles else 0
             if part:
-                entries[place] = (entry, left - part)
                 parts.append(TaskResource(entry, millis=part))
-                millis -= part
+            entries.append((entry, left - part))
+            millis -= part
+        self.scalars[name] = tuple(entries)
         assert millis == 0, f"{name} was there when the offer was chosen"
         return parts
 
 
 def _port_resources(chosen: list[Taken]) -> list[TaskResource]:
+    if len(chosen) == 1:
+        entry, port = chosen[0]
+        return [TaskResource(entry, ranges=((port, port),))]
     by_entry: dict[int, tuple[OfferResource, list[int]]] = {}
     for entry, port in chosen:
         by_entry.setdefault(id(entry), (entry, []))[1].append(port)
@@ -168,18 +197,18 @@ def _port_resources(chosen: list[Taken]) -> list[TaskResource]:
 
 def remainder_of(turn: Turn, offer: Offer) -> Remainder:
     """An untouched offer. Only plain entries count: never volumes, never what others reserved."""
-    scalars: dict[str, list[tuple[OfferResource, int]]] = {}
+    scalars: dict[str, _Left] = {}
     owned: dict[tuple[str, str], list[OfferResource]] = {}
     has_gpus = False
     for entry in offer.resources:
+        name, millis = entry.name, entry.millis
         if entry.owner is not None:
             owned.setdefault(entry.owner, []).append(entry)
-        has_gpus = has_gpus or (entry.name == "gpus" and entry.millis > 0)
-        if entry.plain and entry.millis > 0:
-            scalars.setdefault(entry.name, []).append((entry, entry.millis))
-    values = turn.world.values(offer.agent)
-    ports, disks = FreePorts(offer.resources), FreeDisks(offer.resources)
-    return Remainder(offer, values, scalars, ports, disks, has_gpus, owned=owned)
+        if millis > 0:
+            has_gpus = has_gpus or name == "gpus"
+            if entry.plain:
+                scalars[name] = (*scalars.get(name, ()), (entry, millis))
+    return Remainder(offer, turn.world.values(offer.agent), scalars, has_gpus, owned)
 
 
 def refusal(turn: Turn, request: Request, rest: Remainder) -> Reason | None:

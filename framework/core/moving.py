@@ -19,6 +19,8 @@ from framework.domain.mesos import Agent
 from framework.domain.notices import UnhealthyKilled
 from framework.domain.records import replace
 
+_MARKED = (*MARKED, *OLD_MARKED)
+
 
 def mark_unhealthy(turn: Turn, instance: Instance, message: str) -> None:
     """A check of ours failed as often as it may. Also one that is to leave its agent anyway. With
@@ -136,8 +138,8 @@ def _marked(turn: Turn, app_id: str) -> list[Instance]:
     index = turn.world.apps.get(app_id)
     if index is None:
         return []
-    instances = turn.world.state.instances
-    return [instances[key] for slot in (*MARKED, *OLD_MARKED) for key in index.members[slot]]
+    members, instances = index.members, turn.world.state.instances
+    return [instances[key] for slot in _MARKED for key in members[slot]]
 
 
 def due(turn: Turn, instance_id: str) -> None:

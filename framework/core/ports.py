@@ -18,21 +18,25 @@ class FreePorts:
     __slots__ = ("_free",)
 
     def __init__(self, resources: Sequence[OfferResource]) -> None:
-        self._free: list[Range] = [
-            (resource, low, high)
-            for resource in resources
-            if resource.name == "ports" and resource.plain
-            for low, high in resource.ranges
-            if low <= high
-        ]
+        self._free: tuple[Range, ...] = tuple(
+            [
+                (resource, low, high)
+                for resource in resources
+                if resource.name == "ports" and resource.plain
+                for low, high in resource.ranges
+                if low <= high
+            ]
+        )
 
     def choose(
         self, requested: Sequence[int], roles: Collection[str], chance: Callable[[int], int]
     ) -> list[Taken] | None:
         """A port for each requested one (0: any), in order, from entries of these roles; None if
         they are not all there. Nothing is taken yet."""
+        if not requested:
+            return []
         usable = [entry for entry in self._free if entry[0].role in roles]
-        fixed = {}
+        fixed: dict[int, OfferResource] = {}
         for port in requested:
             if port:
                 owner = _owner(usable, port)
@@ -40,8 +44,8 @@ class FreePorts:
                     return None
                 fixed[port] = owner
         dynamic = self._dynamic(usable, requested.count(0), fixed, chance)
-        if dynamic is None:
-            return None
+        if dynamic is None or not fixed:
+            return dynamic
         rest = iter(dynamic)
         return [(fixed[port], port) if port else next(rest) for port in requested]
 
@@ -64,7 +68,7 @@ class FreePorts:
         fixed: Collection[int],
         chance: Callable[[int], int],
     ) -> list[Taken] | None:
-        total = sum(high - low + 1 for _, low, high in usable)
+        total = sum([high - low + 1 for _, low, high in usable])
         if total - len(fixed) < wanted:
             return None
         if not wanted:
@@ -82,9 +86,10 @@ class FreePorts:
         """Use them up."""
         for entry, port in taken:
             for place, (owner, low, high) in enumerate(self._free):
-                if owner is entry and low <= port <= high:
-                    around = [(owner, low, port - 1), (owner, port + 1, high)]
-                    self._free[place : place + 1] = [r for r in around if r[1] <= r[2]]
+                if low <= port <= high and owner is entry:
+                    below = ((owner, low, port - 1),) if low < port else ()
+                    above = ((owner, port + 1, high),) if port < high else ()
+                    self._free = self._free[:place] + below + above + self._free[place + 1 :]
                     break
             else:
                 raise AssertionError(f"port {port} is not free")

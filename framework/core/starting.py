@@ -43,7 +43,7 @@ def start(
     turn.put_instance(instance)
     turn.notices.append(InstanceChanged(instance, agent.hostname))
     watch_launch(turn, instance)
-    rest.launches.append(
+    rest.launches += (
         Launch(
             task_id=instance.task_id,
             instance_id=instance.id,
@@ -54,7 +54,7 @@ def start(
             effective_ports=effective_ports(turn, app, host_ports),
             resources=resources,
             enforce_role=turn.world.enforces_role(app.id),
-        )
+        ),
     )
 
 

@@ -4,6 +4,7 @@ Each change moves the State and the counts at once, so that the next decision of
 sees it; the list of changes is what becomes durable.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from framework.core.deadlines import Due
@@ -151,14 +152,22 @@ class Turn:
 
     def put_agent(self, agent: Agent) -> None:
         """Remember an agent that an instance is about to run on."""
-        known = self.world.state.agents.get(agent.id)
-        if known == agent:
-            return
-        self.put(Kind.AGENT, agent.id, agent)
-        if known is not None:
-            self.world.agent_changed(agent.id)
-            if known.hostname != agent.hostname:
-                self.look_at_agent(agent.id)
+        self.put_agents((agent,))
+
+    def put_agents(self, agents: Iterable[Agent]) -> None:
+        """The same for several: where instances are counted anew, once for all of them."""
+        before, changed = self.world.state.agents, set()
+        for agent in agents:
+            known = before.get(agent.id)
+            if known is agent or known == agent:
+                continue
+            self.put(Kind.AGENT, agent.id, agent)
+            if known is not None:
+                changed.add(agent.id)
+                if known.hostname != agent.hostname:
+                    self.look_at_agent(agent.id)
+        if changed:
+            self.world.agents_changed(changed)
 
     def look_at_agent(self, agent_id: str) -> None:
         """Something is there that was not there before: if the agent is to be empty, have that

@@ -119,7 +119,7 @@ def _ask(turn: Turn, rest: Remainder, reservation: Reservation, asked: _Asked) -
         number += 1
         operation = operation_id(reservation.instance_id, number)
         pending.append(PendingOperation(operation, kind))
-        rest.operations.append(Operation(operation, kind, resources))
+        rest.operations += (Operation(operation, kind, resources),)
     new = replace(reservation, pending=tuple(pending), operations_made=number)
     turn.put(Kind.RESERVATION, reservation.instance_id, new)
     operations.watch(turn, new)

@@ -272,10 +272,10 @@ class World:
         if new is None:
             self.forget_if_gone(instance.app_id)
 
-    def agent_changed(self, agent_id: str) -> None:
-        """Count the agent's instances where it is now: it came back described otherwise."""
+    def agents_changed(self, agent_ids: set[str]) -> None:
+        """Count the agents' instances where those are now: they came back described otherwise."""
         for instance in self.state.instances.values():
-            if instance.agent_id == agent_id:
+            if instance.agent_id in agent_ids:
                 self._update_index(self.apps[instance.app_id], instance.id, instance)
 
     def forget_if_gone(self, app_id: str) -> None:

@@ -8,6 +8,7 @@ from types import FunctionType
 import pytest
 
 from framework.core import (
+    choosing,
     commands,
     definitions,
     deployments,
@@ -111,7 +112,7 @@ MUTANTS = [
     ),
     Mutant(
         "constraints are not looked at",
-        placing.Chooser._refused,
+        choosing.Chooser._refused,
         "crowded_out(turn, self.request, rest) is not None",
         "False",
     ),

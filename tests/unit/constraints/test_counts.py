@@ -26,6 +26,11 @@ def test_the_smallest_group_follows_additions_and_removals() -> None:
     assert counts == Counts()
 
 
+def test_sizes_of_several_groups_come_in_the_order_asked_for() -> None:
+    counts = Counts(["a", "b", "b", None])
+    assert counts.sizes(["b", "c", "a", None]) == [2, 0, 1, 1]
+
+
 def test_an_emptied_group_is_no_group() -> None:
     counts = Counts(["a", "b", "b", None])
     assert (counts.groups, counts.total) == (3, 4)
