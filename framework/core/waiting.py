@@ -172,7 +172,10 @@ def _explanation(turn: Turn, demand: Demand) -> tuple[str, ...]:
         until = iso(turn.now_ms + delay_ms)
         waits = f"waits until {until} after a failure (back-off)"
         return (*_never_started(turn, demand.app), waits, *demand.sentences)
-    told = (*sentences(turn, demand.app), *demand.sentences) or (_not_looked_at(demand),)
+    since_ms = max(demand.since_ms, demand.last_used_at_ms or 0)
+    never_started = _never_started(turn, demand.app, since_ms)
+    told = (*never_started, *sentences(turn, demand.app), *demand.sentences)
+    told = told or (_not_looked_at(demand),)
     moves = moving.explanation(turn, demand.app.id)
     return (moves, *told) if moves else told
 
@@ -184,13 +187,13 @@ def _not_looked_at(demand: Demand) -> str:
     return "no offer has come yet"
 
 
-def _never_started(turn: Turn, app: App) -> tuple[str, ...]:
-    """Why its last launch was no launch: a secret that can not be had, a definition that Mesos
-    refuses. There is no task whose end would tell."""
+def _never_started(turn: Turn, app: App, since_ms: int = 0) -> tuple[str, ...]:
+    """Why its last launch, if it was ``since_ms`` or later, was no launch: a secret that can not
+    be had, a definition that Mesos refuses. There is no task whose end would tell."""
     failure = turn.world.state.failures.get(app.id)
     if failure is None or failure.state != NOT_LAUNCHED or failure.version != app.version:
         return ()
-    return (failure.message,)
+    return (failure.message,) if failure.timestamp_ms >= since_ms else ()
 
 
 def refresh(turn: Turn) -> None:

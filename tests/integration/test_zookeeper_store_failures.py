@@ -94,14 +94,14 @@ def test_an_append_waits_for_a_server_that_starts_again(
     """Its sessions live as long again, whatever the time that it was away."""
     server = start_zookeeper(heap_mib=256)
     with (
-        session_at(server.url(zk_root), zk_session_timeout=4000) as session,
+        session_at(server.url(zk_root), zk_session_timeout=6000) as session,
         closing(open_writer(session)) as store,
     ):
         store.append([stone(1)])
         server.kill()
         appended = threads.submit(store.append, [stone(n, LARGE) for n in range(3)])
         with pytest.raises(TimeoutError):
-            appended.result(4.5)
+            appended.result(6.5)
         server.start()
         appended.result(SECONDS)
         assert len(list(store.load())) == 3

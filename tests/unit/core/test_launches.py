@@ -148,7 +148,13 @@ def test_one_that_was_not_possible_waits_and_the_queue_says_why() -> None:
     assert session.state.failures["/web"].message == why
     assert session.state.launch_stats["/web"].explanation[0] == why
     session.wait(1)
+    assert session.state.launch_stats["/web"].explanation == (why,), "also after the back-off"
     assert len(launches(session.offer(session.offer_of(agent(1))))) == 1
+    session.status(session.only(), TaskState.RUNNING)
+    session.wait(1)
+    session.status(session.only(), TaskState.KILLED)
+    session.wait(1)
+    assert why not in session.state.launch_stats["/web"].explanation
 
 
 def test_an_executor_of_ones_own_needs_more_of_an_offer() -> None:
