@@ -129,9 +129,10 @@ class Queue:
     """A line as one app sees it: how far it has come in it (``at``), and ``again``, a heap of the
     offers before that which it may come back to, behind others."""
 
-    __slots__ = ("_entries", "_used_up", "again", "at")
+    __slots__ = ("_entries", "_line", "_used_up", "again", "at")
 
     def __init__(self, line: Line, used_up: set[int]) -> None:
+        self._line = line
         self._entries = line.entries
         self._used_up = used_up
         self.at = line.skip(used_up)
@@ -149,6 +150,7 @@ class Queue:
             if entry[3] not in self._used_up and not entry[4].closed:
                 return entry
             self.pop()
+            self.at = max(self.at, self._line.skip(self._used_up))
 
     def pop(self) -> None:
         """Go past the first one."""

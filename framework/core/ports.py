@@ -15,7 +15,7 @@ Range = tuple[OfferResource, int, int]
 class FreePorts:
     """The free ports of one offer: entries with inclusive ranges."""
 
-    __slots__ = ("_free",)
+    __slots__ = ("_count", "_free", "_role")
 
     def __init__(self, resources: Sequence[OfferResource]) -> None:
         self._free: tuple[Range, ...] = tuple(
@@ -27,6 +27,19 @@ class FreePorts:
                 if low <= high
             ]
         )
+        self._count = sum([high - low + 1 for _, low, high in self._free])
+        roles = {entry.role for entry, _, _ in self._free}
+        self._role = roles.pop() if len(roles) == 1 else None  # that of all of them
+
+    def _usable(self, roles: Collection[str]) -> tuple[Range, ...]:
+        if self._role is not None:  # nearly always
+            return self._free if self._role in roles else ()
+        return tuple([entry for entry in self._free if entry[0].role in roles])
+
+    def _total(self, usable: tuple[Range, ...]) -> int:
+        if usable is self._free:
+            return self._count
+        return sum([high - low + 1 for _, low, high in usable])
 
     def choose(
         self, requested: Sequence[int], roles: Collection[str], chance: Callable[[int], int]
@@ -35,7 +48,7 @@ class FreePorts:
         they are not all there. Nothing is taken yet."""
         if not requested:
             return []
-        usable = [entry for entry in self._free if entry[0].role in roles]
+        usable = self._usable(roles)
         fixed: dict[int, OfferResource] = {}
         for port in requested:
             if port:
@@ -53,22 +66,16 @@ class FreePorts:
         """Whether ``choose`` would find them."""
         if any(requested):
             return self.choose(requested, roles, lambda _: 0) is not None
-        missing = len(requested)
-        for resource, low, high in self._free:
-            if missing <= 0:
-                break
-            if resource.role in roles:
-                missing -= high - low + 1
-        return missing <= 0
+        return len(requested) <= self._total(self._usable(roles))
 
-    @staticmethod
     def _dynamic(
-        usable: list[Range],
+        self,
+        usable: tuple[Range, ...],
         wanted: int,
         fixed: Collection[int],
         chance: Callable[[int], int],
     ) -> list[Taken] | None:
-        total = sum([high - low + 1 for _, low, high in usable])
+        total = self._total(usable)
         if total - len(fixed) < wanted:
             return None
         if not wanted:
@@ -84,6 +91,7 @@ class FreePorts:
 
     def take(self, taken: Sequence[Taken]) -> None:
         """Use them up."""
+        self._count -= len(taken)
         for entry, port in taken:
             for place, (owner, low, high) in enumerate(self._free):
                 if low <= port <= high and owner is entry:
@@ -95,14 +103,14 @@ class FreePorts:
                 raise AssertionError(f"port {port} is not free")
 
 
-def _owner(usable: list[Range], port: int) -> OfferResource | None:
+def _owner(usable: tuple[Range, ...], port: int) -> OfferResource | None:
     for entry, low, high in usable:
         if low <= port <= high:
             return entry
     return None
 
 
-def _at(usable: list[Range], position: int) -> Taken:
+def _at(usable: tuple[Range, ...], position: int) -> Taken:
     for entry, low, high in usable:
         if position <= high - low:
             return entry, low + position

@@ -61,9 +61,11 @@ def _watch(turn: Turn, instance_id: str, wanted: dict[str, ProbeTarget]) -> None
 
 def targets(turn: Turn, instance: Instance) -> dict[str, ProbeTarget]:
     """What is to be looked at of an instance, by key."""
-    definition = turn.world.definition_of(instance)
     wanted = instance.goal is Goal.RUNNING and not instance.kill_reason
-    if definition is None or not wanted or instance.condition is not Condition.RUNNING:
+    if not wanted or instance.condition is not Condition.RUNNING:
+        return {}
+    definition = turn.world.definition_of(instance)
+    if definition is None:
         return {}
     found = {}
     for index, check in enumerate(definition.health_checks):

@@ -312,10 +312,10 @@ def starting_since_ms(turn: Turn, instance: Instance) -> int:
 def watch_launch(turn: Turn, instance: Instance) -> None:
     """Look at a starting task again: soon while Mesos has said nothing of it, else when its time
     to start is up."""
-    policy = turn.policy
-    at_ms = starting_since_ms(turn, instance) + policy.task_launch_timeout
     if instance.condition is Condition.PROVISIONED:
-        at_ms = turn.now_ms + policy.task_launch_reconcile_interval
+        at_ms = turn.now_ms + turn.policy.task_launch_reconcile_interval
+    else:
+        at_ms = starting_since_ms(turn, instance) + turn.policy.task_launch_timeout
     turn.world.deadlines.reset(at_ms, Due.LAUNCH_CHECK, instance.task_id)
 
 

@@ -152,14 +152,16 @@ class Turn:
 
     def put_agent(self, agent: Agent) -> None:
         """Remember an agent that an instance is about to run on."""
-        self.put_agents((agent,))
+        known = self.world.state.agents.get(agent.id)
+        if known is not agent and known != agent:
+            self.put_agents((agent,))
 
     def put_agents(self, agents: Iterable[Agent]) -> None:
         """The same for several: where instances are counted anew, once for all of them."""
         before, changed = self.world.state.agents, set()
         for agent in agents:
             known = before.get(agent.id)
-            if known is agent or known == agent:
+            if known == agent:
                 continue
             self.put(Kind.AGENT, agent.id, agent)
             if known is not None:
