@@ -8,76 +8,46 @@ since, so that nothing is taken out of use for want of knowledge.
 from collections.abc import Iterable
 from typing import Any
 
-from flask import Response
+from flask import Response, request
 
 from api.context import Context, Route, json_answer
-from api.openapi.operation import describes
+from api.openapi.operation import describes, text
 from api.remembered import Seen, remember
-from api.render.pieces import Pieces
-from api.render.services import service
-from framework.domain.app import App
-from framework.domain.state import Kind, State
+from api.service_log import ServiceLog
+from framework.domain.state import Kind
 
-_FORM = frozenset({"service"})
+_SINCE = text(
+    "since",
+    "The `version` of an earlier answer: only services that are otherwise since then, and in `gone`"
+    " the ids of those that are no more. An answer without `since` is whole all the same: that "
+    "version is of another leader, or too old.",
+)
 
 
 class Services:
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._pieces = Pieces()
+        self._log = ServiceLog()
 
     def routes(self) -> Iterable[Route]:
         """One."""
         return (Route("GET", "/v3/services", self.show),)
 
-    @describes("ServiceList")
+    @describes("ServiceList", query=(_SINCE,))
     def show(self) -> Response:
         """Every app with its ports, and where its tasks are reached."""
         remember(Seen.now(self._context.scheduler, frozenset({Kind.HEALTH})))
         view = self._context.view
-        deploying = _deploying(view)
-        shares = _shares(view)
-        apps = sorted(view.apps.values(), key=lambda app: app.id)
         framework = view.framework
+        epoch = 0 if framework is None else framework.epoch
         body: dict[str, Any] = {
             "stateId": "" if framework is None else framework.state_id,
-            "epoch": 0 if framework is None else framework.epoch,
+            "epoch": epoch,
             "synced": view.connection.synced,
-            "services": [self._service(view, app, deploying, shares) for app in apps],
         }
-        return json_answer(body)
-
-    def _service(
-        self,
-        view: State,
-        app: App,
-        deploying: dict[str, list[str]],
-        shares: dict[str, float],
-    ) -> Any:
-        by, share = deploying.get(app.id, []), shares.get(app.id)
-        new_share = _new_share(view, by)
-        form = _FORM if share is None and new_share is None else _FORM | {(share, new_share)}
-        return self._pieces.of(
-            view, app, form, by, lambda: service(app, view, share, new_share, deploying=bool(by))
-        )
-
-
-def _shares(view: State) -> dict[str, float]:
-    """By app id; an app that several names divide by has that of the last one."""
-    records = sorted(view.shares.values(), key=lambda one: one.since_ms)
-    return {app_id: share for one in records for app_id, share in one.shares.items()}
-
-
-def _new_share(view: State, deployment_ids: list[str]) -> float | None:
-    """What the new tasks of an app get, if its deployment says so."""
-    records = (view.deployments.get(one) for one in deployment_ids)
-    return next((one.share for one in records if one is not None and one.share is not None), None)
-
-
-def _deploying(view: State) -> dict[str, list[str]]:
-    """The deployments that hold each app."""
-    found: dict[str, list[str]] = {}
-    for deployment in list(view.deployments.values()):
-        for app_id in view.plan(deployment).affected:
-            found.setdefault(app_id, []).append(deployment.id)
-    return found
+        told = self._log.told(view, epoch, request.args.get("since", ""))
+        if told.version:
+            body |= {"version": told.version, "digest": told.digest}
+        if told.since:
+            body |= {"since": told.since, "gone": told.gone}
+        return json_answer({**body, "services": told.services})

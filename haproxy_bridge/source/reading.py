@@ -1,5 +1,11 @@
-"""Asking the scheduler, whichever it is, and taking only an answer of the right shape."""
+"""Asking the scheduler, whichever it is, and taking only an answer of the right shape.
 
+Of a Stayer that offers it only what changed since the last answer is asked for, and now and then
+the whole all the same.
+"""
+
+import time
+from collections.abc import Callable
 from enum import StrEnum
 from urllib.parse import quote
 
@@ -7,12 +13,27 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from api.client import BadAnswerError, Client, ClientError, Page, RefusedError
+from api.client import (
+    BadAnswerError,
+    Client,
+    ClientError,
+    Page,
+    RefusedError,
+    UnavailableError,
+)
 from haproxy_bridge.snapshot import App, Snapshot
 from haproxy_bridge.source import marathon, stayer, text
 from haproxy_bridge.source.resolving import Addresses, Resolver
 
-_WRONG_SHAPE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, text.BadTextError)
+WHOLE_SECONDS = 600.0
+"""After so long the whole page is asked for, whatever came meanwhile."""
+_WRONG_SHAPE = (
+    msgspec.DecodeError,
+    UnicodeDecodeError,
+    RecursionError,
+    text.BadTextError,
+    stayer.PartError,
+)
 
 
 class Kind(StrEnum):
@@ -38,9 +59,16 @@ class Unchanged(Struct, frozen=True):
 class Reader:
     """Snapshots of one scheduler, behind one or several URLs."""
 
-    def __init__(self, client: Client, options: SourceOptions) -> None:
+    def __init__(
+        self,
+        client: Client,
+        options: SourceOptions,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._client = client
         self._options = options
+        self._clock = clock
+        self._whole_at = clock()
         self._kind = options.kind
         self._addresses: Addresses = Resolver().addresses
         self._known: dict[str, App] = {}
@@ -58,7 +86,27 @@ class Reader:
         """
         if self._kind is Kind.TEXT:
             return self._translated(self._client.fetch(text.PATH, accept=text.ACCEPT))
+        if tag and tag == self._pages.version:
+            return self._changes() or self._whole("")
+        return self._whole(tag)
+
+    def _changes(self) -> Snapshot | Unchanged | None:
+        """By what changed since the last answer; None if that can not be had, or is of no use."""
+        before = self._pages.last
+        if self._clock() >= self._whole_at:
+            return None
+        try:
+            page = self._client.fetch(stayer.PATH, {"since": [self._pages.version]})
+            found = self._translated(page)
+        except UnavailableError:
+            raise
+        except (RefusedError, BadAnswerError):
+            return None
+        return Unchanged() if found is before else found
+
+    def _whole(self, tag: str) -> Snapshot | Unchanged:
         page = self._page(tag)
+        self._whole_at = self._clock() + WHOLE_SECONDS
         return Unchanged() if page.unchanged else self._translated(page)
 
     def _page(self, tag: str) -> Page:

@@ -142,3 +142,35 @@ def test_containers_are_reached_by_host_port_or_at_their_own_address(
         {"host": "10.1.1.1", "port": 80},
         {"host": "agent1.local", "port": 31_005},
     ]
+
+
+def test_what_changed_since(client: FlaskClient, scheduler: Recorder) -> None:
+    first = services(client)
+    assert "since" not in first
+
+    def since(version: str) -> dict[str, Any]:
+        answer: dict[str, Any] = client.get(f"/v3/services?since={version}").get_json()
+        return answer
+
+    nothing = since(first["version"])
+    assert (nothing["services"], nothing["gone"]) == ([], [])
+    assert (nothing["since"], nothing["digest"]) == (first["version"], first["digest"])
+    change(scheduler, ONE, condition=Condition.UNREACHABLE)
+    scheduler.hold(Kind.APP, "/batch", None)
+    told = since(first["version"])
+    assert [one["id"] for one in told["services"]] == ["/dev/web"]
+    assert told["gone"] == ["/batch"]
+    assert told["services"] == services(client)["services"]
+    assert since(told["version"])["services"] == []
+    scheduler.hold(Kind.FRAMEWORK, "framework", Framework("s1", epoch=7))
+    wrong = first["version"].partition("/")[0]
+    for unknown in (
+        told["version"],
+        "",
+        "x",
+        "1/1",
+        f"{wrong}/99",
+        f"{wrong}/-1",
+        f"{wrong}/\u00b2",
+    ):
+        assert "since" not in since(unknown), "another leader's, or nobody's"
