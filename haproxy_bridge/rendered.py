@@ -27,12 +27,14 @@ class Server(Struct, frozen=True, gc=False):
 
 class Backend(Struct, frozen=True, gc=False):
     """A backend's members. ``dynamic``: its algorithm and options allow ``add server``. ``others``:
-    names of servers that a template has of its own, which nobody touches."""
+    names of servers that a template has of its own, which nobody touches. ``maxconn``: connections
+    at once of the front end of the same name, 0 where it has no limit, or none of ours."""
 
     name: str
     servers: tuple[Server, ...] = ()
     dynamic: bool = True
     others: tuple[str, ...] = ()
+    maxconn: int = 0
 
 
 class Trouble(StrEnum):

@@ -58,9 +58,11 @@ def names(service: Service) -> Values:
 
 
 class Stanza(Struct, frozen=True, gc=False):
-    """The text of a service: what comes before its servers, and them."""
+    """The text of a service: what comes before its servers, and them. ``fixed``: the former without
+    numbers that change at run time."""
 
     head: str
+    fixed: str
     servers: str
     backend: Backend
 
@@ -79,7 +81,14 @@ def stanza(service: Service, pieces: Pieces, options: RenderOptions) -> Stanza:
     )
     lines = "".join([_server(service, one, pieces, values, dynamic=dynamic) for one in members])
     others = tuple(_OWN_SERVER.findall(head)) if service.templates or options.templates else ()
-    return Stanza(head, lines, Backend(service.name, members, dynamic, others))
+    # A template may call the front end as it likes, and then nobody can be told of its limit.
+    limit = service.maxconn if service.port and pieces.is_ours(service, "FRONTEND_HEAD") else 0
+    fixed = head.replace(_limit(limit), "  maxconn\n", 1) if limit else head
+    return Stanza(head, fixed, lines, Backend(service.name, members, dynamic, others, limit))
+
+
+def _limit(maxconn: int) -> str:
+    return f"  maxconn {maxconn}\n" if maxconn else ""
 
 
 def error_lines(page: str) -> str:
@@ -104,7 +113,7 @@ def _front_end(service: Service, pieces: Pieces, options: RenderOptions, values:
     if not service.port:
         return ""
     head = pieces.of(service, "FRONTEND_HEAD", values)
-    limit = f"  maxconn {service.maxconn}\n" if service.maxconn else ""
+    limit = _limit(service.maxconn)
     arriving = pieces.arriving(options, service.mode.value)
     return head + limit + arriving + pieces.of(service, "FRONTEND_BACKEND_GLUE", values)
 

@@ -78,7 +78,7 @@ class Renderer:
             return known
         made = backends.stanza(service, self._pieces, self._options)
         text = made.head + made.servers
-        structure = made.head if made.backend.dynamic else text
+        structure = made.fixed if made.backend.dynamic else made.fixed + made.servers
         piece = _piece(text, service.app_id)
         return _Part(service, piece, made.backend, digest(structure))
 

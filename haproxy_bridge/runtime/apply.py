@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from haproxy_bridge.rendered import Rendered
 from haproxy_bridge.runtime import socket, state
-from haproxy_bridge.runtime.plan import Have, Plan, differences, plan
+from haproxy_bridge.runtime.plan import LIMIT, Have, Plan, differences, plan
 from haproxy_bridge.runtime.socket import SocketError
 
 
@@ -64,7 +64,12 @@ def apply(
     """Send the commands of a plan that needs no reload. NotAppliedError, SocketError."""
     if not steps.commands and not steps.removals:
         return
-    said = socket.tell(admin_socket, steps.commands)
+    limits = [command for command in steps.commands if command.startswith(LIMIT)]
+    others = [command for command in steps.commands if not command.startswith(LIMIT)]
+    said = socket.tell(admin_socket, others)
+    refused = socket.tell(admin_socket, limits).split()
+    if refused:
+        raise NotAppliedError(f"haproxy takes no other maxconn: {' '.join(refused)[:200]}")
     if steps.removals:
         socket.tell(admin_socket, steps.removals)
     wrong = differences(_part(wanted, only).backends, running(admin_socket, only))
@@ -104,8 +109,20 @@ def sessions(admin_socket: Path, only: Collection[str] | None = None) -> dict[tu
     try:
         if only is None or len(only) > MAX_NAMED:
             return state.sessions(socket.ask(admin_socket, "show stat -1 4 -1"))
-        questions = [f"show stat {name} 4 -1" for name in only]
-        answers = [socket.ask(admin_socket, question) for question in questions]
-        return {key: count for answer in answers for key, count in state.sessions(answer).items()}
+        return _sessions_of(admin_socket, only)
     except (state.BadStateError, ValueError) as error:
         raise SocketError(f"{admin_socket}: {error}") from error
+
+
+def _sessions_of(admin_socket: Path, names: Collection[str]) -> dict[tuple[str, str], int]:
+    """By number: of a front end and a backend of one name, haproxy's statistics find the first.
+    SocketError, ValueError."""
+    questions = socket.lines(f"show servers state {name}" for name in names)
+    numbers = state.numbers("".join(socket.ask(admin_socket, line) for line in questions))
+    found: dict[tuple[str, str], int] = {}
+    for name, number in numbers.items():
+        there = state.sessions(socket.ask(admin_socket, f"show stat {number} 4 -1"))
+        if name not in {backend for backend, _ in there}:
+            raise SocketError(f"{admin_socket}: {name} has another number now")
+        found |= there
+    return found

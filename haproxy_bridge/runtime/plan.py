@@ -1,5 +1,6 @@
 """What it takes to bring a running haproxy to what is wanted: commands, or a reload. Pure."""
 
+import re
 from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
@@ -8,6 +9,9 @@ from haproxy_bridge.rendered import Backend, Rendered, Server
 from haproxy_bridge.runtime.state import Running
 
 Have = dict[str, dict[str, Running]]
+LIMIT = "set maxconn "
+"""How commands begin that are answered with nothing, unless they fail."""
+_MAXCONN = re.compile(r"(?<!\S)maxconn (\d+)(?!\S)")
 
 
 class Plan(Struct, frozen=True):
@@ -38,7 +42,7 @@ def plan(before: Rendered | None, wanted: Rendered, have: Have) -> Plan:
         if there is None:
             return Plan(reload=f"haproxy has no backend {backend.name}")
         options = {server.name: server.options for server in known[backend.name].servers}
-        found = list(_steps(backend, there, options))
+        found = [*_steps(backend, there, options), *_limits(backend, known[backend.name])]
         why = next((step.reload for step in found if step.reload), "")
         if why or (not backend.dynamic and any(step.structural for step in found)):
             return Plan(reload=why or f"{backend.name} has fixed servers")
@@ -73,16 +77,29 @@ def _steps(backend: Backend, there: dict[str, Running], options: dict[str, str])
         running = there.get(name)
         if running is None:
             yield _Step("add", tuple(_added(backend.name, server)))
-        elif options.get(name, server.options) != server.options:
+        elif not _same_but_limit(before := options.get(name, server.options), server.options):
             yield _Step("change", reload=f"other options of {backend.name}/{name}")
         else:
             commands = tuple(_changed(backend.name, server, running))
+            if before != server.options:
+                limit = _MAXCONN.findall(server.options)[-1]
+                commands += (f"{LIMIT}server {backend.name}/{name} {limit}",)
             if commands:
                 yield _Step("change", commands, _takes(server) < _takes_now(running))
     for name in there:
         if name not in wanted and name not in backend.others:
             stop = () if there[name].stopped else (f"set server {backend.name}/{name} state maint",)
             yield _Step("remove", stop, lowers=True, removal=f"del server {backend.name}/{name}")
+
+
+def _same_but_limit(before: str, options: str) -> bool:
+    """Whether at most the number of connections at once is another."""
+    return before == options or _MAXCONN.sub("maxconn", before) == _MAXCONN.sub("maxconn", options)
+
+
+def _limits(backend: Backend, before: Backend) -> Iterator[_Step]:
+    if backend.maxconn != before.maxconn:
+        yield _Step("limit", (f"{LIMIT}frontend {backend.name} {backend.maxconn}",))
 
 
 def _takes(server: Server) -> int:

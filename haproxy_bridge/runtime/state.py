@@ -38,21 +38,35 @@ def backends(answer: str) -> list[str]:
 
 def servers(answer: str) -> dict[str, dict[str, Running]]:
     """``show servers state``, one answer or several on end, by backend and name. BadStateError."""
-    rows = answer.strip().split("\n")
-    if rows[0].strip() != _VERSION or len(rows) < 2 or not rows[1].startswith("# "):
-        raise BadStateError(f"not a list of servers: {answer[:100]!r}")
-    columns = rows[1][2:].split()
     found: dict[str, dict[str, Running]] = {}
-    for row in rows[2:]:
-        if not row.strip() or row.strip() == _VERSION or row.startswith("# "):
-            continue  # the head of the next answer
-        cells = dict(zip(columns, row.split(" "), strict=False))
+    for row, cells in _rows(answer):
         try:
             backend, server = cells["be_name"], _server(cells)
         except (KeyError, ValueError) as error:
             raise BadStateError(f"not a server: {row[:100]!r}") from error
         found.setdefault(backend, {})[server.name] = server
     return found
+
+
+def numbers(answer: str) -> dict[str, str]:
+    """Of the same: backends that have servers, and haproxy's numbers of them. BadStateError."""
+    found = {}
+    for row, cells in _rows(answer):
+        if not {"be_name", "be_id"} <= cells.keys():
+            raise BadStateError(f"not a server: {row[:100]!r}")
+        found[cells["be_name"]] = cells["be_id"]
+    return found
+
+
+def _rows(answer: str) -> Iterator[tuple[str, dict[str, str]]]:
+    rows = answer.strip().split("\n")
+    if rows[0].strip() != _VERSION or len(rows) < 2 or not rows[1].startswith("# "):
+        raise BadStateError(f"not a list of servers: {answer[:100]!r}")
+    columns = rows[1][2:].split()
+    for row in rows[2:]:
+        if not row.strip() or row.strip() == _VERSION or row.startswith("# "):
+            continue  # the head of the next answer
+        yield row, dict(zip(columns, row.split(" "), strict=False))
 
 
 def _server(cells: dict[str, str]) -> Running:

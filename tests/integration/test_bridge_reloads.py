@@ -10,12 +10,15 @@ from msgspec.structs import replace
 
 from haproxy_bridge.exits import Exit
 from haproxy_bridge.rendered import Piece, Rendered
+from haproxy_bridge.run.outcome import Outcome
 from haproxy_bridge.runtime import apply, socket
 from haproxy_bridge.runtime.socket import Account
 from haproxy_bridge.runtime.state import Running
 from haproxy_bridge.swap.check import check
 from tests.edge.certificates import certificate
 from tests.edge.fixtures import Edge
+from tests.edge.tasks import TaskServer
+from tests.polling import eventually
 
 NOBODY = Account(65_534, 65_534)
 
@@ -102,3 +105,55 @@ def test_marathon_lbs_pages_are_where_its_statistics_are(make_edge: Callable[...
     status, table, _ = edge.haproxy.ask(path="/haproxy?stats;csv", port=stats)
     assert (status, table[:9]) == (200, "# pxname,")
     assert f"a_{edge.first_port},BACKEND" in table
+
+
+def limits(edge: Edge, backend: str) -> list[str]:
+    """Of a front end and of the servers behind it."""
+    answer = socket.ask(edge.haproxy.admin_socket, "show stat -1 5 -1")
+    head, *rows = (line.split(",") for line in answer.strip().splitlines())
+    return [row[head.index("slim")] for row in rows if row[0] == backend]
+
+
+def test_other_limits_take_no_reload(edge: Edge) -> None:
+    one, two = edge.task("one"), edge.task("two")
+    name = f"a_{edge.first_port}"
+
+    def run(tasks: list[TaskServer], maxconn: str = "", servers: str = "") -> Outcome:
+        given = {"MAXCONN": maxconn, "MAXCONN_SERVER": servers}
+        labels = {label: text for label, text in given.items() if text}
+        edge.say(edge.app("a", tasks, 0, VHOST="a.example", **labels))
+        return edge.run()
+
+    assert run([one], "50", "5").reloaded
+    edge.haproxy.wait_alone()
+    outcome = run([one, two], "60", "6")
+    assert (outcome.exit, outcome.reloaded, outcome.added) == (Exit.OK, False, 1)
+    assert limits(edge, name) == ["60", "6", "6"]
+    assert not run([one, two], "60", "6").changed
+    edge.haproxy.stop()
+    edge.haproxy.start()  # the file is what ran
+    assert limits(edge, name) == ["60", "6", "6"]
+    assert not run([one, two], "60", "6").changed
+    assert run([one, two], "", "6").reloaded
+    edge.haproxy.wait_alone()
+    assert limits(edge, name)[0] != "60"
+    assert run([one, two]).reloaded
+
+
+def test_sessions_are_counted_where_a_front_end_has_the_same_name(edge: Edge) -> None:
+    one, other = edge.task("one"), edge.task("other")
+    edge.say(edge.app("a", [one], VHOST="a.example"), edge.app("b", [other], 1))
+    assert edge.run().reloaded
+    edge.haproxy.wait_alone()
+    a, b = f"a_{edge.first_port}", f"b_{edge.first_port + 1}"
+    with sockets.create_connection(("127.0.0.1", edge.first_port), 60) as client:
+        client.sendall(b"GET /slow HTTP/1.1\r\nHost: a.example\r\n\r\n")
+        eventually(lambda: one.waiting, "the request does not come")
+        expected = {
+            (a, server(edge, a, one.port).name): 1,
+            (b, server(edge, b, other.port).name): 0,
+        }
+        for asked in (None, [a, b]):
+            assert apply.sessions(edge.haproxy.admin_socket, asked) == expected
+        one.release.set()
+        assert client.recv(4096).startswith(b"HTTP/1.1 200")

@@ -32,7 +32,7 @@ def test_reloads_with_open_connections_leave_no_workers(
         for number in range(reloads):
             opened = socket.create_connection(("127.0.0.1", edge.first_port), 30)
             connections.append(opened)  # as a websocket: open, and silent
-            edge.say(edge.app("a", [a], 0, MODE="tcp", MAXCONN=str(100 + number)))
+            edge.say(edge.app("a", [a], 0, MODE="tcp", TIMEOUT_SERVER=str(100 + number)))
             outcome = edge.run()
             assert (outcome.exit, outcome.reloaded) == (Exit.OK, True), outcome
         assert edge.haproxy.ask(port=edge.first_port)[:2] == (200, "a")

@@ -18,13 +18,23 @@ class StatsSocket:
     def answer(self, line: str) -> str:
         """What haproxy says."""
         self.asked.append(line)
-        _, _, backend, *_ = line.split()
+        return "".join(self._answer(command.split()) for command in line.split(";"))
+
+    def _answer(self, words: list[str]) -> str:
+        names = sorted({backend for backend, _ in self.sessions})
+        if words[:2] == ["show", "stat"]:
+            rows = [
+                f"{name},{server},0,0,{count},9"
+                for (name, server), count in self.sessions.items()
+                if str(names.index(name)) == words[2]
+            ]
+            return "\n".join(["# pxname,svname,qcur,qmax,scur,smax", *rows, "", ""])
         rows = [
-            f"{name},{server},0,0,{count},9"
-            for (name, server), count in self.sessions.items()
-            if name == backend
+            f"{names.index(name)} {name} {server}"
+            for name, server in self.sessions
+            if name == words[-1]
         ]
-        return "\n".join(["# pxname,svname,qcur,qmax,scur,smax", *rows, "", ""])
+        return "\n".join(["1", "# be_id be_name srv_name", *rows, "", ""])
 
 
 @contextmanager

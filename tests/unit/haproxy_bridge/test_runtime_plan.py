@@ -68,3 +68,18 @@ def test_traffic_finds_a_server_between_any_two_commands(
     assert (seen[-1] if seen else before) == after
     if before and after:
         assert all(seen), steps.commands
+
+
+def _limited(server: int, front_end: int, options: str = "check maxconn {} backup") -> Rendered:
+    one = Server("s1", "h", 1, 100, False, options.format(server))
+    return Rendered(backends=(Backend("web", (one,), maxconn=front_end),))
+
+
+def test_limits_change_by_command_and_nothing_else_beside_them() -> None:
+    have: Have = {"web": {"s1": Running("s1", "h", 1, 100, up=True)}}
+    steps = plan(_limited(5, 50), _limited(6, 60), have)
+    assert set(steps.commands) == {"set maxconn server web/s1 6", "set maxconn frontend web 60"}
+    assert not steps.reload
+    assert plan(_limited(5, 50), _limited(5, 50), have).commands == ()
+    for options in ("maxconn {} backup", "check maxconn {} backup slowstart 5s", "check backup"):
+        assert "other options" in plan(_limited(5, 50), _limited(5, 50, options), have).reload
