@@ -216,8 +216,9 @@ def refusal(turn: Turn, request: Request, rest: Remainder) -> Reason | None:
     offer = rest.offer
     if offer.role != request.role:
         return Reason.ROLE
-    if _elsewhere(turn, request, offer):
-        return Reason.CONSTRAINT
+    region = offer.agent.region
+    if region is not None and not request.any_region and region != turn.world.home_region:
+        return Reason.CONSTRAINT  # it stays in the master's own region
     for check in request.static:
         if not check.admits(rest.values):
             return Reason.CONSTRAINT
@@ -231,20 +232,18 @@ def refusal(turn: Turn, request: Request, rest: Remainder) -> Reason | None:
 
 def lacking(request: Request, rest: Remainder) -> Reason | None:
     """What there is too little of: the part of ``refusal`` that a launch can change."""
+    scalars, roles = rest.scalars, request.roles
     for name, millis in request.scalars:
-        if rest.left(name, request.roles) < millis:
+        entries = scalars.get(name, ())
+        if len(entries) == 1 and entries[0][1] >= millis and entries[0][0].role in roles:
+            continue  # nearly always
+        if rest.left(name, roles) < millis:
             return SCALAR_REASONS[name]
     if request.disks and rest.disks.choose(request.disks) is None:
         return Reason.DISK
-    if not rest.ports.can_choose(request.ports, request.roles):
+    if request.ports and not rest.ports.can_choose(request.ports, roles):
         return Reason.PORTS
     return None
-
-
-def _elsewhere(turn: Turn, request: Request, offer: Offer) -> bool:
-    """Without a constraint on region or zone an app stays in the master's own region."""
-    region = offer.agent.region
-    return not request.any_region and region is not None and region != turn.world.home_region
 
 
 def in_maintenance(turn: Turn, offer: Offer) -> bool:
