@@ -155,7 +155,7 @@ def _earlier(context: Context, app_id: str, version: str) -> App:
 
 def unstamped(app: App) -> App:
     """The definition without what the server says of it."""
-    return replace(app, version="", last_scaling_at="", last_config_change_at="")
+    return replace(app, version="", created_at="", last_scaling_at="", last_config_change_at="")
 
 
 def moment(version: str) -> str:

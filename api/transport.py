@@ -36,6 +36,7 @@ from api.timed_answer import timed
 JsonObject = dict[str, Any]
 Query = Mapping[str, str | Sequence[str]]
 
+JSON = "application/json"
 DEFAULT_TIMEOUT_SECONDS = 30.0
 DEFAULT_MAX_ANSWER_BYTES = 256 * 1024 * 1024
 MAX_CONNECT_SECONDS = 5.0
@@ -119,7 +120,7 @@ class Transport:
         self._timeout_seconds = timeout_seconds
         self._max_answer_bytes = max_answer_bytes
         self._on_warning = on_warning
-        self._headers = {"Accept": "application/json", "User-Agent": "stayer-client"}
+        self._headers = {"Accept": JSON, "User-Agent": "stayer-client"}
         self.present(credentials)
         context = _context(ca_file, client_certificate)
         self._pool = timed(urllib3.PoolManager(retries=False, maxsize=_KEPT, ssl_context=context))
@@ -155,7 +156,7 @@ class Transport:
         Raises UnreachableError, OutcomeUnknownError, BadAnswerError or RefusedError.
         """
         content = None if body is None else msgspec.json.encode(body)
-        headers = {} if content is None else {"Content-Type": "application/json"}
+        headers = {} if content is None else {"Content-Type": JSON}
         if tag:
             headers["If-Match"] = tag
         return decoded(self._ask(method, _target(path, query), content, headers).content)
@@ -165,31 +166,39 @@ class Transport:
         path: str,
         query: Query | None = None,
         *,
-        accept: str = "application/json",
+        accept: str = JSON,
         tag: str = "",
     ) -> Page:
         """A page as it came, undecoded. ``tag``: the ETag of an earlier one; if it is still the
-        present one, the page comes back ``unchanged`` and empty. Raises as ``send`` does."""
+        present one, the page comes back ``unchanged`` and empty. Raises as ``send`` does; also
+        BadAnswerError for an answer that says of itself that it is not of the type ``accept``."""
         headers = {"Accept": accept, **({"If-None-Match": tag} if tag else {})}
-        return self._ask("GET", _target(path, query), None, headers)
+        return self._ask("GET", _target(path, query), None, headers, accept)
 
     def _ask(
-        self, method: str, target: str, content: bytes | None, headers: Mapping[str, str]
+        self,
+        method: str,
+        target: str,
+        content: bytes | None,
+        headers: Mapping[str, str],
+        kind: str = "",
     ) -> Page:
-        """The answer of the first URL that takes the request."""
+        """The answer of the first URL that takes the request. ``kind``: the media type that it has
+        to be of, "" for any; another URL is asked instead of one that answers something else."""
         changes = method != "GET"
         causes: dict[str, str] = {}
-        unavailable: UnavailableError | None = None
+        unavailable: UnavailableError | BadAnswerError | None = None
         for url in self.urls:
             try:
                 response, body = self._attempt(method, url, target, content, headers)
+                _check_kind(url, response, kind)
             except _NotSentError as error:
                 causes[url] = str(error)
             except _CutOffError as error:
                 if changes:
                     raise OutcomeUnknownError(f"{url}: {error}") from error
                 causes[url] = str(error)
-            except UnavailableError as error:
+            except (UnavailableError, BadAnswerError) as error:
                 if changes:
                     raise
                 unavailable = error
@@ -345,6 +354,17 @@ class Transport:
                 "URLs: credentials are not sent there",
             )
         return elsewhere
+
+
+def _check_kind(url: str, response: urllib3.BaseHTTPResponse, kind: str) -> None:
+    """BadAnswerError if the answer says that it is of another media type than was asked for. One
+    that says nothing is let through: what it holds is checked anyway."""
+    said = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if not kind or not said or response.status == _NOT_MODIFIED:
+        return
+    if said != kind and not (kind == JSON and said.endswith("+json")):
+        shown = said if said.isprintable() else "something"
+        raise BadAnswerError(f"{url} answers {shown[:100]} where {kind} is asked for")
 
 
 def _context(

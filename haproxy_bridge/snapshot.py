@@ -78,12 +78,14 @@ class Task(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
 
 class Port(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     """A declared port of an app. ``service_port`` 0: it has none, and is served nowhere.
-    ``protocol``: tcp, udp or ``udp,tcp``."""
+    ``protocol``: tcp, udp or ``udp,tcp``. ``per_task``: each task has it on an address of its own,
+    and where the scheduler gave it no service port, the node may."""
 
     service_port: int = 0
     name: str = ""
     protocol: str = "tcp"
     labels: dict[str, str] = {}
+    per_task: bool = False
 
 
 class App(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
@@ -92,7 +94,8 @@ class App(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     ``has_checks``: tasks count as up only once a check says so. ``deploying``: a deployment of it
     runs. ``share``: its part of the traffic of the apps that serve one name together, 0 and up
     (None: by the number of its tasks). ``new_share``: the percent of the traffic that its tasks
-    which are not old get (None: by their number)."""
+    which are not old get (None: by their number). ``created_at_ms``: since when there is an app of
+    this id, whatever became of its definition; 0 if that is not known."""
 
     id: str
     wanted: int
@@ -104,6 +107,7 @@ class App(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     version: str = ""
     share: Annotated[float, Meta(ge=0)] | None = None
     new_share: Annotated[float, Meta(ge=0, le=100)] | None = None
+    created_at_ms: int = 0
 
 
 class Snapshot(Struct, frozen=True, gc=False):

@@ -374,6 +374,7 @@ SHAPES: dict[str, JsonSchema] = {
             "labels": PAIRS,
             "ports": array(shape("", **{"servicePort": COUNT, "protocol": TEXT, "name?": TEXT})),
             "tasks": array(reference("ServiceTask")),
+            "createdAtMs?": COUNT,
             "hasChecks?": FLAG,
             "deploying?": FLAG,
             "share?": NUMBER,

@@ -11,6 +11,7 @@ from api.render.health import definition_of
 from api.render.instance import shown_condition
 from framework.core.index import is_old
 from framework.domain.app import App, HealthCheck
+from framework.domain.clock import parse_iso
 from framework.domain.instance import Condition, Instance
 from framework.domain.state import State
 
@@ -45,6 +46,9 @@ def service(
         "ports": _ports(app),
         "tasks": sorted(tasks, key=lambda task: str(task["id"])),
     }
+    created_ms = _created_ms(app, view)
+    if created_ms:
+        fields["createdAtMs"] = created_ms
     if app.health_checks:
         fields["hasChecks"] = True
     if deploying:
@@ -54,6 +58,16 @@ def service(
     if new_share is not None:
         fields["newShare"] = new_share
     return fields
+
+
+def _created_ms(app: App, view: State) -> int:
+    """Since when there is an app of this name; 0 if that is not known. A change of it, and of who
+    leads, is none of this."""
+    oldest = app.created_at or min((*view.versions_of.get(app.id, ()), app.version))
+    try:
+        return parse_iso(oldest)
+    except ValueError:
+        return 0
 
 
 def _labels(app: App) -> dict[str, str]:

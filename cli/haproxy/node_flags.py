@@ -75,6 +75,14 @@ _SERVICES = (
         help="Users for HAPROXY_n_AUTH_LIST, NAME:CRYPTED a line as of htpasswd; [LIST] begins a "
         "list, else it has the file's name without its end; repeatable.",
     ),
+    click.option(
+        "--ports-per-task",
+        default="10050-10100",
+        show_default=True,
+        metavar="LOW-HIGH",
+        help="Service ports for apps of Marathon whose tasks have addresses of their own and that "
+        "have none; empty for none.",
+    ),
     click.option("--own-app-id", default="", metavar="ID", help="The app this runs as: left out."),
 )
 _FILE = (

@@ -208,7 +208,19 @@ def _services(given: dict[str, Any]) -> ServiceOptions:
         policy=policy,
         selector=given["selector"].strip(),
         users=_users(given["auth_files"]),
+        ports_per_task=_range(given["ports_per_task"]),
     )
+
+
+def _range(text: str) -> tuple[int, int]:
+    if not text.strip():
+        return 0, 0
+    low, dash, high = text.partition("-")
+    if not (dash and low.isdecimal() and high.isdecimal() and len(text) < 12):
+        raise ValueError(f"--ports-per-task: not LOW-HIGH, such as 10050-10100: {text}")
+    if not 0 < int(low) <= int(high) < 65_536:
+        raise ValueError(f"--ports-per-task: not a range of ports of 1 to 65535: {text}")
+    return int(low), int(high)
 
 
 def _check_selector(given: dict[str, Any]) -> None:
@@ -337,6 +349,12 @@ def _templates(folder: Path | None) -> dict[str, str]:
             found[name] = text.replace("\\n", "\n")
         elif path is not None and path.is_file():
             found[name] = _read(path).decode()
+    head = found.get("HEAD", "expose-fd listeners")
+    if "expose-fd listeners" not in head or re.search(r"(?m)^\s*daemon\s*$", head):
+        raise ValueError(
+            "HAPROXY_HEAD: it has to have a `stats socket` with `expose-fd listeners`, and not to "
+            "have `daemon`: else nothing changes without a lost connection"
+        )
     return found
 
 

@@ -154,10 +154,12 @@ def stamp(
 def _stamped(turn: Turn, app: App, existing: App | None, version: str, *, revert: bool) -> App:
     suspended_from = app.suspended_from or (0 if existing is None else existing.suspended_from)
     app = replace(app, suspended_from=0 if app.instances else suspended_from)
+    created_at = app.created_at or version if existing is None else _created(turn, existing)
     if existing is None or not same_configuration(app, existing):
         return replace(
             app,
             version=version,
+            created_at=created_at,
             config=_known_configuration(turn, app) or version,
             keep_old=False,
             last_scaling_at=version,
@@ -165,9 +167,11 @@ def _stamped(turn: Turn, app: App, existing: App | None, version: str, *, revert
         )
     config = app.config if revert else existing.config
     same_count = app.instances == existing.instances
+    same = same_count and config == existing.config
     return replace(
         app,
-        version=existing.version if same_count and config == existing.config else version,
+        version=existing.version if same else version,
+        created_at=existing.created_at if same else created_at,
         config=config,
         keep_old=_stays_cancelled(app, existing, config, revert=revert),
         last_scaling_at=existing.last_scaling_at if same_count else version,
@@ -175,6 +179,11 @@ def _stamped(turn: Turn, app: App, existing: App | None, version: str, *, revert
             existing.last_config_change_at if config == existing.config else version
         ),
     )
+
+
+def _created(turn: Turn, app: App) -> str:
+    """When it was; of an app that was stored before that was noted, the oldest version known."""
+    return app.created_at or min((*turn.world.state.versions_of.get(app.id, {}), app.version))
 
 
 def _stays_cancelled(app: App, existing: App, config: str, *, revert: bool) -> bool:

@@ -245,12 +245,14 @@ class App(Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     ``config`` names the configuration: an instance launched with another one is old, and going
     back to an earlier configuration brings its name back, so that instances which match already
     are kept. ``keep_old``: a change was cancelled in place, old instances stay as they are.
+    ``created_at``: the version that it began with, "" if that is not known.
     ``suspended_from``: the count to resume to (0: not suspended). ``secrets``: where the provider
     finds each secret of the app, by name; ``env_secrets``: variables that hold one of them.
     ``expand_env``: see ``framework.domain.expansion``."""
 
     id: str
     version: str = ""
+    created_at: str = ""
     config: str = ""
     keep_old: bool = False
     suspended_from: int = 0
@@ -357,6 +359,7 @@ def _configuration(app: App) -> App:
     return replace(
         app,
         version="",
+        created_at="",
         config="",
         keep_old=False,
         suspended_from=0,

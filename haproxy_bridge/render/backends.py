@@ -5,7 +5,7 @@ mistakes stay there; the shared front ends only find the way to a backend.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
@@ -79,7 +79,10 @@ def stanza(service: Service, pieces: Pieces, options: RenderOptions) -> Stanza:
             *_backend(service, pieces, options, values),
         ]
     )
-    lines = "".join([_server(service, one, pieces, values, dynamic=dynamic) for one in members])
+    ids = {} if pieces.is_ours(service, "BACKEND_SERVER_OPTIONS") else servers.numbers(members)
+    lines = "".join(
+        [_server(service, one, pieces, values, dynamic=dynamic, ids=ids) for one in members]
+    )
     others = tuple(_OWN_SERVER.findall(head)) if service.templates or options.templates else ()
     # A template may call the front end as it likes, and then nobody can be told of its limit.
     limit = service.maxconn if service.port and pieces.is_ours(service, "FRONTEND_HEAD") else 0
@@ -163,7 +166,7 @@ def _http(service: Service, pieces: Pieces, values: Values) -> Iterator[str]:
         yield f"  http-request deny deny_status 429 if {{ sc_http_req_rate(0) gt {requests} }}\n"
     yield pieces.of(service, "BACKEND_HTTP_OPTIONS", values)
     # A request that is safe to repeat is, on another server: a task that ends costs nobody one.
-    yield "  retry-on conn-failure empty-response 503\n"
+    yield f"  retry-on {' '.join(service.retry_on)}\n"
     yield "  http-request disable-l7-retry unless { method GET HEAD OPTIONS }\n"
     if service.hsts:
         yield pieces.of(service, "BACKEND_HSTS_OPTIONS", values)
@@ -213,7 +216,13 @@ def _redirects(service: Service, pieces: Pieces) -> Iterator[str]:
 
 
 def _server(
-    service: Service, server: Server, pieces: Pieces, values: Values, *, dynamic: bool
+    service: Service,
+    server: Server,
+    pieces: Pieces,
+    values: Values,
+    *,
+    dynamic: bool,
+    ids: Mapping[str, int],
 ) -> str:
     address = f"[{server.address}]" if ":" in server.address else server.address
     if dynamic or pieces.is_ours(service, "BACKEND_SERVER_OPTIONS"):
@@ -225,7 +234,7 @@ def _server(
         values
         | {
             "serverName": server.name,
-            "serverId": "",
+            "serverId": ids.get(server.name, ""),
             "host": address,
             "host_ipv4": address,
             "port": server.port,

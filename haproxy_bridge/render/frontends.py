@@ -87,6 +87,7 @@ class Shared:
         if self._options.acme and not https:
             lines.append(f"  use_backend stayer_acme if {{ path_beg {_CHALLENGES} }}\n")
         lines += routes.first_rules(self._services, self._pieces, https=https)
+        lines += routes.mixed_rules(self._services, self._pieces)
         lines += self._looked_up("exact", routes.BASE, "map_beg")
         lines += self._looked_up("nocase", f"{routes.BASE},lower", "map_beg")
         lines += routes.last_rules(self._services, self._pieces, https=https)

@@ -20,19 +20,49 @@ BASE = "var(txn.stayer_base)"
 def route_maps(services: Iterable[Service], pieces: Pieces) -> dict[str, str]:
     """Entries of the maps by kind: ``exact`` and, for paths of any case, ``nocase``."""
     maps: dict[str, list[str]] = {"exact": [], "nocase": []}
+    found = list(_mapped(services, pieces))
+    mixed = _mixed(found)
+    for host, service in found:
+        if host in mixed:
+            continue
+        for path in service.paths or ("/",):
+            place = f"{host}{path.lower() if service.ignore_case else path}"
+            maps["nocase" if service.ignore_case else "exact"].append(f"{place} {service.name}\n")
+    return {kind: "".join(sorted(entries)) for kind, entries in maps.items()}
+
+
+def _mapped(services: Iterable[Service], pieces: Pieces) -> Iterator[tuple[str, Service]]:
+    """Hosts that are looked up, with who has a path there."""
     for service in services:
         if service.matches or service.tls_passthrough or service.weight:
             continue
-        if _has_own(service, pieces):
-            continue
-        kind = "nocase" if service.ignore_case else "exact"
-        for host in service.hosts:
-            if host.kind is HostKind.EXACT:
-                for path in service.paths or ("/",):
-                    place = f"{host.text}{path}"
-                    place = place.lower() if service.ignore_case else place
-                    maps[kind].append(f"{place} {service.name}\n")
-    return {kind: "".join(sorted(entries)) for kind, entries in maps.items()}
+        if not _has_own(service, pieces):
+            for host in service.hosts:
+                if host.kind is HostKind.EXACT:
+                    yield host.text, service
+
+
+def _mixed(found: Iterable[tuple[str, Service]]) -> set[str]:
+    """Hosts with paths of both kinds: no order of the two maps would find the longest there."""
+    kinds: dict[bool, set[str]] = {False: set(), True: set()}
+    for host, service in found:
+        kinds[service.ignore_case].add(host)
+    return kinds[False] & kinds[True]
+
+
+def mixed_rules(services: Iterable[Service], pieces: Pieces) -> Iterator[str]:
+    """Rules for hosts with paths of both kinds, the longest first."""
+    found = list(_mapped(services, pieces))
+    mixed = _mixed(found)
+    places = [
+        (host, -len(path), service.ignore_case, path, service.name)
+        for host, service in found
+        if host in mixed
+        for path in service.paths or ("/",)
+    ]
+    for host, _, ignore_case, path, name in sorted(places):
+        asked = f"{{ {HOST} -m str {host} }} {{ path_beg {'-i ' * ignore_case}{word(path)} }}"
+        yield f"  use_backend {name} if {asked}\n"
 
 
 def first_rules(services: Iterable[Service], pieces: Pieces, *, https: bool) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import math
 import re
+import zlib
 from collections.abc import Callable, Iterator
 
 from haproxy_bridge.render.pieces import Pieces
@@ -16,6 +17,7 @@ _NOT_OF_TASK = re.compile(r"[^A-Za-z0-9._-]")
 _NOT_OF_VERSION = re.compile(r"[^A-Za-z0-9.:_-]")
 _MAX_HOST = 255
 _MAX_VERSION = 64
+_MOST_IDS = 32_767
 _CHECK_PIECES = (
     "BACKEND_SERVER_HTTP_HEALTHCHECK_OPTIONS",
     "BACKEND_SERVER_TCP_HEALTHCHECK_OPTIONS",
@@ -49,7 +51,17 @@ def check_values(service: Service, check: Check) -> dict[str, object]:
         "healthCheckMaxConsecutiveFailures": check.max_consecutive_failures,
         "healthCheckFalls": max(1, min(100, check.max_consecutive_failures + 1)),
         "healthCheckPortOptions": "",
+        "observed": _observed(service),
     }
+
+
+def _observed(service: Service) -> str:
+    """A server that refuses connections is out after three: one that has ended always has room, and
+    would be asked again and again, by requests that have six tries in all. Answers count only where
+    an app asks for it: else whoever finds a request that ends in a 500 could have all its servers
+    taken out."""
+    mode, errors = service.observe
+    return f" observe {mode} error-limit {errors} on-error mark-down" if mode else ""
 
 
 def _seconds(number: float) -> int:
@@ -83,6 +95,20 @@ def servers(service: Service, pieces: Pieces, *, by_task: bool = False) -> tuple
             )
         )
     return tuple(found)
+
+
+def numbers(found: tuple[Server, ...]) -> dict[str, int]:
+    """For templates that say ``id {serverId}``: a number of 1..32767 for each, by its name alone
+    unless two names come to one, as marathon-lb's."""
+    ids: dict[str, int] = {}
+    used: set[int] = set()
+    for name in sorted(server.name for server in found):
+        number = zlib.crc32(name.encode()) % _MOST_IDS
+        while number in used and len(used) < _MOST_IDS:
+            number = (number + 1) % _MOST_IDS
+        used.add(number)
+        ids[name] = number + 1
+    return ids
 
 
 def _by_place(member: Member) -> str:

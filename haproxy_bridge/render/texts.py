@@ -13,8 +13,6 @@ MAX_WORDS = 40
 PROXYPASS_PATH = """\
   http-request replace-path ^{proxypathPattern}/?(.*) /\\1
 """
-# A server that refuses connections is out after three: one that has ended always has room, and
-# would be asked again and again, by requests that have six tries in all.
 _HOST_ACL = "  acl host_{cleanedUpHostname} {hostMatch}\n"
 _AUTH_ACL = "  acl auth_{cleanedUpHostname} http_auth(user_{backend})\n"
 _PATH_ACL = "{pathLines}"
@@ -100,11 +98,11 @@ userlist user_{backend}
 """,
     "BACKEND_SERVER_HTTP_HEALTHCHECK_OPTIONS": """\
 check inter {healthCheckIntervalSeconds}s fastinter 1s downinter 2s fall {healthCheckFalls} rise 1\
-{healthCheckPortOptions} observe layer4 error-limit 3 on-error mark-down
+{healthCheckPortOptions}{observed}
 """,
     "BACKEND_SERVER_TCP_HEALTHCHECK_OPTIONS": """\
 check inter {healthCheckIntervalSeconds}s fastinter 1s downinter 2s fall {healthCheckFalls} rise 1\
-{healthCheckPortOptions} observe layer4 error-limit 3 on-error mark-down
+{healthCheckPortOptions}{observed}
 """,
     "HTTP_BACKEND_PROXYPASS_GLUE": """\
   http-request set-header Host {hostname}

@@ -82,6 +82,43 @@ def _response_header(found: re.Match[str]) -> str:
     return f"{found[1]}http-response replace-header {name} {replacement}"
 
 
+def _denied(found: re.Match[str]) -> str:
+    """``reqdeny "^Name: pattern"``, or a pattern of the request's line: ``^[^ ]* /path``."""
+    text, condition = _condition(found[3])
+    pattern, flag = _unescaped(text).strip(), " -i" if found[2] else ""
+    header = re.fullmatch(r"\^([A-Za-z0-9-]+):(?: \*|\\s\*)? ?(.*)", pattern)
+    line = re.fullmatch(r"\^(?:\[\^ ?:?\]\*|[A-Z.*+]+) (/.*)", pattern)
+    if header is not None:
+        sample, pattern = f"req.hdr({header[1]})", f"^{header[2]}" if header[2] else "."
+    elif line is not None:
+        sample, pattern = "path", f"^{line[1]}"
+    else:
+        return found[0]
+    also = condition.replace(" if ", " ", 1) if condition.startswith(" if ") else ""
+    if condition and not also:
+        return found[0]
+    return f"{found[1]}http-request deny if {{ {sample} -m reg{flag} {_bare(pattern)} }}{also}"
+
+
+def _asked(found: re.Match[str]) -> str:
+    """``option httpchk METHOD URI HTTP/1.1\\r\\nName:\\ value``, in the two lines of today."""
+    words = re.findall(r"(?:\\.|\S)+", found[2])
+    method, uri = ("GET", words[0]) if len(words) == 1 else (words[0], words[1])
+    version, *headers = "".join(words[2:3]).replace("\\ ", " ").split("\\r\\n")
+    if len(words) > 3 or not re.fullmatch(r"(?:HTTP/)?[0-9.]*", version):
+        return found[0]
+    sent = f"http-check send meth {method} uri {uri}"
+    if version:
+        sent += f" ver {version}"
+    for header in headers:
+        name, colon, value = header.partition(":")
+        if header and not (colon and re.fullmatch(r"[A-Za-z0-9-]+", name)):
+            return found[0]
+        if header:
+            sent += f" hdr {name} {_quoted(value.strip())}"
+    return f"{found[1]}option httpchk\n{found[1]}{sent}"
+
+
 def _bare(text: str) -> str:
     return text.replace(" ", "\\ ")
 
@@ -93,6 +130,12 @@ _LINES: tuple[tuple[re.Pattern[str], _Translation | str], ...] = (
     (re.compile(r"^(\s*)rspi?del\s+(.*)$"), _deleted("response")),
     (re.compile(r"^(\s*)reqi?rep\s+(.*)$"), _request_line),
     (re.compile(r"^(\s*)rspi?rep\s+(.*)$"), _response_header),
+    (re.compile(r"^(\s*)req(i?)deny\s+(.*)$"), _denied),
+    (re.compile(r"^(\s*)option\s+httpchk\s+(\S.*?)\s*$"), _asked),
+    (
+        re.compile(r"^(\s*)mode\s+health\s*$"),
+        r"\1mode http\n\1http-request return status 200",
+    ),
     (re.compile(r"^(\s*)block\s+((?:if|unless)\s.*)$"), r"\1http-request deny \2"),
     (re.compile(r"^(\s*)redispatch\s*$"), r"\1option redispatch"),
     (re.compile(r"^(\s*)option\s+forceclose\s*$"), r"\1option httpclose"),

@@ -11,6 +11,7 @@ from haproxy_bridge.services import conflicts, effects, joined, labels, members,
 from haproxy_bridge.services.joined import Part
 from haproxy_bridge.services.labels import AppLabels, PortLabels
 from haproxy_bridge.services.model import Auth, Mode, Service, Services
+from haproxy_bridge.services.numbering import Numbering
 from haproxy_bridge.services.options import ServiceOptions
 from haproxy_bridge.snapshot import HTTP_KINDS, App, Port, Snapshot
 
@@ -56,18 +57,20 @@ class Builder:
         self._groups: dict[tuple[str, int, str], _Group] = {}
         self._named: dict[tuple[str, str], _Group] = {}
         self._settlement = conflicts.Settlement(options)
+        self._numbering = Numbering(options)
 
     def build(self, snapshot: Snapshot) -> Services:
         """As the function of this name."""
         before, known = self._known, {}
-        for app in snapshot.apps:
+        apps, unnumbered = self._numbering.numbered(snapshot.apps)
+        for app in apps:
             one = before.get(app.id)
             known[app.id] = one if one is not None and one.app is app else self._of(app, one)
         self._known = known
         problems = [problem for one in known.values() for problem in one.problems]
         kept, lost = self._settlement.settled(self._together(known.values()))
         problems += [problem for one in self._named.values() for problem in one.problems]
-        return Services(kept, (*problems, *lost))
+        return Services(kept, (*unnumbered, *problems, *lost))
 
     def _of(self, app: App, before: _OfApp | None) -> _OfApp:
         options = self._options
@@ -237,6 +240,7 @@ def _service(app: App, index: int, port: Port, said: PortLabels) -> Service:
         hostname=said.texts.get("VHOST", ""),
         backend_tls="" if tls == "false" else tls,
         shared_name=given.get("backend_name", ""),
+        created_at_ms=app.created_at_ms,
         templates=said.templates,
     )
     service = replace(service, **plain)
@@ -263,7 +267,10 @@ def _merged(group: str, several: list[tuple[_OfApp, Service]]) -> Service:
         several, key=lambda one: (one[0].read.app.get("DEPLOYMENT_STARTED_AT", ""), one[0].app.id)
     )
     last, newest = ordered[-1]
-    named = replace(newest, name=_group_name(group, newest))
+    # As old as the first of them: nobody gets what they have while one hands over to the next.
+    ages = [one.app.created_at_ms for one, _ in ordered if one.app.created_at_ms]
+    name, age = _group_name(group, newest), min(ages, default=0)
+    named = replace(newest, name=name, created_at_ms=age)
     if any(one.app.share is not None for one, _ in ordered):
         shares = [(one.app, service.members) for one, service in ordered]
         return replace(named, members=members.shared(shares))

@@ -1,7 +1,8 @@
 """Who gets what several ask for: ports of the node, and hosts with their paths.
 
-The winner is the one with the higher weight, then the lower app id: the same on each node and in
-each run, whatever the order of starts. Who loses is told, and loses only what it lost.
+The winner is the one with the higher weight, then that of the older app: the same on each node and
+in each run, so that nobody loses what he has to an app that comes later. Who loses is told, and
+loses only what it lost.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -53,7 +54,7 @@ def settled(
     services: Iterable[Service], options: ServiceOptions
 ) -> tuple[list[Service], list[Problem]]:
     """The services with what each of them got."""
-    ranked = sorted(services, key=lambda one: (-(one.weight or 0), one.app_id, one.index))
+    ranked = sorted(services, key=attrgetter("rank"))
     problems: list[Problem] = []
     names = _named(ranked, problems)
     with_ports = _ports(names, options, problems)

@@ -25,6 +25,7 @@ _OF_HTTP = frozenset(
         "RATE_LIMIT",
         "HTTP2",
         "ERROR_PAGE",
+        "RETRY_ON",
         "MATCH_HEADER",
         "MATCH_COOKIE",
         "MATCH_QUERY",
@@ -60,6 +61,11 @@ def looked_at(service: Service, said: PortLabels) -> tuple[Service, list[Problem
         Problem(Trouble.IGNORED, service.app_id, why, f"HAPROXY_{service.index}_{name}")
         for name, why in _without_effect(service, said)
     ]
+    if service.mode is Mode.TCP and service.observe[0] == "layer7":
+        why = "answers are seen in mode http only: here connections count (layer4)"
+        label = f"HAPROXY_{service.index}_OBSERVE"
+        problems.append(Problem(Trouble.IGNORED, service.app_id, why, label))
+        service = replace(service, observe=("layer4", service.observe[1]))
     if service.mode is Mode.TCP and service.matches:
         service = replace(service, match_header=None, match_cookie=None, match_query=None)
     if service.hosts and service.mode is Mode.TCP and not service.tls_passthrough:

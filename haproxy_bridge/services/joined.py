@@ -1,6 +1,6 @@
 """Apps that ask for one backend by its name (HAPROXY_n_BACKEND_NAME) are served as one.
 
-Whoever comes first (by weight, then by id) says how it is served. Another one may leave things
+Whoever comes first (by weight, then by age) says how it is served. Another one may leave things
 unsaid, but what it says has to be the same: nobody is served without the password or the networks
 that its labels ask for.
 """
@@ -45,7 +45,7 @@ class Part(Struct, frozen=True):
 
 def joined(name: str, parts: Sequence[Part]) -> tuple[Service, tuple[Problem, ...]]:
     """One service under the name, and what of the parts it leaves out."""
-    ranked = sorted(parts, key=_rank)
+    ranked = sorted(parts, key=lambda part: part.service.rank)
     first, kept = ranked[0], ranked[:1]
     problems: list[Problem] = []
     for part in ranked[1:]:
@@ -58,11 +58,6 @@ def joined(name: str, parts: Sequence[Part]) -> tuple[Service, tuple[Problem, ..
             problems.append(_other_check(part, first))
     together = members.shared([(part.app, part.service.members) for part in kept])
     return replace(first.service, name=name, members=together), tuple(problems)
-
-
-def _rank(part: Part) -> tuple[int, str, int]:
-    service = part.service
-    return -(service.weight or 0), service.app_id, service.index
 
 
 def _others(part: Part, first: Part) -> Iterator[str]:

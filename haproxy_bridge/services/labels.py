@@ -78,6 +78,8 @@ PORT_LABELS: dict[str, tuple[str, Reader]] = {
     "MATCH_HEADER": ("match_header", values.header),
     "MATCH_COOKIE": ("match_cookie", values.pair),
     "MATCH_QUERY": ("match_query", values.pair),
+    "OBSERVE": ("observe", values.observe),
+    "RETRY_ON": ("retry_on", values.retry_on),
     "HTTP2": ("http2", values.boolean),
     "SEND_PROXY": ("send_proxy", values.boolean),
 }
@@ -149,7 +151,7 @@ def _read(found: AppLabels, app: App, options: ServiceOptions, label: str, text:
     elif name in templates.OF_APPS and not _is_value(name):
         _template(found.port(int(index)), app, options, label, name, text)
     else:
-        _value(found.port(int(index)), app, label, name, text)
+        _value(found.port(int(index)), app, options, label, name, text)
 
 
 def _is_value(name: str) -> bool:
@@ -166,7 +168,13 @@ def _unknown(app: App, label: str, name: str) -> Problem:
     return Problem(Trouble.IGNORED, app.id, f"nothing reads this label{meant}", label[:200])
 
 
-def _value(port: PortLabels, app: App, label: str, name: str, text: str) -> None:
+def _value(
+    port: PortLabels, app: App, options: ServiceOptions, label: str, name: str, text: str
+) -> None:
+    if not options.policy.allows_label(app.id, name):
+        message = "this node's policy has no such label for this app"
+        port.problems.append(Problem(Trouble.FORBIDDEN, app.id, message, label))
+        return
     if len(text) > values.MAX_VALUE:
         problem = Problem(
             Trouble.INVALID, app.id, f"more than {values.MAX_VALUE} characters", label

@@ -69,7 +69,11 @@ class Service(Struct, frozen=True, gc=False, kw_only=True):
     own text, for templates. ``shared_name``: that of a backend which it asks for
     together with other apps. ``match_header``, ``match_cookie``, ``match_query``: its virtual hosts
     are for requests with this name and value only ("" for any value). ``error_page``: what clients
-    get where no server answers. ``templates`` are raw directives by name."""
+    get where no server answers. ``observe``: what of real requests counts against a server besides
+    its check (``layer4``, ``layer7``, "" for nothing), and after how many errors on end it is
+    taken out. ``retry_on``: what a request that is safe to repeat is repeated on.
+    ``created_at_ms``: since when there is its app, 0 if that is not known. ``templates`` are raw
+    directives by name."""
 
     name: str
     app_id: str
@@ -111,7 +115,17 @@ class Service(Struct, frozen=True, gc=False, kw_only=True):
     http2: bool = False
     send_proxy: bool = False
     shared_name: str = ""
+    observe: tuple[str, int] = ("layer4", 3)
+    retry_on: tuple[str, ...] = ("conn-failure", "empty-response", "503")
+    created_at_ms: int = 0
     templates: dict[str, str] = {}
+
+    @property
+    def rank(self) -> tuple[int, float, str, int]:
+        """Its place among those that want one thing, the first of which gets it: by weight, then
+        by the age of the apps. The same on each node and in each run."""
+        age = self.created_at_ms or float("inf")
+        return -(self.weight or 0), age, self.app_id, self.index
 
     @property
     def matches(self) -> tuple[tuple[str, str, str], ...]:

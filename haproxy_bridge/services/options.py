@@ -22,12 +22,14 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True):
     """What apps with an id that matches ``apps`` (a shell pattern) may do. None: as without the
     rule. ``vhosts``: host names or patterns (``*.team.example``) that are theirs alone to use;
     ``ports``: service ports, as ``10000`` or ``10000-10100``; ``templates``: raw directives in
-    template labels."""
+    template labels; ``labels``: names or patterns of labels of their ports (``VHOST``,
+    ``HTTP_BACKEND_*``), without which these may have none."""
 
     apps: str
     vhosts: tuple[str, ...] | None = None
     ports: tuple[str, ...] | None = None
     templates: bool | None = None
+    labels: tuple[str, ...] | None = None
 
 
 class Policy(Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,6 +53,11 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
         """Whether its labels may hold directives of haproxy."""
         allowed = self.rule(app_id).templates
         return self.templates if allowed is None else allowed
+
+    def allows_label(self, app_id: str, name: str) -> bool:
+        """Whether its ports may have the label, whose name is without HAPROXY_n_."""
+        own = self.rule(app_id).labels
+        return own is None or any(fnmatchcase(name, pattern) for pattern in own)
 
     def forbidden_host(self, app_id: str, host: str) -> str:
         """Why the app may not serve the host; "" if it may."""
@@ -84,7 +91,8 @@ class ServiceOptions(Struct, frozen=True, kw_only=True):
     haproxy itself or somebody else on the node uses. ``own_app_id``: the app that this bridge
     runs as, which is left out. ``selector``: only apps whose labels it selects, "" for all (as of
     Marathon's ``label=``). ``users``: lists of users with crypted passwords that labels may name.
-    """
+    ``ports_per_task``: the first and the last service port for ports that tasks have on addresses
+    of their own and that have none; 0 for no such ports."""
 
     groups: tuple[str, ...] = ()
     strict: bool = False
@@ -93,6 +101,7 @@ class ServiceOptions(Struct, frozen=True, kw_only=True):
     policy: Policy = Policy()
     selector: str = ""
     users: dict[str, Users] = {}
+    ports_per_task: tuple[int, int] = (0, 0)
 
     def selects(self, labels: Mapping[str, str]) -> bool:
         """Whether an app with these labels is for this node. SelectorError."""

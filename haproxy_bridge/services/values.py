@@ -11,6 +11,12 @@ from haproxy_bridge.services.model import Auth, Host, HostKind
 MAX_HOSTS = 100
 DYNAMIC = frozenset({"roundrobin", "leastconn", "first", "random"})
 """Algorithms with which haproxy lets servers come and go at run time."""
+OBSERVED = {"layer4": ("layer4", 3), "layer7": ("layer7", 10), "false": ("", 1)}
+"""What of real requests can count against a server, and how many errors on end do."""
+RETRIES = frozenset(
+    {"none", "conn-failure", "empty-response", "junk-response", "response-timeout"}
+    | {"0rtt-rejected", "401", "403", "404", "408", "425", "500", "501", "502", "503", "504"}
+)
 MAX_PATHS = 100
 MAX_VALUE = 4_096
 
@@ -202,6 +208,25 @@ def backend_name(text: str) -> str:
             f"stayer_ or marathon_) and does not end with _NUMBER: {_shown(text)}"
         )
     return stripped
+
+
+def observe(text: str) -> tuple[str, int]:
+    """``layer4``, ``layer7`` or ``false``; ``layer7/20``: after so many errors on end."""
+    mode, slash, count = text.strip().lower().partition("/")
+    if mode not in OBSERVED or (slash and not mode):
+        known = ", ".join(sorted(OBSERVED))
+        raise BadValueError(f"not one of {known}, with /ERRORS behind: {_shown(text)}")
+    name, errors = OBSERVED[mode]
+    return name, number(count, 1, 1_000) if slash else errors
+
+
+def retry_on(text: str) -> tuple[str, ...]:
+    """What haproxy repeats a request on, behind blanks or commas; ``none`` alone for nothing."""
+    words = tuple(dict.fromkeys(word for word in re.split(r"[,\s]+", text.strip().lower()) if word))
+    alone = len(words) == 1 or "none" not in words
+    if not words or not alone or not RETRIES.issuperset(words):
+        raise BadValueError(f"not `none` or some of {', '.join(sorted(RETRIES))}: {_shown(text)}")
+    return words
 
 
 def networks(text: str) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ configuration is judged by the definition that it was launched with, which is as
 """
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 
 import msgspec
 from msgspec import Struct
@@ -13,6 +12,7 @@ from msgspec import Struct
 from haproxy_bridge.snapshot import App, Check, CheckKind, Endpoint, Port, Snapshot, Task, Verdict
 from haproxy_bridge.source import checked
 from haproxy_bridge.source.resolving import Addresses, unresolved
+from haproxy_bridge.source.times import milliseconds
 
 PATH = "/v2/apps"
 QUERY = {"embed": ["apps.tasks", "apps.deployments", "apps.readiness"]}
@@ -82,6 +82,21 @@ class _Container(Struct, frozen=True, rename="camel"):
     docker: _Docker | None = None
 
 
+class _DiscoveryPort(Struct, frozen=True, rename="camel"):
+    number: int = 0
+    name: str | None = None
+    protocol: str = "tcp"
+    labels: dict[str, str] | None = None
+
+
+class _Discovery(Struct, frozen=True, rename="camel"):
+    ports: list[_DiscoveryPort] | None = None
+
+
+class _IpPerTask(Struct, frozen=True, rename="camel"):
+    discovery: _Discovery | None = None
+
+
 class _Network(Struct, frozen=True, rename="camel"):
     mode: str = "container"
 
@@ -104,6 +119,7 @@ class _App(Struct, frozen=True, rename="camel"):
     port_definitions: list[_PortDefinition] | None = None
     container: _Container | None = None
     networks: list[_Network] | None = None
+    ip_address: _IpPerTask | None = None
     health_checks: list[_HealthCheck] | None = None
     tasks: list[_Task] | None = None
     deployments: list[object] | None = None
@@ -200,6 +216,9 @@ def _labels(app: _App) -> dict[str, str]:
 def _mappings(app: _App) -> list[_Mapping] | None:
     """The port mappings of an app that is not on the host network."""
     container = app.container
+    discovered = _discovered(app)
+    if discovered:
+        return discovered
     if app.networks is not None and all(one.mode == "host" for one in app.networks):
         return None
     if container is None:
@@ -212,6 +231,13 @@ def _mappings(app: _App) -> list[_Mapping] | None:
     return container.port_mappings
 
 
+def _discovered(app: _App) -> list[_Mapping]:
+    """The ports of an app of Marathon 0.14 to 1.4 whose tasks have addresses of their own."""
+    discovery = None if app.ip_address is None else app.ip_address.discovery
+    ports = [] if discovery is None else discovery.ports or []
+    return [_Mapping(one.number, None, 0, one.protocol, one.name, one.labels) for one in ports]
+
+
 def _ports(app: _App, mappings: list[_Mapping] | None) -> tuple[Port, ...]:
     if mappings is not None:
         return tuple(
@@ -220,6 +246,7 @@ def _ports(app: _App, mappings: list[_Mapping] | None) -> tuple[Port, ...]:
                 one.name or "",
                 one.protocol,
                 one.labels or {},
+                per_task=one.host_port is None,
             )
             for one in mappings
         )
@@ -253,7 +280,7 @@ def _task(
         host=task.host,
         endpoints=endpoints + (None,) * (count - len(endpoints)),
         version=task.version,
-        started_at_ms=_milliseconds(task.started_at),
+        started_at_ms=milliseconds(task.started_at),
         health=_verdict(task.health_check_results, len(checks), any_check=any_check),
         ready=ready,
         reachable=task.state not in _AWAY,
@@ -294,10 +321,3 @@ def _check(check: _HealthCheck) -> Check:
         timeout_seconds=check.timeout_seconds,
         max_consecutive_failures=check.max_consecutive_failures,
     )
-
-
-def _milliseconds(time: str | None) -> int:
-    try:
-        return int(datetime.fromisoformat(time).timestamp() * 1000) if time else 0
-    except ValueError:
-        return 0

@@ -23,6 +23,7 @@ from api.client import (
 )
 from haproxy_bridge.snapshot import App, Snapshot
 from haproxy_bridge.source import marathon, stayer, text
+from haproxy_bridge.source.ages import Ages
 from haproxy_bridge.source.resolving import Addresses, Resolver
 
 WHOLE_SECONDS = 600.0
@@ -72,6 +73,7 @@ class Reader:
         self._kind = options.kind
         self._addresses: Addresses = Resolver().addresses
         self._known: dict[str, App] = {}
+        self._ages = Ages(self._versions)
         self._pages = stayer.Pages(self._addresses)
 
     @property
@@ -136,7 +138,7 @@ class Reader:
                 self._addresses,
                 any_check=self._options.any_check,
             )
-            return self._recognized(found)
+            return self._recognized(replace(found, apps=self._ages.dated(found.apps)))
         except _WRONG_SHAPE as error:
             raise BadAnswerError(f"{page.url} answers what is no list of apps: {error}") from error
 
@@ -147,6 +149,15 @@ class Reader:
         apps = [known[app.id] if known.get(app.id) == app else app for app in found.apps]
         self._known = {app.id: app for app in apps}
         return replace(found, apps=tuple(apps))
+
+    def _versions(self, app_id: str) -> bytes | None:
+        """ClientError if nobody answers: who is older must not depend on that."""
+        try:
+            return self._client.fetch(
+                f"{marathon.PATH}/{quote(app_id.strip('/'))}/versions"
+            ).content
+        except RefusedError:
+            return None
 
     def _definition(self, app_id: str, version: str) -> bytes | None:
         try:

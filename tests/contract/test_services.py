@@ -6,6 +6,7 @@ from flask.testing import FlaskClient
 from msgspec.structs import replace
 
 from framework.domain.app import App, Container, Network, NetworkMode, PortMapping
+from framework.domain.clock import parse_iso
 from framework.domain.instance import Condition, Goal, Instance
 from framework.domain.rollout import Connection, Framework
 from framework.domain.state import Kind
@@ -42,6 +43,7 @@ def test_the_whole_page(client: FlaskClient, scheduler: Recorder) -> None:
     assert batch == {
         "id": "/batch",
         "version": batch["version"],
+        "createdAtMs": parse_iso(batch["version"]),
         "wanted": 0,
         "labels": {},
         "ports": [],
@@ -72,6 +74,15 @@ def test_the_whole_page(client: FlaskClient, scheduler: Recorder) -> None:
             }
         ],
     }
+
+
+def test_a_change_makes_no_app_younger(client: FlaskClient, scheduler: Recorder) -> None:
+    web = scheduler.view.apps["/dev/web"]
+    dated = replace(web, created_at="2024-01-02T00:00:00.000Z", version=web.version)
+    scheduler.hold(Kind.APP, "/dev/web", dated)
+    (shown,) = [one for one in services(client)["services"] if one["id"] == "/dev/web"]
+    assert shown["createdAtMs"] == parse_iso("2024-01-02T00:00:00.000Z")
+    assert stayer.snapshot(client.get("/v3/services").data, "", "").apps[1].created_at_ms
 
 
 def test_the_bridge_reads_it(client: FlaskClient) -> None:

@@ -13,6 +13,7 @@ from tests.contract.task_infos import CASES, FILE, app_of_case, current, task_in
 # Fields that say how, when, where and how many tasks are started, watched and replaced: what a
 # task is told does not depend on them.
 NOT_TOLD = {
+    "App.created_at",
     "App.config",
     "App.keep_old",
     "App.suspended_from",

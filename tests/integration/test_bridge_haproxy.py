@@ -54,6 +54,7 @@ def test_requests_find_their_app(edge: Edge) -> None:
         edge.app("h", [g], 7, VHOST="e.example", PATH="/deep", MATCH_COOKIE="who=g"),
         edge.app("i", [g], 8, VHOST="*.x.example", MATCH_QUERY="try"),
         edge.app("j", [], 9, VHOST="j.example", ERROR_PAGE="<h1>j is # away</h1>\n"),
+        edge.app("k", [g], 10, VHOST="x.example", PATH="-i /Any"),
     )
     outcome = edge.run()
     assert (outcome.exit, outcome.reloaded) == (Exit.OK, True), outcome
@@ -62,6 +63,7 @@ def test_requests_find_their_app(edge: Edge) -> None:
         ("X.Example:8080", "/y"): "a",
         ("x.example.", "/"): "a",
         ("x.example", "/api/z"): "b",
+        ("x.example", "/aNY/z"): "g",
         ("w.x.example", "/api"): "c",
         ("d12.example", "/"): "d",
         ("e.example", "/dEEP/er"): "e",

@@ -154,6 +154,7 @@ def apps(ids: st.SearchStrategy[str] = app_ids) -> st.SearchStrategy[App]:
         App,
         id=ids,
         version=versions,
+        created_at=versions,
         last_scaling_at=versions,
         last_config_change_at=versions,
         cmd=st.none() | texts,

@@ -98,7 +98,7 @@ def test_a_new_app_is_stamped_with_the_moment() -> None:
     done = session.put(WEB)
     app = session.state.apps["/web"]
     assert done.version == app.version == app.last_scaling_at == app.last_config_change_at
-    assert app.version == iso(START_MS)
+    assert app.version == app.created_at == iso(START_MS)
     assert done.apps == (app,)
 
 
@@ -121,6 +121,25 @@ def test_a_new_configuration_is_stamped_as_a_whole() -> None:
     app = session.state.apps["/web"]
     stamps = {app.version, app.last_scaling_at, app.last_config_change_at}
     assert stamps == {iso(START_MS + 5_000)}
+
+
+def test_an_app_is_as_old_as_its_name() -> None:
+    session = Session()
+    session.put(WEB)
+    session.wait(5)
+    session.put(replace(WEB, cmd="better"), force=True)
+    session.wait(5)
+    session.put(replace(WEB, cmd="better", instances=2), force=True)
+    assert session.state.apps["/web"].created_at == iso(START_MS)
+    other = Session()
+    other.put(WEB)
+    undated = replace(other.state.apps["/web"], created_at="")
+    other.state.apps["/web"] = other.state.versions_of["/web"][undated.version] = undated
+    other.wait(5)
+    other.put(WEB)
+    assert other.state.apps["/web"] == undated
+    other.put(replace(WEB, instances=2), force=True)
+    assert other.state.apps["/web"].created_at == iso(START_MS)
 
 
 def test_what_says_nothing_new_changes_nothing() -> None:

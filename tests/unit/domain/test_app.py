@@ -52,6 +52,7 @@ def test_port_mappings_mean_nothing_on_the_host_network() -> None:
 
 STAMPS = {
     "version",
+    "created_at",
     "config",
     "keep_old",
     "suspended_from",

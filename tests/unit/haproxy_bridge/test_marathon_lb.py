@@ -70,6 +70,8 @@ VALUES: dict[str, tuple[str, str]] = {
     "MATCH_HEADER": ("X-A: b", "{ req.hdr(X-A) -m str b }"),
     "MATCH_COOKIE": ("a=b", "{ req.cook(a) -m str b }"),
     "MATCH_QUERY": ("a=b", "{ url_param(a) -m str b }"),
+    "OBSERVE": ("layer7/20", "observe layer7 error-limit 20 on-error mark-down"),
+    "RETRY_ON": ("conn-failure, 502", "retry-on conn-failure 502"),
     "HTTP2": ("true", "proto h2"),
     "SEND_PROXY": ("true", "send-proxy-v2"),
 }

@@ -58,6 +58,13 @@ def test_two_apps_for_the_same_requests_of_a_host_are_a_conflict() -> None:
         ("TIMEOUT_TUNNEL", "0"),
         ("ERROR_PAGE", " "),
         ("ERROR_PAGE", "a\0b"),
+        ("OBSERVE", "layer5"),
+        ("OBSERVE", "layer7/0"),
+        ("OBSERVE", "layer7/x"),
+        ("OBSERVE", "/3"),
+        ("RETRY_ON", ""),
+        ("RETRY_ON", "200"),
+        ("RETRY_ON", "none 503"),
     ],
 )
 def test_a_value_that_is_not_understood_keeps_its_port_out(name: str, text: str) -> None:
@@ -76,6 +83,24 @@ def test_what_does_nothing_is_told() -> None:
         ("/a", Trouble.IGNORED),
         ("/b", Trouble.IGNORED),
     ]
+
+
+def test_requests_count_against_servers_as_far_as_they_are_seen() -> None:
+    made = rendered(app("/a", 1, OBSERVE="layer7"), app("/b", 2, OBSERVE="false"))
+    assert [(one.app_id, one.trouble, one.label) for one in made.problems] == [
+        ("/a", Trouble.IGNORED, "HAPROXY_0_OBSERVE")
+    ]
+    options = [one.servers[0].options for one in made.backends]
+    assert options[0].endswith("observe layer4 error-limit 10 on-error mark-down")
+    assert options[1].endswith("rise 1")
+
+
+def test_only_what_is_safe_to_repeat_is_repeated() -> None:
+    made = rendered(app("/a", 1, MODE="http"))
+    assert (
+        "  retry-on conn-failure empty-response 503\n"
+        "  http-request disable-l7-retry unless { method GET HEAD OPTIONS }\n"
+    ) in made.config.decode()
 
 
 @pytest.mark.parametrize("algorithm", ["source", "static-rr", "uri depth 3", "hdr(X-A)"])

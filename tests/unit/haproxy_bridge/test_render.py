@@ -48,7 +48,7 @@ def test_virtual_hosts_are_in_maps() -> None:
     made = rendered(
         app("/a", 1, VHOST="x.example"),
         app("/b", 2, VHOST="x.example,y.example", PATH="/api"),
-        app("/c", 3, VHOST="x.example", PATH="-i /CASE"),
+        app("/c", 3, VHOST="z.example", PATH="-i /CASE"),
     )
     maps = {name.split("-")[1]: text.decode() for name, text in made.files.items()}
     assert maps["exact"].splitlines() == [
@@ -56,10 +56,38 @@ def test_virtual_hosts_are_in_maps() -> None:
         "x.example/api b_2",
         "y.example/api b_2",
     ]
-    assert maps["nocase"] == "x.example/case c_3\n"
+    assert maps["nocase"] == "z.example/case c_3\n"
     assert maps["appid"] == "/a a_1\n/b b_2\n/c c_3\n"
     for name in made.files:
         assert name in made.config.decode()
+
+
+def test_the_longest_path_of_a_host_goes_first_whatever_its_case_means() -> None:
+    made = rendered(
+        app("/a", 1, VHOST="x.example"),
+        app("/b", 2, VHOST="x.example", PATH="/case/deep"),
+        app("/c", 3, VHOST="x.example,z.example", PATH="-i /CASE"),
+    )
+    lines = stanza(made, "frontend marathon_http_in")
+    mixed = "if { var(txn.stayer_host) -m str x.example } { path_beg"
+    assert [line for line in lines if mixed in line] == [
+        f"use_backend b_2 {mixed} /case/deep }}",
+        f"use_backend c_3 {mixed} -i /CASE }}",
+        f"use_backend a_1 {mixed} / }}",
+    ]
+    texts = [text for name, text in made.files.items() if "appid" not in name]
+    assert texts == [b"z.example/case c_3\n"]
+
+
+def test_servers_of_a_template_have_numbers() -> None:
+    line = "  server {serverName} {host_ipv4}:{port} id {serverId}{healthCheckOptions}"
+    made = rendered(app("/a", 1, 40, BACKEND_SERVER_OPTIONS=line))
+    lines = [one.split() for one in stanza(made, "backend a_1") if one.startswith("server")]
+    numbers = {words[1]: int(words[words.index("id") + 1]) for words in lines}
+    assert len(set(numbers.values())) == 40
+    fewer = rendered(app("/a", 1, 1, BACKEND_SERVER_OPTIONS=line))
+    (left,) = [one for one in stanza(fewer, "backend a_1") if one.startswith("server")]
+    assert f" id {numbers[left.split()[1]]} " in left
 
 
 def test_rules_come_in_the_order_of_what_is_specific() -> None:

@@ -262,6 +262,15 @@ def test_templates_need_leave() -> None:
     assert problems(made, policy=Policy((Rule("/team/*", templates=False),), templates=True))
 
 
+def test_labels_may_be_those_of_a_list_alone() -> None:
+    policy = Policy(rules=(Rule("/team/*", labels=("VHOST", "MATCH_*")),))
+    allowed = app("/team/a", 1, VHOST="a.example", MATCH_COOKIE="a=b")
+    assert not problems(allowed, policy=policy)
+    (problem,) = problems(app("/team/a", 1, BIND_OPTIONS="mss 1000"), policy=policy)
+    assert (problem.trouble, problem.label) == (Trouble.FORBIDDEN, "HAPROXY_0_BIND_OPTIONS")
+    assert not problems(app("/other", 1, BIND_OPTIONS="mss 1000"), policy=policy)
+
+
 def test_hosts_and_ports_may_belong_to_apps() -> None:
     policy = Policy((Rule("/team/*", vhosts=("*.team.example",), ports=("10000-10010", "80")),))
     assert services(app("/team/a", VHOST="x.team.example"), policy=policy)

@@ -229,6 +229,28 @@ def test_what_is_no_list_of_apps_is_no_answer(
         read(serve({"GET /v3/services": NO_PAGE, "GET /v2/apps": answer}))
 
 
+@pytest.mark.parametrize("kind", ["text/html", "text/plain;charset=utf-8", "application/x"])
+def test_an_answer_of_another_kind_is_none(
+    serve: Callable[[Script], ScriptedServer], kind: str
+) -> None:
+    headers = {"Content-Type": kind}
+    page = Answer({"apps": [HOST_APP]}, headers=headers)
+    other = serve({"GET /v3/services": NO_PAGE, "GET /v2/apps": page})
+    with pytest.raises(BadAnswerError, match=r"answers \S+ where application/json is asked for"):
+        read(other)
+    assert len(tasks_of(read(other, serve(marathon(HOST_APP))))) == 1
+    with pytest.raises(BadAnswerError):
+        read(serve({"GET /v3/services": Answer(SERVICES, headers=headers)}))
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/json;charset=UTF-8", "Application/JSON", "application/x+json", ""]
+)
+def test_json_by_other_names_is_json(serve: Callable[[Script], ScriptedServer], kind: str) -> None:
+    page = Answer({"apps": [HOST_APP]}, headers={"Content-Type": kind})
+    assert len(tasks_of(read(serve({"GET /v3/services": NO_PAGE, "GET /v2/apps": page})))) == 1
+
+
 def test_an_app_of_marathon_that_reads_the_same_is_the_same_record(
     serve: Callable[[Script], ScriptedServer],
 ) -> None:
@@ -279,6 +301,7 @@ SERVICES: dict[str, Any] = {
             ],
             "hasChecks": True,
             "deploying": True,
+            "createdAtMs": 7,
         },
         {"id": "/a", "wanted": 0, "ports": [{}]},
     ],
@@ -292,6 +315,7 @@ def test_stayers_own_page(serve: Callable[[Script], ScriptedServer]) -> None:
     assert [app.id for app in found.apps] == ["/a", "/b"]
     app = found.apps[1]
     assert (app.has_checks, app.deploying, app.ports[0].labels) == (True, True, {"a": "b"})
+    assert (app.created_at_ms, found.apps[0].created_at_ms) == (7, 0)
     one, two = app.tasks
     assert (one.health, one.ready, one.draining) == (Verdict.UP, True, True)
     assert one.endpoints == (Endpoint("10.1.1.1", 80),)
@@ -393,3 +417,12 @@ def test_what_is_no_such_text_is_no_answer(
 ) -> None:
     with pytest.raises(BadAnswerError):
         read(serve(text(line)), kind=Kind.TEXT)
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/html"])
+def test_text_that_says_that_it_is_something_else_is_no_answer(
+    serve: Callable[[Script], ScriptedServer], kind: str
+) -> None:
+    page = Answer(b"app\t10000\th1:31000\n", headers={"Content-Type": kind})
+    with pytest.raises(BadAnswerError, match="where text/plain is asked for"):
+        read(serve({"GET /v2/tasks": page}), kind=Kind.TEXT)

@@ -57,6 +57,22 @@ def test_words() -> None:
         ("  clitimeout 5000", "  timeout client 5000"),
         ("  srvtimeout 5000", "  timeout server 5000"),
         ("  monitor-net 10.0.0.0/8", "  http-request return status 200 if { src 10.0.0.0/8 }"),
+        (
+            "  reqideny ^Host:\\ bad.* if { src 10.0.0.0/8 }",
+            "  http-request deny if { req.hdr(Host) -m reg -i ^bad.* } { src 10.0.0.0/8 }",
+        ),
+        ("  reqdeny ^[^\\ ]*\\ /admin", "  http-request deny if { path -m reg ^/admin }"),
+        ("  reqdeny what is this", "  reqdeny what is this"),
+        ("  mode health", "  mode http\n  http-request return status 200"),
+        (
+            "  option httpchk GET /ok HTTP/1.1\\r\\nHost:\\ h.ex",
+            '  option httpchk\n  http-check send meth GET uri /ok ver HTTP/1.1 hdr Host "h.ex"',
+        ),
+        (
+            "  option httpchk GET {healthCheckPath}",
+            "  option httpchk\n  http-check send meth GET uri {healthCheckPath}",
+        ),
+        ("  option httpchk", "  option httpchk"),
         ("  balance roundrobin", "  balance roundrobin"),
         ("  reqirep what is this", "  reqirep what is this"),
     ],

@@ -24,6 +24,8 @@ def stayer(*words: str) -> Result:
         ("once", "--max-drop", "7", "http://127.0.0.1:1"),
         ("once", "--stats-bind", "nonsense", "http://127.0.0.1:1"),
         ("once", "@/no/such/file"),
+        ("once", "--ports-per-task", "10050", "http://127.0.0.1:1"),
+        ("once", "--ports-per-task", "9-1", "http://127.0.0.1:1"),
         ("generate", "ftp://127.0.0.1"),
         ("once", "--cluster", "http://127.0.0.1:1", "http://127.0.0.1:1"),
         ("once", "--cluster", "main=http://127.0.0.1:1", "http://127.0.0.1:1"),
