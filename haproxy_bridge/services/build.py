@@ -255,8 +255,12 @@ def backend_name(app_id: str, service_port: int, index: int) -> str:
 
 
 def _checked_by_http(app: App, index: int) -> bool:
+    """Whether a check of the port is one of http. One with a number of its own speaks for the only
+    port of an app; of several it would be a guess (marathon-lb takes it for all of them)."""
+    alone = len(app.ports) == 1
     return any(
-        check.kind in HTTP_KINDS and check.port is None and check.port_index == index
+        check.kind in HTTP_KINDS
+        and (alone if check.port is not None else check.port_index == index)
         for task in app.tasks
         for check in task.checks
     )

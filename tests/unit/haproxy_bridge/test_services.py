@@ -108,6 +108,13 @@ def test_mode() -> None:
     assert only(VHOST="a.example", TLS_PASSTHROUGH="true").mode is Mode.TCP
 
 
+def test_a_check_at_a_number_speaks_for_the_only_port() -> None:
+    made = checked(app("/a"), Check(CheckKind.HTTP, port=8080))
+    assert services(made)["a_10000"].mode is Mode.HTTP
+    two = replace(made, ports=(Port(10000), Port(10001)))
+    assert services(two)["a_10000"].mode is Mode.TCP
+
+
 def test_values() -> None:
     service = only(
         MODE="http",
