@@ -34,7 +34,7 @@ from framework.domain.replies import Done, Refused, Reply, Why
 from framework.domain.state import State
 from framework.domain.storm import Pace
 from framework.domain.volumes import ReservationState
-from tests.simulation import freezing, storming
+from tests.simulation import freezing, sharing, storming
 from tests.simulation.apps import APP_IDS, changed, random_app
 from tests.simulation.oracle import WAITS, unreachable
 from tests.simulation.process import Process
@@ -56,13 +56,17 @@ _VOLUMES = 0.04  # the same, in runs with volumes
 
 class Client:
     """Asks whatever process is there; ``freezes``: for freezes too; ``storms``: for other paces
-    of replacements too; with every other seed, for apps with volumes."""
+    of replacements too; ``shares``: for parts of the traffic too; with every other seed, for apps
+    with volumes."""
 
-    def __init__(self, stage: Stage, *, freezes: bool = False, storms: bool = False) -> None:
+    def __init__(
+        self, stage: Stage, *, freezes: bool = False, storms: bool = False, shares: bool = False
+    ) -> None:
         self.volumes = stage.seed % 2 == 1
         self.stage = stage
         self.freezes = freezes
         self.storms = storms
+        self.shares = shares
         self.answered = 0
         self.refused = 0
         self._forgotten: tuple[Process | None, dict[str, str]] = (None, {})  # volume -> instance
@@ -86,7 +90,10 @@ class Client:
         if self.volumes and view.reservations and self.stage.rng.random() < _VOLUMES:
             self.ask(process, RemoveVolume(self.stage.pick([*view.reservations])))
             return
-        command = self._choose(view)
+        if self.shares and self.stage.rng.random() < sharing.OFTEN:
+            command = sharing.choose(self.stage, view)
+        else:
+            command = self._choose(view)
         if command is not None:
             self.ask(process, command)
 

@@ -31,6 +31,12 @@ def check(state: State, launches: Iterable[Launch], now_ms: int) -> None:
             raise Violation(f"{instance.id} outlives the deadline of a drain")
 
 
+def is_over(state: State, instance: Instance, now_ms: int) -> bool:
+    """Whether the time is over in which its agent was to be empty: what is there ends at once."""
+    found = [state.drains[name] for name in _names(state, instance) & state.drains.keys()]
+    return any(0 < one.deadline_ms <= now_ms for one in found)
+
+
 def _names(state: State, instance: Instance) -> set[str]:
     agent = state.agents.get(instance.agent_id)
     return {instance.agent_id} | ({agent.hostname} if agent else set())

@@ -23,6 +23,7 @@ from framework.domain.events import (
 from framework.domain.ids import parse_task_id
 from framework.domain.instance import Condition, Goal, Instance
 from framework.domain.state import State
+from tests.simulation import drains
 from tests.simulation.stage import Stage, Violation
 
 _NEVER_MS = 10_000_000
@@ -152,6 +153,8 @@ class Drained:
         served = now.condition is Condition.RUNNING and now.healthy is not False
         if not (begun and planned and live and served and definition is not None):
             return
+        if drains.is_over(state, now, now_ms):
+            return  # also of what would have left anyway
         if any(definition.service_ports):
             # What was said before means nothing.
             self._said[now.task_id] = self._said_now.get(now.task_id, set())

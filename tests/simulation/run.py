@@ -45,7 +45,8 @@ class Run:
     """Holds the parts together and restarts the scheduler when it dies. ``freezes``: the client
     freezes apps and everything, now and then; ``storms``: few lost instances are a storm, and
     sometimes most of the agents leave at once; ``edges``: some load balancers follow;
-    ``teardown``: the framework is removed from Mesos once, and the scheduler started again."""
+    ``teardown``: the framework is removed from Mesos once, and the scheduler started again;
+    ``shares``: the client divides the traffic of deployments."""
 
     def __init__(
         self,
@@ -55,6 +56,7 @@ class Run:
         storms: bool = False,
         edges: bool = False,
         teardown: bool = False,
+        shares: bool = False,
     ) -> None:
         stage = Stage(seed)
         self.stage = stage
@@ -88,7 +90,7 @@ class Run:
         self.master = Master(stage)
         self.store = ModelStore(stage)
         self.safety = Safety(self.policy)
-        self.client = Client(stage, freezes=freezes, storms=storms)
+        self.client = Client(stage, freezes=freezes, storms=storms, shares=shares)
         self.process: Process | None = None
         self.lives = 0
         self.faults = Faults(stage, self.master, self.store, lambda: self.process)

@@ -44,6 +44,7 @@ from tests.simulation.freezing import HeldBack
 from tests.simulation.kills import JustifiedKills
 from tests.simulation.machines import ENDED
 from tests.simulation.oracle import WAITS, starting
+from tests.simulation.sharing import Divided
 from tests.simulation.stage import Violation
 from tests.simulation.storming import InTurn
 
@@ -60,6 +61,7 @@ class Safety:
         self.held_back = HeldBack()
         self.in_turn = InTurn(policy)
         self.drained = Drained(policy)
+        self.divided = Divided()
         self.buried_too_many = False
         self.listed_too_many = False
         self.steps = 0
@@ -86,6 +88,7 @@ class Safety:
         self.held_back.before(world.state, events)
         self.in_turn.before(world.state, events)
         self.drained.before(world.state, events, now_ms)
+        self.divided.before(world.state)
         for event in events:
             if isinstance(event, TaskStatusReceived) and event.status.uuid:
                 self._statuses[event.status.uuid] = event.status
@@ -107,6 +110,7 @@ class Safety:
         self.held_back.check(world.state, decided)
         self.in_turn.check(self._before, world.state, now_ms)
         self.drained.check(world.state, decided, now_ms)
+        self.divided.check(world.state, self._before)
         launches = [
             launch
             for action in decided.actions

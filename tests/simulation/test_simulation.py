@@ -22,9 +22,11 @@ def _run(
     storms: bool = False,
     edges: bool = False,
     teardown: bool = False,
+    shares: bool = False,
 ) -> list[Run]:
     runs = [
-        Run(seed, freezes=freezes, storms=storms, edges=edges, teardown=teardown) for seed in seeds
+        Run(seed, freezes=freezes, storms=storms, edges=edges, teardown=teardown, shares=shares)
+        for seed in seeds
     ]
     for seed, run in zip(seeds, runs, strict=True):
         try:
@@ -61,6 +63,12 @@ def test_planned_kills_wait_for_the_edges_that_follow(first: int) -> None:
     runs = _run(range(first, first + 10), edges=True)
     assert sum(run.safety.drained.in_time for run in runs) > 1
     assert sum(run.safety.drained.waited for run in runs) > 1
+
+
+@pytest.mark.parametrize("first", [40, 50])
+def test_old_instances_stay_while_traffic_is_divided(first: int) -> None:
+    runs = _run(range(first, first + 10), shares=True)
+    assert sum(run.safety.divided.steps for run in runs) > 20
 
 
 @pytest.mark.parametrize("first", [40, 50])

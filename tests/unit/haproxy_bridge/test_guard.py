@@ -104,6 +104,7 @@ def test_another_state_is_held() -> None:
     judged = after(full, snapshot(plain("/a", 2), state_id="t"))
     assert judged.snapshot is None
     assert "another one (t)" in judged.why
+    assert len(names(after(full, *[snapshot(plain("/a", 2), state_id="t")] * 3))) == 2, "not ever"
 
 
 def test_an_older_epoch_of_the_same_state_is_never_believed() -> None:
