@@ -83,12 +83,12 @@ def _looked_over(turn: Turn, offer: Offer) -> Remainder:
 
 
 def _choosers(turn: Turn, pool: list[Remainder]) -> list[Chooser]:
-    """Of each app that wants instances, the longest waiting first, once tasks are launched that
-    go where their volumes are."""
+    """Of each app that wants instances, the one that got none for longest first, once tasks are
+    launched that go where their volumes are."""
     world = turn.world
     fitting: dict[tuple[object, ...], Fitting] = {}
     asking = []
-    for key in sorted(ready_to_launch(turn), key=lambda key: (world.demand[key].since_ms, key)):
+    for key in sorted(ready_to_launch(turn), key=lambda key: (world.demand[key].served_ms, key)):
         app = world.demand[key].app
         world.subject = ("app", app.id)
         request = request_of(turn, app)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from framework.core.deadlines import Due
+from framework.core.index import values_of
 from framework.core.policy import Context, Policy
 from framework.core.world import World, old_key
 from framework.domain.actions import Action
@@ -165,7 +166,8 @@ class Turn:
                 continue
             self.put(Kind.AGENT, agent.id, agent)
             if known is not None:
-                changed.add(agent.id)
+                if _seen_otherwise(known, agent):
+                    changed.add(agent.id)
                 if known.hostname != agent.hostname:
                     self.look_at_agent(agent.id)
         if changed:
@@ -213,6 +215,11 @@ class Turn:
             notices=tuple(self.notices),
             wake_at_ms=self.world.deadlines.next_ms(),
         )
+
+
+def _seen_otherwise(before: Agent, now: Agent) -> bool:
+    """Whether instances there are to be counted elsewhere: by its zone and what constraints see."""
+    return before.zone != now.zone or values_of(before) != values_of(now)
 
 
 def _latest_version(state: State) -> str:

@@ -70,6 +70,11 @@ class Demand:
     sentences: tuple[str, ...] = ()
     explained_at_ms: int = 0
 
+    @property
+    def served_ms(self) -> int:
+        """When it last got anything, or began to wait for the first."""
+        return max(self.since_ms, self.last_used_at_ms or 0)
+
 
 @dataclass(slots=True)
 class Asking:
@@ -94,11 +99,13 @@ class CurrentStep:
 @dataclass(slots=True)
 class Reconciliation:
     """Tasks that have not answered yet (task id -> agent id), and the pause before asking
-    again."""
+    again. ``silent``: how many they were when many had answered or were asked last, and when."""
 
     pending: dict[str, str] = field(default_factory=dict)
     pause_ms: int = 1_000
     running: bool = False
+    silent: int = 0
+    silent_since_ms: int = 0
 
 
 @dataclass(slots=True)

@@ -2,10 +2,19 @@
 
 The order of the questions is that of Mesos' master: the task, the agent, whether the agent is
 just coming or going (then it says nothing), and at last whether it is unreachable or gone.
+
+A million tasks make half a gigabyte of answers. They are given as the scheduler reads them, so that
+neither they wait in memory nor everybody else for them.
 """
 
+from collections import deque
+
 from localmesos.simulated import events, tasks, wire
-from localmesos.simulated.state import AgentState, Cluster, Framework, Task
+from localmesos.simulated.state import AgentState, Cluster, Framework, Stream, Task
+
+_AT_ONCE = 1_000
+_PAUSE_SECONDS, _WAITING_SECONDS = 0.001, 0.02
+_WAITING_SHARE = 16  # of the bytes that may wait in a stream
 
 _REASON = "REASON_RECONCILIATION"
 
@@ -15,12 +24,33 @@ def reconcile(
 ) -> None:
     """Answer for the asked tasks, or for all known ones when none is asked for."""
     if not asked:
-        for task in list(framework.tasks.values()):
-            _answer_latest(cluster, now, task)
+        if framework.stream is not None:
+            left = deque(framework.tasks.values())
+            _answer_some(cluster, now, framework, framework.stream, left)
         return
     for each in asked:
         agent_id = each.agent_id.value if each.agent_id is not None else None
         _explicit(cluster, now, framework, each.task_id.value, agent_id)
+
+
+def _answer_some(
+    cluster: Cluster, now: float, framework: Framework, stream: Stream, left: deque[Task]
+) -> None:
+    """Answer for the first ones, unless what was said before still waits; for the others soon."""
+    if framework.stream is not stream:
+        return  # nobody listens any more
+    pause = _WAITING_SECONDS
+    if stream.waiting_bytes() <= cluster.options.max_stream_bytes // _WAITING_SHARE:
+        pause = _PAUSE_SECONDS
+        for _ in range(min(_AT_ONCE, len(left))):
+            task = left.popleft()
+            if framework.tasks.get(task.id) is task:
+                _answer_latest(cluster, now, task)
+    if left:
+        cluster.timers.at(
+            now + pause,
+            lambda later: _answer_some(cluster, later, framework, stream, left),
+        )
 
 
 def _explicit(

@@ -246,7 +246,7 @@ class Server:
             )
         if "mesos-stream-id" in head.headers:
             return response(400, b"Subscribe calls should not include the 'Mesos-Stream-Id' header")
-        stream = Stream(self.cluster.new_stream_id())
+        stream = Stream(self.cluster.new_stream_id(), waiting_bytes=connection.waiting_bytes)
         connection.streaming = True
         self._of_stream[stream.id] = connection
         self._stream_of[connection] = stream

@@ -186,6 +186,8 @@ class Stream:
     aborted: bool = False
     """Breaks off at once, as a killed master or a cut network does."""
     touched: bool = False
+    waiting_bytes: Callable[[], int] = int
+    """What its scheduler has not read yet of what was written; 0 where nothing is written."""
 
 
 @dataclass(slots=True, eq=False)

@@ -121,10 +121,15 @@ def _resources(one: Instance) -> str:
 
 
 def hear_of_all(url: str) -> None:
-    """Wait until the leader has heard of all tasks: before it is told of one that it launches
-    itself, Mesos has answered what it asked when it came."""
+    """Wait until the leader has heard of all tasks, and runs one that it launches itself."""
     eventually(lambda: writes(url, 1), "a write", _PATIENCE_SECONDS)
     eventually(lambda: runs(url, 1), "a task", _PATIENCE_SECONDS)
+    eventually(lambda: _synced(url), "all tasks answer", _PATIENCE_SECONDS)
+
+
+def _synced(url: str) -> bool:
+    with urllib.request.urlopen(f"{url}/metrics/prometheus", timeout=_ANSWER_SECONDS) as answer:
+        return b"\nstayer_mesos_synced 1" in answer.read()
 
 
 def writes(url: str, instances: int) -> bool:

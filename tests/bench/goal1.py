@@ -8,20 +8,19 @@ peer: the bare loop of ``_floor``, by wall clock, then by processor time; it get
 """
 
 import json
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 from api.client import Client
+from tests.bench._apps import definition
 from tests.bench._cluster import Started, await_leader, scheduler, simulated_mesos, zookeeper
 from tests.bench._floor import Floor, Work, bare_loop
 from tests.bench._load import ask_all, request
 from tests.bench._preloaded import ask
 from tests.bench.goal4 import AT_ONCE, Deployed
-from tests.bench.report import Options, Result, options, report
+from tests.bench.report import Options, Result, measured, options
 
 INSTANCES = 100_000
 EACH = 1_000
@@ -39,18 +38,9 @@ CONSTRAINTS: tuple[list[list[str]], ...] = (
 _HEAP_MIB = 2_048
 
 
-def definition(number: int, each: int) -> dict[str, Any]:
-    """An app as it is posted."""
-    return {
-        "id": f"/bench/app{number}",
-        "cmd": "sleep 100000",
-        "cpus": 0.01,
-        "mem": 16,
-        "disk": 0,
-        "instances": each,
-        "constraints": CONSTRAINTS[number % len(CONSTRAINTS)],
-        "portDefinitions": [{"port": 0, "name": "http"}],
-    }
+def _posted(number: int, each: int) -> bytes:
+    constraints = CONSTRAINTS[number % len(CONSTRAINTS)]
+    return json.dumps(definition(f"/bench/app{number}", each, constraints=constraints)).encode()
 
 
 def measure(folder: Path, wanted: Options) -> Iterator[Result]:
@@ -89,7 +79,7 @@ def measure(folder: Path, wanted: Options) -> Iterator[Result]:
 
 def _post(process: Started, apps: int, each: int) -> tuple[float, float, int]:
     """Wall and processor seconds; and how many posts were told that it takes longer."""
-    bodies = (json.dumps(definition(number, each)).encode() for number in range(apps))
+    bodies = (_posted(number, each) for number in range(apps))
     with Deployed(process.url) as deployed:
         cpu, began = process.cpu_seconds(), time.perf_counter()
         requests = (request(process.url, "POST", "/v2/apps", (), body) for body in bodies)
@@ -109,9 +99,7 @@ def _floor(folder: Path, store_url: str, shape: tuple[int, int, int], offers: in
 def main() -> None:
     """Measure on the disk of the temporary directory (TMPDIR)."""
     wanted = options(__doc__)
-    with tempfile.TemporaryDirectory() as name:
-        for result in measure(Path(name), wanted):
-            report(result, wanted)
+    measured(lambda folder: measure(folder, wanted), wanted)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ do. The peer: a process that does no more than read the same records into a dict
 
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from tests.bench._cluster import (
     zookeeper,
 )
 from tests.bench._preloaded import FIRST_PORT, hear_of_all, instances, preload
-from tests.bench.report import Options, Result, options, report
+from tests.bench.report import Options, Result, measured, options
 from tests.zookeeper.server import ZooKeeperServer
 
 FEW, MANY = 1_000, 100_000
@@ -82,9 +81,7 @@ def _bare(folder: Path, agents: int, count: int) -> float:
 def main() -> None:
     """Measure on the disk of the temporary directory (TMPDIR)."""
     wanted = options(__doc__)
-    with tempfile.TemporaryDirectory() as name:
-        for result in measure(Path(name), wanted):
-            report(result, wanted)
+    measured(lambda folder: measure(folder, wanted), wanted)
 
 
 if __name__ == "__main__":

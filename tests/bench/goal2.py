@@ -9,7 +9,6 @@ the bare loop of ``_floor``, to which it does not matter what runs; of the other
 """
 
 import json
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from api.client import Client
+from tests.bench._apps import HALF, definition
 from tests.bench._cluster import (
     Started,
     await_idle,
@@ -31,7 +31,7 @@ from tests.bench._floor import Floor, Work, bare_loop
 from tests.bench._load import ask_all, request
 from tests.bench._preloaded import FIRST_PORT, ask, hear_of_all, preload
 from tests.bench.goal4 import Deployed
-from tests.bench.report import Options, Result, chosen, parser, report
+from tests.bench.report import Options, Result, chosen, measured, parser
 from tests.polling import eventually
 from tests.zookeeper.server import ZooKeeperServer
 
@@ -71,18 +71,9 @@ class Level:
         """That Mesos has made so far."""
         return int(ask(f"{self.mesos.url}/simulated/stats")["offers"])
 
-    def definition(self, number: int, each: int) -> dict[str, Any]:
-        """An app as it is posted."""
-        return {
-            "id": f"/new/app{number}",
-            "cmd": "sleep 100000",
-            "cpus": 0.01,
-            "mem": 16,
-            "disk": 0,
-            "instances": each,
-            "portDefinitions": [{"port": 0, "name": "http"}],
-            "upgradeStrategy": {"minimumHealthCapacity": 0.5, "maximumOverCapacity": 0},
-        }
+
+def _app(number: int, each: int) -> dict[str, Any]:
+    return definition(f"/new/app{number}", each, upgradeStrategy=HALF)
 
 
 def levels(size: float) -> tuple[int, ...]:
@@ -97,7 +88,7 @@ def measure(folder: Path, wanted: Options, all_levels: tuple[int, ...]) -> Itera
     """Level by level, each with a cluster of its own on one ZooKeeper."""
     before: dict[str, float] = {}
     agents = max(10, min(AGENTS, wanted.scaled(AGENTS)))
-    base = 0.0
+    base, held = 0.0, (0, 0.0)
     with zookeeper(folder, _HEAP_MIB) as server:
         floor = _floor(folder, server.url("/floor"), agents, wanted)
         for at in all_levels:
@@ -109,6 +100,10 @@ def measure(folder: Path, wanted: Options, all_levels: tuple[int, ...]) -> Itera
                 before[result.name] = value
                 last = at == all_levels[-1]
                 yield _row(result, f"{result.name}, {at:,} running", peer)
+                if result.series == "memory":
+                    held = held if held[0] else (at, value)
+                    if last and at > held[0]:
+                        yield _memory(result, held)
                 if result.series == "start" and last:
                     yield _row(result, f"a task with {at:,} running / with fewer", None, base)
 
@@ -120,6 +115,13 @@ def _row(like: Result, name: str, peer: float | None, base: float | None = None)
             like.per_second, like.peak_mib, None, like.series, like.at,
         )  # fmt: skip
     return Result(name, like.value / base, "x", like.cpu_seconds, goal="2")
+
+
+def _memory(last: Result, first: tuple[int, float]) -> Result:
+    """Of each instance that runs more than at the first level."""
+    at, held = last.at or 0, last.value
+    value = (held - first[1]) * 2**20 / (at - first[0])
+    return Result(f"memory of an instance, {at:,} running", value, "B", 0.0)
 
 
 def _floor_of(floor: Floor, series: str | None) -> float | None:
@@ -186,7 +188,7 @@ def _each(level: Level, series: str, name: str, count: int, act: Callable[[], No
 
 def _written(level: Level) -> Result:
     count = level.few(WRITES)
-    bodies = [json.dumps(level.definition(n + APPS, 0)).encode() for n in range(count)]
+    bodies = [json.dumps(_app(n + APPS, 0)).encode() for n in range(count)]
 
     def act() -> None:
         url = level.process.url
@@ -209,7 +211,7 @@ def _started(level: Level) -> Result:
 
     def act() -> None:
         for number in range(APPS):
-            level.client.create_app(level.definition(number, each))
+            level.client.create_app(_app(number, each))
         _settle(level)
 
     return _each(level, "start", "a task started", APPS * each, act)
@@ -268,9 +270,7 @@ def main() -> None:
     made.add_argument("--preload", type=int, action="append", metavar="N", help=what)
     wanted, arguments = chosen(made)
     all_levels = tuple(sorted(arguments.preload or levels(wanted.size)))
-    with tempfile.TemporaryDirectory() as name:
-        for result in measure(Path(name), wanted, all_levels):
-            report(result, wanted)
+    measured(lambda folder: measure(folder, wanted, all_levels), wanted)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ deployed. The peer: the same listener takes as many bodies and answers each with
 """
 
 import json
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -24,7 +23,7 @@ from tests.bench._cluster import (
     zookeeper,
 )
 from tests.bench._load import Load, ask_all, connect, request
-from tests.bench.report import Options, Result, options, report
+from tests.bench.report import Options, Result, measured, options
 
 APPS = 10_000
 AT_ONCE = 100
@@ -142,9 +141,7 @@ def main() -> None:
     """Measure on the disk of the temporary directory (TMPDIR)."""
     wanted = options(__doc__)
     for store in ("memory", "ZooKeeper"):
-        with tempfile.TemporaryDirectory() as name:
-            for result in measure(Path(name), store, wanted):
-                report(result, wanted)
+        measured(lambda folder, store=store: measure(folder, store, wanted), wanted)  # type: ignore[misc]  # its default binds it
 
 
 if __name__ == "__main__":

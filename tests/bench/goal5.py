@@ -8,7 +8,6 @@ task that is started or killed, with everything it does meanwhile (deciding, sto
 Its peer: the bare loop of ``_floor`` with the same store, for as many tasks.
 """
 
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from api.client import Client
+from tests.bench._apps import HALF, definition
 from tests.bench._cluster import Started, await_leader, scheduler, simulated_mesos, zookeeper
 from tests.bench._floor import Floor, Work, bare_loop
-from tests.bench.report import Options, Result, options, report
+from tests.bench.report import Options, Result, measured, options
 from tests.polling import eventually
 
 APPS = (1, 4, 8, 16)
@@ -33,18 +33,8 @@ _FLOOR_TASKS = 4_000
 _GOALS = {"create": "5 create", "restart": "5 restart"}
 
 
-def definition(number: int, count: int) -> dict[str, Any]:
-    """An app as it is posted."""
-    return {
-        "id": f"/bench/app{number}",
-        "cmd": "sleep 100000",
-        "cpus": 0.01,
-        "mem": 16,
-        "disk": 0,
-        "instances": count,
-        "portDefinitions": [{"port": 0, "name": "http"}],
-        "upgradeStrategy": {"minimumHealthCapacity": 0.5, "maximumOverCapacity": 0},
-    }
+def _app(number: int, count: int) -> dict[str, Any]:
+    return definition(f"/bench/app{number}", count, upgradeStrategy=HALF)
 
 
 def measure(folder: Path, store: str, wanted: Options) -> Iterator[Result]:
@@ -87,7 +77,7 @@ def _rows(
 ) -> Iterator[Result]:
     apps, each = shape
     few = max(1, each // 5)
-    ids = [definition(number, each)["id"] for number in range(apps)]
+    ids = [_app(number, each)["id"] for number in range(apps)]
 
     def on_all(change: Callable[[str], object]) -> Callable[[], None]:
         def act() -> None:
@@ -98,7 +88,7 @@ def _rows(
 
     def create() -> None:
         for number in range(apps):
-            client.create_app(definition(number, each))
+            client.create_app(_app(number, each))
 
     kinds: tuple[tuple[str, Callable[[], None], int, int], ...] = (
         ("create", create, each, 0),
@@ -136,9 +126,7 @@ def main() -> None:
     """Measure on the disk of the temporary directory (TMPDIR)."""
     wanted = options(__doc__)
     for store in STORES if wanted.size >= _FULL_MATRIX else STORES[:1]:
-        with tempfile.TemporaryDirectory() as name:
-            for result in measure(Path(name), store, wanted):
-                report(result, wanted)
+        measured(lambda folder, store=store: measure(folder, store, wanted), wanted)  # type: ignore[misc]  # its default binds it
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ The peer of each: the same listener, sending as many constant bytes.
 
 import gzip
 import json
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from typing import Any
 from api.client import Client
 from tests.bench._cluster import Started, constant_server, scheduler, simulated_mesos
 from tests.bench._load import Answer, Load, ask, ask_all, connect, repeated, request
-from tests.bench.report import Options, Result, options, report
+from tests.bench.report import Options, Result, measured, options
 from tests.polling import eventually
 
 APPS = 1_000
@@ -211,9 +210,7 @@ def _settle(client: Client) -> None:
 def main() -> None:
     """Measure on the disk of the temporary directory (TMPDIR)."""
     wanted = options(__doc__)
-    with tempfile.TemporaryDirectory() as name:
-        for result in measure(Path(name), wanted):
-            report(result, wanted)
+    measured(lambda folder: measure(folder, wanted), wanted)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ counted from the start of the process. The peer: a bare client, told of the same
 an epoch and makes one write under it.
 """
 
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,7 +23,7 @@ from kazoo.client import KazooClient
 from api.client import Client
 from tests.bench._cluster import Started, simulated_mesos, zookeeper
 from tests.bench._preloaded import FIRST_PORT, ask, hear_of_all, preload, runs, writes
-from tests.bench.report import Result, chosen, parser, report
+from tests.bench.report import Result, chosen, measured, parser
 from tests.polling import eventually
 from tests.torture.stayers import StayerProcess
 from tests.zookeeper.server import ZooKeeperServer
@@ -213,9 +212,7 @@ def main() -> None:
     if max(counts) > MOST_INSTANCES:
         made.error(f"at most {MOST_INSTANCES} instances have room")
     for count in counts:
-        with tempfile.TemporaryDirectory() as folder:
-            for result in measure(Path(folder), count):
-                report(result, wanted)
+        measured(lambda folder, count=count: measure(folder, count), wanted)  # type: ignore[misc]  # its default binds it
 
 
 if __name__ == "__main__":

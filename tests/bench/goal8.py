@@ -11,7 +11,6 @@ protection against storms would replace five a second: it is set to let a loss o
 
 import json
 import socket
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -26,7 +25,7 @@ from tests.bench._floor import Floor, Work, bare_loop
 from tests.bench._load import ask as ask_on
 from tests.bench._load import ask_all, connect, request
 from tests.bench._preloaded import FIRST_PORT, ask, hear_of_all, preload
-from tests.bench.report import Options, Result, options, report
+from tests.bench.report import Options, Result, measured, options
 from tests.polling import eventually
 from tests.zookeeper.server import ZooKeeperServer
 
@@ -165,9 +164,7 @@ def _floor(folder: Path, store_url: str, tasks: int, agents: int) -> Floor:
 def main() -> None:
     """Measure on the disk of the temporary directory (TMPDIR)."""
     wanted = options(__doc__)
-    with tempfile.TemporaryDirectory() as name:
-        for result in measure(Path(name), wanted):
-            report(result, wanted)
+    measured(lambda folder: measure(folder, wanted), wanted)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ import json
 import re
 import selectors
 import socket
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -20,7 +19,7 @@ from pathlib import Path
 
 from tests.bench._cluster import Started, constant_server, scheduler, simulated_mesos
 from tests.bench._load import ask, connect, request
-from tests.bench.report import Options, Result, options, report
+from tests.bench.report import Options, Result, measured, options
 
 READERS = 1_000
 CHANGES = 60
@@ -166,9 +165,7 @@ def _constant(constant: Started, count: int, frames: int, size: int) -> float:
 def main() -> None:
     """Measure; what little is written is in the temporary directory."""
     wanted = options(__doc__)
-    with tempfile.TemporaryDirectory() as name:
-        for result in measure(Path(name), wanted):
-            report(result, wanted)
+    measured(lambda folder: measure(folder, wanted), wanted)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,10 @@ could do the same work, measured in the same run, and the ratio of the two.
 import argparse
 import json
 import resource
+import signal
 import sys
+import tempfile
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -68,6 +71,15 @@ def chosen(made: argparse.ArgumentParser) -> tuple[Options, argparse.Namespace]:
     if not 0 < arguments.size <= 100:
         made.error("--size must be above 0 and at most 100")
     return Options(arguments.size, arguments.json), arguments
+
+
+def measured(measure: Callable[[Path], Iterable[Result]], wanted: Options) -> None:
+    """Report each result of a measurement in a folder of its own on the disk of the temporary
+    directory (TMPDIR). Told to end (SIGTERM, by ``timeout`` say), it ends what it started."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to end"))
+    with tempfile.TemporaryDirectory() as name:
+        for result in measure(Path(name)):
+            report(result, wanted)
 
 
 def own_peak_mib() -> float:

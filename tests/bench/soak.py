@@ -12,7 +12,6 @@ remembered for five minutes, and until then memory rises with every launch.
 
 import json
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -22,9 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from api.client import Client, ClientError
+from tests.bench._apps import definition
 from tests.bench._cluster import Started, await_leader, scheduler, simulated_mesos, zookeeper
 from tests.bench._preloaded import ask
-from tests.bench.report import Options, Result, chosen, parser, report
+from tests.bench.report import Options, Result, chosen, measured, parser
 from tests.polling import eventually
 
 APPS, EACH = 100, 1_000
@@ -100,19 +100,10 @@ class _Rolling:
                     self._stop.wait(1.0)
 
 
-def definition(number: int, each: int) -> dict[str, Any]:
-    """An app; one that fails is launched again at once, else it would wait longer and longer."""
-    return {
-        "id": f"/soak/app{number}",
-        "cmd": "sleep 100000",
-        "cpus": 0.01,
-        "mem": 16,
-        "disk": 0,
-        "instances": each,
-        "backoffSeconds": 0,
-        "portDefinitions": [{"port": 0, "name": "http"}],
-        "upgradeStrategy": {"minimumHealthCapacity": 0.8, "maximumOverCapacity": 0.2},
-    }
+def _app(number: int, each: int) -> dict[str, Any]:
+    """One that fails is launched again at once, else it would wait longer and longer."""
+    strategy = {"minimumHealthCapacity": 0.8, "maximumOverCapacity": 0.2}
+    return definition(f"/soak/app{number}", each, backoffSeconds=0, upgradeStrategy=strategy)
 
 
 def measure(folder: Path, wanted: Options, minutes: float) -> Iterator[Result]:
@@ -127,7 +118,7 @@ def measure(folder: Path, wanted: Options, minutes: float) -> Iterator[Result]:
     ):
         await_leader(process)
         for number in range(apps):
-            client.create_app(definition(number, each))
+            client.create_app(_app(number, each))
             _settle(client)
         _fail(mesos, FAILURES_PER_MINUTE)
         cpu, began = process.cpu_seconds(), time.perf_counter()
@@ -189,9 +180,7 @@ def main() -> None:
     made = parser(__doc__)
     made.add_argument("--minutes", type=float, default=MINUTES, help=f"default: {MINUTES:g}")
     wanted, arguments = chosen(made)
-    with tempfile.TemporaryDirectory() as name:
-        for result in measure(Path(name), wanted, arguments.minutes):
-            report(result, wanted)
+    measured(lambda folder: measure(folder, wanted, arguments.minutes), wanted)
 
 
 if __name__ == "__main__":

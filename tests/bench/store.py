@@ -6,7 +6,6 @@ of keys and values, with the same settings and as many synced transactions, taki
 
 import random
 import sqlite3
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -19,7 +18,7 @@ from framework.domain.instance import Condition, Instance
 from framework.domain.state import Change, Kind
 from framework.store.codec import Codec
 from framework.store.sqlite import SqliteStore
-from tests.bench.report import Options, Result, options, report
+from tests.bench.report import Options, Result, measured, options
 
 BATCH = 1000
 ROUNDS = 60
@@ -130,9 +129,7 @@ def measure(folder: Path, wanted: Options) -> Iterator[Result]:
 def main() -> None:
     """Measure on the disk of the temporary directory (TMPDIR)."""
     wanted = options(__doc__)
-    with tempfile.TemporaryDirectory() as folder:
-        for result in measure(Path(folder), wanted):
-            report(result, wanted)
+    measured(lambda folder: measure(folder, wanted), wanted)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from flask import Flask
 
 from api.application import create_app
 from api.options import ApiOptions
+from constraints import CompilePattern
 from framework.core.policy import Policy
 from framework.domain.actions import Accept, Action, Kill, Revive
 from framework.domain.events import OffersReceived, Subscribed, TaskStatusReceived
@@ -88,7 +89,10 @@ class LivelyMesos:
 
 @contextmanager
 def running_scheduler(
-    mesos: Mesos | None = None, policy: Policy | None = None, store: Store | None = None
+    mesos: Mesos | None = None,
+    policy: Policy | None = None,
+    store: Store | None = None,
+    patterns: CompilePattern = compile_pattern,
 ) -> Iterator[RunningScheduler]:
     """A scheduler that runs meanwhile; nothing may have ended it."""
     ended: list[object] = []
@@ -98,7 +102,7 @@ def running_scheduler(
         mesos or SilentMesos(),
         AsyncProber(HealthOptions(), on_failure=ended.append),
         policy,
-        compile_pattern,
+        patterns,
         facts=Facts(settings=asdict(policy)),
         on_end=ended.append,
     )

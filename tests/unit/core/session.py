@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from cli.patterns import linear_full_match
+from constraints import CompilePattern
 from framework.core.policy import Context, Policy
 from framework.core.step import step
 from framework.core.turn import Step
@@ -50,12 +51,14 @@ class Session:
         state: State | None = None,
         chance: Callable[[int], int] = lambda _: 0,
         connected: bool = True,
+        patterns: CompilePattern = linear_full_match,
     ) -> None:
         self.now_ms = START_MS
         self.policy = policy or Policy()
         self.chance = chance
         self.state = state or State()
-        self.world = World(self.state, linear_full_match)
+        self.patterns = patterns
+        self.world = World(self.state, patterns)
         self.steps: list[Step] = []
         self.behind = False  # whether more has happened than a step is told
         self._ids = itertools.count(1)
@@ -92,7 +95,7 @@ class Session:
             stored.apply(decided.changes)
         self.now_ms += round(seconds_later * 1000)
         self.state = stored
-        self.world = World(stored, linear_full_match)
+        self.world = World(stored, self.patterns)
         self.step(Started())
 
     def wait(self, seconds: float) -> list[Action]:

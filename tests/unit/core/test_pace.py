@@ -1,7 +1,9 @@
 """No step does so much that what comes meanwhile has to wait."""
 
 from collections import Counter
+from collections.abc import Callable
 
+from cli.patterns import linear_full_match
 from framework.domain.actions import Accept, Decline, Reconcile, Revive
 from framework.domain.app import App
 from framework.domain.events import Disconnected, DrainAgent, OfferRescinded, TimerFired
@@ -153,3 +155,29 @@ def test_a_lost_connection_takes_the_offers_that_were_held() -> None:
     world = session.world
     assert (world.offers, world.remainders, world.cut_short) == ({}, {}, False)
     assert of_type(session.wait(1), Accept) == []
+
+
+def test_of_ten_thousand_offers_a_step_uses_half_and_compares_few_more_than_once() -> None:
+    """It is as long as what came, whatever waits."""
+    offers, apps = 10_000, 20
+    asked: list[str] = []
+
+    def counting(pattern: str) -> Callable[[str], bool]:
+        matches = linear_full_match(pattern)
+
+        def ask(text: str) -> bool:
+            asked.append(text)
+            return matches(text)
+
+        return ask
+
+    session = Session(patterns=counting)
+    constraints = (("hostname", "LIKE", "host[0-9]+"), ("hostname", "UNIQUE"))
+    app = replace(SMALL, instances=4_000, constraints=constraints)
+    session.put(*(replace(app, id=f"/app{number}") for number in range(apps)))
+    decided = session.offer(*(session.offer_of(agent(n)) for n in range(offers)))
+    started = Counter(one.app.id for one in launches(decided))
+    assert started == {f"/app{number}": offers // 2 // apps for number in range(apps)}
+    assert len(asked) <= 2 * offers
+    session.step(TimerFired())
+    assert len(asked) <= 3 * offers, "and in the next no more than what is left"

@@ -1,6 +1,7 @@
 """Which offer an app prefers, how apps share, and what a launch looks like."""
 
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from framework.domain.events import ChangeApps, OfferRescinded, OffersReceived, 
 from framework.domain.instance import Condition
 from framework.domain.mesos import Agent, Attribute, Offer, OfferResource, TaskState
 from framework.domain.records import replace
-from framework.domain.state import Kind
+from framework.domain.state import Kind, Record
 from tests.unit.core.session import WEB, Session, agent, launches, of_type, put_records
 
 
@@ -259,3 +260,51 @@ def test_records_of_an_earlier_process_count_too() -> None:
     second.put(replace(WEB, instances=6))
     decided = second.offer(second.offer_of(agent(1)), second.offer_of(agent(2)))
     assert by_agent(decided) == {"a2": 3}
+
+
+def with_racks(*racks: str) -> list[Agent]:
+    """An agent of each."""
+    return [agent(number, rack=rack) for number, rack in enumerate(racks)]
+
+
+class Looked(dict[str, Record]):
+    """A table that counts how often all of it was looked at."""
+
+    times = 0
+
+    def values(self) -> Any:
+        """All, counting."""
+        self.times += 1
+        return super().values()
+
+
+def looked_at(session: Session) -> Looked:
+    """From now on, how often all instances are looked at."""
+    looked = Looked(session.state.tables[Kind.INSTANCE])
+    session.state.tables[Kind.INSTANCE] = looked
+    return looked
+
+
+def test_agents_that_come_back_in_other_racks_are_counted_there() -> None:
+    session = Session()
+    grouped = replace(WEB, instances=3, constraints=(("rack", "GROUP_BY"),))
+    session.running(grouped, *with_racks("r0", "r1", "r2"))
+    session.put(replace(grouped, instances=6))
+    looked = looked_at(session)
+    decided = session.offer(*map(session.offer_of, with_racks("r1", "r1", "r0", "r2", "r2")))
+    assert by_agent(decided).total() == 3
+    counts = session.world.apps["/web"].counts["rack"]
+    assert [counts.get(rack) for rack in ("r0", "r1", "r2")] == [2, 2, 2]
+    assert looked.times == 1, "once for all of them"
+
+
+def test_an_agent_with_another_address_is_where_it_was() -> None:
+    session = Session()
+    there = with_racks("r0", "r1")
+    session.running(replace(WEB, instances=2, constraints=(("rack", "GROUP_BY"),)), *there)
+    session.put(replace(WEB, id="/other"))
+    looked = looked_at(session)
+    moved = [replace(one, address="10.0.0.9", port=6051) for one in there]
+    session.offer(*map(session.offer_of, moved))
+    assert list(session.state.agents.values()) == moved
+    assert looked.times == 0

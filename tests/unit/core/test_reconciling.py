@@ -131,3 +131,36 @@ def test_many_are_asked_in_calls_of_a_thousand() -> None:
     assert {task for call in calls for task in call.tasks} == {
         (one.task_id, one.agent_id) for one in session.instances()
     }
+
+
+def many(count: int) -> Session:
+    """So many run, and a process that starts anew has just subscribed."""
+    session = restarted(1)
+    session.put(replace(APP, instances=count), force=True)
+    session.connect()
+    while "/web" in session.world.demand:
+        session.offer(*(session.offer_of(agent(n)) for n in range(10)))
+        session.step(*(status_of(one, TaskState.RUNNING) for one in session.instances()))
+    session.restart()
+    session.connect()
+    return session
+
+
+def test_nobody_is_asked_again_while_answers_come() -> None:
+    session = many(3_300)
+    instances = session.instances()
+    for begin in range(0, 2_000, 1_000):
+        some = instances[begin : begin + 1_000]
+        session.step(*(status_of(one, TaskState.RUNNING, uuid="") for one in some))
+        assert rounds(session, 1) == []
+    assert rounds(session, 3) == [(1, 1_300), (3, 1_300)], "then the silent ones, as ever"
+
+
+def test_nobody_is_asked_again_while_answers_may_wait_to_be_handled() -> None:
+    session = restarted(2)
+    session.connect()
+    session.behind = True
+    assert rounds(session, 59) == []
+    assert rounds(session, 4) == [(1, 2)], "but not for ever"
+    session.behind = False
+    assert rounds(session, 60) == [(1, 2), (5, 2), (13, 2), (29, 2)]

@@ -36,6 +36,22 @@ def test_preloaded_tasks_are_spread_over_all_agents_and_known_to_their_framework
     assert mesos.do(faults.Stats())["tasks"] == 7
 
 
+def test_of_many_tasks_the_master_tells_as_they_are_read() -> None:
+    mesos = FakeMesos(3)
+    mesos.do(faults.Preload(2_500, resources="cpus:0.001;mem:1"))
+    scheduler = preloaded(mesos)
+    scheduler.call("RECONCILE", reconcile={"tasks": []})
+    told = scheduler.statuses()
+    assert len(told) == 1_000, "the first ones at once"
+    scheduler.stream.waiting_bytes = lambda: mesos.cluster.options.max_stream_bytes
+    mesos.pass_time(1)
+    assert scheduler.statuses() == [], "they would only wait"
+    scheduler.stream.waiting_bytes = int
+    mesos.pass_time(1)
+    told += scheduler.statuses()
+    assert len({each["task_id"]["value"] for each in told}) == len(told) == 2_500
+
+
 @pytest.mark.parametrize(
     ("count", "resources", "message"),
     [(0, "cpus:1", "must be above 0"), (5, "cpus:3", "no room"), (1, "cpus", "cannot read")],
