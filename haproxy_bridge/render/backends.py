@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from haproxy_bridge.render import servers
 from haproxy_bridge.render.options import RenderOptions
-from haproxy_bridge.render.pieces import Pieces
+from haproxy_bridge.render.pieces import FORWARDED_SCHEME, Pieces
 from haproxy_bridge.render.texts import MAX_WORDS, PROXYPASS_PATH, filled, formatted, word
 from haproxy_bridge.rendered import Backend, Server, file_name
 from haproxy_bridge.services import templates
@@ -165,6 +165,8 @@ def _http(service: Service, pieces: Pieces, values: Values) -> Iterator[str]:
         yield "  http-request track-sc0 src\n"
         yield f"  http-request deny deny_status 429 if {{ sc_http_req_rate(0) gt {requests} }}\n"
     yield pieces.of(service, "BACKEND_HTTP_OPTIONS", values)
+    if pieces.trusts and pieces.is_ours(service, "BACKEND_HTTP_OPTIONS"):
+        yield FORWARDED_SCHEME
     # A request that is safe to repeat is, on another server: a task that ends costs nobody one.
     yield f"  retry-on {' '.join(service.retry_on)}\n"
     yield "  http-request disable-l7-retry unless { method GET HEAD OPTIONS }\n"
@@ -202,9 +204,9 @@ def _networks(service: Service, pieces: Pieces, values: Values, mode: str) -> It
 def _redirects(service: Service, pieces: Pieces) -> Iterator[str]:
     redirect = templates.REDIRECTS[bool(service.paths)]
     if service.redirect_to_https and service.hosts and pieces.is_ours(service, redirect):
-        yield (
-            "  http-request redirect scheme https code 301 if { var(txn.stayer_in) -m str http }\n"
-        )
+        unless = " !{ var(txn.stayer_proto) -m str https }" if pieces.trusts else ""
+        here = f"{{ var(txn.stayer_in) -m str http }}{unless}"
+        yield f"  http-request redirect scheme https code 301 if {here}\n"
     if service.www_redirect:
         yield (
             "  http-request redirect prefix //%[req.hdr(host),regsub(^www\\.,,i)] code 301 "

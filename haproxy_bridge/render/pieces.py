@@ -28,11 +28,25 @@ _LOGS = {
 MAX_HOPS = 5
 
 
+_SCHEME = (
+    "  http-request set-var(txn.stayer_proto) req.hdr(x-forwarded-proto),lower"
+    " if stayer_trusted { req.hdr(x-forwarded-proto) -i -m str http https }\n"
+)
+"""Before the source is another one. Without it TLS that ends in front would be asked for again."""
+FORWARDED_SCHEME = """\
+  http-request set-header X-Forwarded-Proto %[var(txn.stayer_proto)] \
+if { var(txn.stayer_proto) -m found }
+  http-request set-header X-Forwarded-Port 443 \
+if !{ ssl_fc } { var(txn.stayer_proto) -m str https }
+"""
+"""What a task is told of the scheme that a trusted proxy was asked with, in place of ours."""
+
+
 def _believed() -> str:
     """Each proxy in front adds the address of who asked it: from the last one on they are gone
     back, for as long as what was gone to is a proxy of ours, and every entry is an address."""
     hop = "  acl stayer_hop{0} req.hdr_ip(x-forwarded-for,-{0}) -m found\n"
-    lines = [hop.format(number) for number in range(1, MAX_HOPS + 1)]
+    lines = [_SCHEME, *[hop.format(number) for number in range(1, MAX_HOPS + 1)]]
     for number in range(1, MAX_HOPS + 1):
         known = " ".join(f"stayer_hop{one}" for one in range(1, number + 1))
         source = f"req.hdr_ip(x-forwarded-for,-{number})"
@@ -51,6 +65,7 @@ class Pieces:
             name: _ended(translated(text)) for name, text in options.templates.items()
         }
         self._apps: dict[str, str] = {}
+        self.trusts = bool(options.trusted_proxies)
 
     @property
     def of_operator(self) -> Collection[str]:

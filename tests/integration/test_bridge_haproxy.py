@@ -177,6 +177,7 @@ def test_what_an_operator_asks_for_all(make_edge: Callable[..., Edge], tmp_path:
         _clients_behind_proxies(edge, a)
         _lines_name_tasks(edge, lines)
         assert ask("a.example")[0] == 301
+        _schemes_behind_proxies(edge, a)
         assert ask("a.example", "/.well-known/acme-challenge/x")[1] == "challenged"
         trust = ssl.create_default_context(cafile=str(made.authority))
         tls = http.client.HTTPSConnection("127.0.0.1", edge.haproxy.https, context=trust)
@@ -215,6 +216,20 @@ def _clients_behind_proxies(edge: Edge, task: TaskServer) -> None:
         status, *_ = edge.haproxy.ask("b.example", headers={"X-Forwarded-For": told})
         assert status == (200 if client else 403), told
         assert not client or task.seen[-1]["x-forwarded-for"] == client
+
+
+def _schemes_behind_proxies(edge: Edge, task: TaskServer) -> None:
+    """TLS that ended in front of us is none to ask for again; what a task is told is only that."""
+    for told, status in (("https", 200), ("HTTPS", 200), ("http", 301), ("https, http", 301)):
+        headers = {"X-Forwarded-Proto": told}
+        assert edge.haproxy.ask("a.example", headers=headers)[0] == status, told
+    headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.7"}
+    assert edge.haproxy.ask("b.example", headers=headers)[0] == 200
+    seen = task.seen[-1]
+    assert (seen["x-forwarded-proto"], seen["x-forwarded-port"]) == ("https", "443")
+    headers["X-Forwarded-Proto"] = "gopher"
+    assert edge.haproxy.ask("b.example", headers=headers)[0] == 200
+    assert task.seen[-1]["x-forwarded-proto"] == "http"
 
 
 def _lines_name_tasks(edge: Edge, lines: Iterator[bytes]) -> None:
