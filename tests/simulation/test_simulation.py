@@ -98,7 +98,7 @@ def test_a_run_tests_something() -> None:
 
 
 def test_runs_with_disks_have_volumes_on_them_and_lose_some() -> None:
-    runs = [Run(seed) for seed in (3, 7, 11, 15)]
+    runs = [Run(seed) for seed in (3, 7, 15, 71)]
     for run in runs:
         run.go()
     volumes = [

@@ -74,10 +74,12 @@ class FakeAgent:
         self.send_bytes(f"{len(record)}\n".encode() + record)
 
     def send_bytes(self, data: bytes) -> None:
-        """Send bytes of the stream, in two chunks that split whatever is in them."""
+        """Send bytes of the stream, in two chunks that split whatever is in them. OSError if it
+        is cut."""
         middle = len(data) // 2
         with self._lock:
-            assert self._stream is not None
+            if self._stream is None:
+                raise ConnectionResetError("no executor is subscribed")
             for part in (data[:middle], data[middle:]):
                 if part:
                     self._stream.sendall(f"{len(part):x}\r\n".encode() + part + b"\r\n")
