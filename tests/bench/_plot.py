@@ -59,11 +59,11 @@ def _grid(across: _Axis, up: _Axis) -> list[str]:
     for tick in across.ticks:
         x = across.at(tick)
         parts.append(_stroke(x, top, x, bottom))
-        parts.append(_text(x, bottom + 20, f"{tick:,g}", anchor="middle"))
+        parts.append(_text(x, bottom + 20, f"{tick:,.10g}", anchor="middle"))
     for tick in up.ticks:
         y = up.at(tick)
         parts.append(_stroke(left, y, right, y))
-        parts.append(_text(left - 8, y + 4, f"{tick:,g}", anchor="end"))
+        parts.append(_text(left - 8, y + 4, f"{tick:,.10g}", anchor="end"))
     return parts
 
 
