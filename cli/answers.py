@@ -187,6 +187,10 @@ class Deployment(Struct, frozen=True, rename="camel"):
     progress_at: str | None = None
     deadline_at: str | None = None
     warnings: tuple[str, ...] = ()
+    share: float | None = None
+    canary_step: int = 0
+    canary_steps: int = 0
+    next_step_at: str | None = None
 
     @property
     def app_ids(self) -> tuple[str, ...]:

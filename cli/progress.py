@@ -47,9 +47,13 @@ def changes(before: Moment, now: Moment, *, apps: bool = True) -> list[str]:
         lines += [line for what, line in _app_lines(now).items() if what not in old]
     if was is not None and was.paused and not is_.paused:
         lines.append("It goes on.")
-    if is_.paused and not (was and was.paused and was.canary == is_.canary):
+    if is_.paused and not (was and was.paused and _same_pause(was, is_)):
         lines.append(describe_pause(is_))
     return lines
+
+
+def _same_pause(was: Deployment, is_: Deployment) -> bool:
+    return (was.canary, was.canary_step) == (is_.canary, is_.canary_step)
 
 
 def _app_lines(moment: Moment) -> dict[tuple[AppProgress, str], str]:
@@ -110,12 +114,22 @@ def describe_step(deployment: Deployment) -> str:
 def describe_pause(deployment: Deployment) -> str:
     """What a paused deployment waits for."""
     if deployment.canary:
+        stands = "The canaries serve, and a person decides."
+        if deployment.next_step_at:
+            stands = f"The canaries serve: {_in_steps(deployment)}."
         return (
-            "The canaries serve, and a person decides.\n"
+            f"{stands}\n"
             f"  Go on:         stayer deployment promote {deployment.id}\n"
             f"  Take it back:  stayer deployment revert {deployment.id}"
         )
     return f"Paused.\n  Go on:  stayer deployment resume {deployment.id}"
+
+
+def _in_steps(deployment: Deployment) -> str:
+    step, steps = deployment.canary_step, deployment.canary_steps
+    then = "the next" if step < steps else "the rest follows"
+    share = f"{deployment.share or 0:g} % of the traffic"
+    return f"step {step} of {steps}, {share}; {then} at {deployment.next_step_at}"
 
 
 def progress_rows(moment: Moment, glyphs: Sequence[str] = _GLYPHS) -> list[Sequence[object]]:

@@ -6,6 +6,7 @@ from typing import Any
 from api.definitions.paths import absolute
 from framework.domain.app import (
     App,
+    CanaryStep,
     Check,
     Container,
     Docker,
@@ -286,6 +287,10 @@ def _upgrade_strategy(strategy: dict[str, Any]) -> UpgradeStrategy:
     return UpgradeStrategy(
         minimum_health_capacity=float(strategy["minimumHealthCapacity"]),
         maximum_over_capacity=float(strategy["maximumOverCapacity"]),
+        canary_steps=tuple(
+            CanaryStep(float(one["share"]), one["seconds"])
+            for one in strategy.get("canarySteps", ())
+        ),
         **_picked(strategy, _UPGRADE),
     )
 

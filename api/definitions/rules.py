@@ -7,6 +7,7 @@ every mistake at once.
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import msgspec
 
@@ -19,7 +20,7 @@ from api.definitions.volume_rules import resident_faults
 from api.faults import Fault
 from api.options import ApiOptions
 from constraints import CompilePattern, Problem, parse
-from framework.domain.app import App
+from framework.domain.app import App, UpgradeStrategy
 from framework.domain.expansion import MAX_REFERENCES, references
 from framework.domain.ids import top_level_group
 
@@ -128,8 +129,19 @@ def _upgrade_faults(app: App) -> Iterator[Fault]:
             "/upgradeStrategy/progressDeadlineSeconds",
             f"got {deadline}, expected more than minimumHealthySeconds, which is {proving}",
         )
+    yield from _canary_faults(strategy)
     if single and app.instances > 1:
         yield Fault("/", "Single instance app may only have one instance")
+
+
+def _canary_faults(strategy: UpgradeStrategy) -> Iterator[Fault]:
+    path = "/upgradeStrategy/canarySteps"
+    if strategy.canary_steps and not strategy.canary:
+        yield Fault(path, "got steps, expected canary to say of how many instances")
+    for number, (one, more) in enumerate(pairwise(strategy.canary_steps), start=1):
+        if more.share <= one.share:
+            error = f"got {more.share:g}, expected more than {one.share:g}, the step before"
+            yield Fault(f"{path}({number})/share", error)
 
 
 def _unreachable_faults(app: App) -> Iterator[Fault]:

@@ -13,6 +13,7 @@ SCHEMAS: Mapping[str, str] = {
     "AppFreeze": "Why one app is frozen.",
     "AppUpdate": "Fields of an app to change; each replaces the one of the app as it is. With "
     "version and nothing else but id, the app goes back to that version.",
+    "CanaryStep": "What canaries get, and for how long, before the next step.",
     "Check": "A check by Mesos' executor, of one kind: http, tcp or exec. Only told, never acted "
     "upon.",
     "CheckCommand": "Either shell or argv.",
@@ -214,6 +215,10 @@ FIELDS: Mapping[str, str] = {
     "UpgradeStrategy.maximumOverCapacity": "Part of the instances, 0 to 1, that there may be too "
     "many.",
     "UpgradeStrategy.canary": "Replace so many, then wait until the deployment is resumed.",
+    "UpgradeStrategy.canarySteps": "Shares of the traffic that canaries get one after the other; "
+    "the deployment goes on after the last.",
+    "CanaryStep.share": "In percent.",
+    "CanaryStep.seconds": "How long it holds before the next.",
     "UpgradeStrategy.batchSize": "Replace at most so many at a time; 0: as many as fit.",
     "UpgradeStrategy.progressDeadlineSeconds": "Without progress for so long the change is taken "
     "back; 0: never.",

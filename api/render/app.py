@@ -294,6 +294,9 @@ def _upgrade_strategy(strategy: UpgradeStrategy) -> dict[str, Any]:
         "progressDeadlineSeconds": strategy.progress_deadline_seconds,
         "minimumHealthySeconds": strategy.minimum_healthy_seconds,
         "countOldInstances": strategy.count_old_instances,
+        "canarySteps": [
+            {"share": number(one.share), "seconds": one.seconds} for one in strategy.canary_steps
+        ],
     }
     return {
         "maximumOverCapacity": number(strategy.maximum_over_capacity),

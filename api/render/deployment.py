@@ -5,6 +5,7 @@ from typing import Any
 
 from api.render.freeze import held_back
 from api.render.health import definition_of, readiness_results
+from framework.core.canaries import steps_of
 from framework.core.index import (
     CURRENT_LIVE,
     LEAVING,
@@ -15,7 +16,7 @@ from framework.core.index import (
     slot_of,
 )
 from framework.core.planning import warnings
-from framework.domain.app import App
+from framework.domain.app import App, CanaryStep
 from framework.domain.clock import iso
 from framework.domain.replies import Done, Misfit
 from framework.domain.rollout import Deployment, DeploymentAction, Plan
@@ -68,7 +69,8 @@ def _readiness(view: State, app_id: str) -> list[dict[str, Any]]:
 def watched_deployment(view: State, record: Deployment) -> dict[str, Any]:
     """A change under way as it is to be watched: what serves, what it waits for, until when.
 
-    ``canary``: it waits after its canaries to be promoted; ``deadlineAt``: when it is taken back
+    ``canary``: it waits after its canaries to be promoted, by itself after ``canarySteps``, of
+    which ``canaryStep`` is in force until ``nextStepAt``; ``deadlineAt``: when it is taken back
     unless there is progress before."""
     plan = view.plan(record)
     frozen = held_back(view, plan.affected)
@@ -85,10 +87,19 @@ def watched_deployment(view: State, record: Deployment) -> dict[str, Any]:
         fields["reverts"] = record.reverts
     if record.share is not None:
         fields["share"] = record.share
+    if record.canary_until_ms:
+        fields["canaryStep"] = record.canary_step
+        fields["canarySteps"] = len(_canary_steps(view, record, plan))
+        fields["nextStepAt"] = iso(record.canary_until_ms)
     deadline_seconds = _deadline_seconds(view, record, plan)
     if deadline_seconds and not record.paused and not frozen:
         fields["deadlineAt"] = iso(record.progress_at_ms + deadline_seconds * 1000)
     return fields
+
+
+def _canary_steps(view: State, record: Deployment, plan: Plan) -> tuple[CanaryStep, ...]:
+    found = (view.apps.get(one.app_id) for one in _current(record, plan))
+    return steps_of([app for app in found if app is not None])
 
 
 def _deadline_seconds(view: State, record: Deployment, plan: Plan) -> int:

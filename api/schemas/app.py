@@ -30,6 +30,7 @@ from api.schemas.networking import (
 
 MAX_INSTANCES = 1_000_000
 MAX_ROLLOUT_SECONDS = 366 * 24 * 60 * 60
+MAX_CANARY_STEPS = 20
 MAX_MEMBERS = 10_000
 MAX_SCALE_FACTOR = 1_000_000
 _LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
@@ -56,6 +57,16 @@ UPGRADE_STRATEGY = structure(
     progressDeadlineSeconds=whole(least=0, most=MAX_ROLLOUT_SECONDS),
     minimumHealthySeconds=whole(least=0, most=MAX_ROLLOUT_SECONDS),
     countOldInstances=Flag(),
+    canarySteps=ListOf(
+        Part(
+            structure(
+                "CanaryStep",
+                share=Number(required=True, least=0, most=100),
+                seconds=whole(required=True, least=1, most=MAX_ROLLOUT_SECONDS),
+            )
+        ),
+        longest=MAX_CANARY_STEPS,
+    ),
 )
 
 UNREACHABLE_STRATEGY = structure(

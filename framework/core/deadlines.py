@@ -22,6 +22,7 @@ class Due(StrEnum):
     DECLINE = "decline"  # (offer id)
     RECONCILE_ROUND = "reconcile round"  # ()
     PROGRESS = "progress"  # (deployment id)
+    CANARY = "canary"  # (deployment id)
     PROVED = "proved"  # (instance id)
     PLACE = "place"  # ()
     SHOW = "show"  # (key of a demand)

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from typing import NamedTuple
 
-from framework.core import crashes, dependencies, sizing, trees
+from framework.core import canaries, crashes, dependencies, sizing, trees
 from framework.core.deadlines import Due
 from framework.core.index import CURRENT_LIVE, LEAVING, MARKED, OLD_LIVE, OLD_MARKED, Slot
 from framework.core.planning import Pair, parts_of, planned
@@ -23,7 +23,6 @@ from framework.domain.notices import (
     DeploymentEnded,
     DeploymentStarted,
     DeploymentStepped,
-    SharesChanged,
 )
 from framework.domain.records import replace
 from framework.domain.replies import Refused, Why
@@ -195,7 +194,7 @@ def _advance(turn: Turn, deployment: Deployment) -> None:
         turn.put(Kind.DEPLOYMENT, deployment.id, deployment)
         _begin_step(turn, deployment)
         turn.notices.append(DeploymentStepped(deployment, plan))
-    _pause_after_canaries(turn, deployment)
+    _watch_canaries(turn, deployment)
     _watch_progress(turn, turn.world.state.deployments[deployment.id])
 
 
@@ -261,32 +260,21 @@ def _current_apps(turn: Turn, deployment: Deployment) -> list[App]:
     return [app for app in apps if app is not None]
 
 
-def _pause_after_canaries(turn: Turn, deployment: Deployment) -> None:
-    """Once the canaries serve, wait for a person."""
-    if deployment.paused or deployment.promoted:
-        return
+def _watch_canaries(turn: Turn, deployment: Deployment) -> None:
+    """Wait after canaries, go through their steps, and go on after the last."""
+    if canaries.watch(turn, deployment, _canary_apps(turn, deployment)):
+        turn.remark("info", f"the canaries of {deployment.id} served through all steps: it goes on")
+        go_on(turn, deployment.id)
+
+
+def _canary_apps(turn: Turn, deployment: Deployment) -> list[App]:
     asked = [turn.world.effective(app_id) for app_id in _current(turn, deployment).canaries]
-    apps = [app for app in asked if app is not None]
-    waiting = [app for app in apps if _stays_partly_old(turn, app)]
-    ready = all(
-        _serving(turn, app) >= min(app.upgrade_strategy.canary, app.instances) for app in waiting
-    )
-    if waiting and ready:
-        turn.put(Kind.DEPLOYMENT, deployment.id, replace(deployment, paused=True, canary=True))
-        names = ", ".join(app.id for app in waiting)
-        turn.remark("info", f"the canaries of {names} serve; promote or cancel {deployment.id}")
+    return [app for app in asked if app is not None]
 
 
-def _serving(turn: Turn, app: App) -> int:
-    """Instances of the present configuration that serve, to be replaced or not."""
-    return turn.world.apps[app.id].size(Slot.READY, Slot.MARKED_READY)
-
-
-def _stays_partly_old(turn: Turn, app: App) -> bool:
-    """Whether the canaries do not make up the whole app; no old one has to run at the moment."""
-    index = turn.world.apps[app.id]
-    share = sizing.share_of(turn, app, index)
-    return share is not None and (share < app.instances or index.size(*OLD_LIVE, *OLD_MARKED) > 0)
+def due(turn: Turn, deployment_id: str) -> None:
+    """Look at a deployment again."""
+    turn.advancing[deployment_id] = None
 
 
 def _watch_progress(turn: Turn, deployment: Deployment) -> None:
@@ -295,7 +283,7 @@ def _watch_progress(turn: Turn, deployment: Deployment) -> None:
     if not seconds or deployment.paused:
         return
     apps = _current_apps(turn, deployment)
-    serving = sum(_serving(turn, app) for app in apps)
+    serving = sum(canaries.serving(turn, app) for app in apps)
     progress = deployment.current_step * 1_000_000_000 + serving
     if progress > deployment.progress:
         deployment = replace(deployment, progress=progress, progress_at_ms=turn.now_ms)
@@ -307,8 +295,9 @@ def _watch_progress(turn: Turn, deployment: Deployment) -> None:
 def subscribed(turn: Turn) -> None:
     """Deadlines begin anew: while Mesos or we were away nothing could have been started."""
     for deployment in list(turn.world.state.deployments.values()):
-        if _deadline_seconds(turn, deployment):
+        if _deadline_seconds(turn, deployment) or deployment.canary_until_ms:
             resumed = replace(deployment, progress_at_ms=turn.now_ms)
+            resumed = canaries.again(turn, resumed, _canary_apps(turn, deployment))
             turn.put(Kind.DEPLOYMENT, deployment.id, resumed)
             turn.advancing[deployment.id] = None
 
@@ -332,7 +321,7 @@ def pause(turn: Turn, deployment_id: str) -> Refused | Deployment:
     deployment = turn.world.state.deployments.get(deployment_id)
     if deployment is None:
         return Refused(Why.DEPLOYMENT_UNKNOWN, deployment_id)
-    paused = replace(deployment, paused=True)
+    paused = canaries.by_hand(replace(deployment, paused=True))
     turn.put(Kind.DEPLOYMENT, deployment_id, paused)
     _look_at_all(turn, deployment_id)
     return paused
@@ -349,13 +338,16 @@ def go_on(turn: Turn, deployment_id: str) -> Refused | Deployment:
         paused=False,
         canary=False,
         promoted=promoted,
+        by_hand=False,
+        canary_step=0,
+        canary_until_ms=0,
         progress_at_ms=turn.now_ms,
         # As the numbers change a part would soon be too much for few: only all of it is kept.
         share=deployment.share if deployment.share == WHOLE else None,
     )
     turn.put(Kind.DEPLOYMENT, deployment_id, running)
     if running.share != deployment.share:
-        _tell_share(turn, deployment_id)
+        canaries.tell_share(turn, deployment_id)
     _look_at_all(turn, deployment_id)
     return running
 
@@ -365,19 +357,15 @@ def share(turn: Turn, deployment_id: str, percent: float | None) -> Refused | De
     deployment = turn.world.state.deployments.get(deployment_id)
     if deployment is None:
         return Refused(Why.DEPLOYMENT_UNKNOWN, deployment_id)
-    canaries = not deployment.promoted and bool(_current(turn, deployment).canaries)
-    if percent is not None and not deployment.paused and not canaries:
+    has_canaries = not deployment.promoted and bool(_current(turn, deployment).canaries)
+    if percent is not None and not deployment.paused and not has_canaries:
         message = "only of a deployment that is paused, or has canaries that are not promoted yet"
         return Refused(Why.INVALID, "", "Object is not valid", (("/share", message),))
-    shared = replace(deployment, share=percent)
+    shared = canaries.by_hand(replace(deployment, share=percent))
     turn.put(Kind.DEPLOYMENT, deployment_id, shared)
-    _tell_share(turn, deployment_id)
+    canaries.tell_share(turn, deployment_id)
     _look_at_all(turn, deployment_id)  # old ones stay beside the new ones while it is divided
     return shared
-
-
-def _tell_share(turn: Turn, deployment_id: str) -> None:
-    turn.notices.append(SharesChanged(deployment_id, turn.world.plans[deployment_id].affected))
 
 
 def share_of_the_way_back(turn: Turn, reverted: str) -> float | None:

@@ -71,7 +71,8 @@ def _deployment(state: State, deployment_id: str) -> str:
     one = state.deployments.get(deployment_id)
     if one is None:
         return ""
-    return f"{one.version} {one.current_step} {one.paused} {one.canary} {one.promoted} {one.share}"
+    waits = f"{one.paused} {one.canary} {one.promoted} {one.share} {one.canary_step} {one.by_hand}"
+    return f"{one.version} {one.current_step} {waits}"
 
 
 def _freezes(state: State, _key: str) -> str:

@@ -142,6 +142,7 @@ def _reconcile_all(turn: Turn, _key: str) -> None:
 
 
 _WHEN_DUE: dict[Due, Callable[[Turn, str], None]] = {
+    Due.CANARY: deployments.due,
     Due.DECLINE: asking.decline_due,
     Due.DELAY_OVER: backoff.due,
     Due.EDGE: edges.lapsed,

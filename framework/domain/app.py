@@ -192,9 +192,17 @@ class ReadinessCheck(Struct, frozen=True, gc=False, omit_defaults=True):
     preserve_last_response: bool = False
 
 
+class CanaryStep(Struct, frozen=True, gc=False, omit_defaults=True):
+    """Canaries get ``share`` percent of the traffic for so long."""
+
+    share: float
+    seconds: int
+
+
 class UpgradeStrategy(Struct, frozen=True, gc=False, omit_defaults=True):
     """Marathon's two capacities, and what is ours (off unless set). ``canary``: replace this many
-    instances, then wait to be promoted. ``batch_size``: replace at most this many at a time (0:
+    instances, then wait to be promoted, by a person or once all ``canary_steps`` went well.
+    ``batch_size``: replace at most this many at a time (0:
     as many as capacity allows). ``progress_deadline_seconds``: without progress for this long the
     change is taken back (0: never). ``minimum_healthy_seconds``: how long a new instance must
     serve before it counts. ``count_old_instances``: constraints count instances of the old
@@ -207,6 +215,7 @@ class UpgradeStrategy(Struct, frozen=True, gc=False, omit_defaults=True):
     progress_deadline_seconds: int = 0
     minimum_healthy_seconds: int = 0
     count_old_instances: bool = False
+    canary_steps: tuple[CanaryStep, ...] = ()
 
 
 class UnreachableStrategy(Struct, frozen=True, gc=False, omit_defaults=True):

@@ -31,7 +31,8 @@ class Deployment(Struct, frozen=True, gc=False, omit_defaults=True):
     ``paused``: nothing more is replaced until it is resumed or promoted; ``canary``: it waits
     after the canaries; ``promoted``: it no longer does. ``reverts``: the deployment it takes
     back. ``share``: the percent of the traffic of its apps that what it brings gets (None: by the
-    number of tasks)."""
+    number of tasks). ``canary_step``: which of its canaries' steps is in force (from 1; 0: none
+    yet) until ``canary_until_ms``; ``by_hand``: a person says what comes next."""
 
     id: str
     version: str
@@ -46,6 +47,9 @@ class Deployment(Struct, frozen=True, gc=False, omit_defaults=True):
     promoted: bool = False
     reverts: str = ""
     share: float | None = None
+    canary_step: int = 0
+    canary_until_ms: int = 0
+    by_hand: bool = False
 
 
 class PlannedAction(Struct, frozen=True, gc=False, omit_defaults=True):

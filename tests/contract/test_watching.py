@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from framework.domain.app import App, HealthCheck, ReadinessCheck, UpgradeStrategy
+from framework.domain.app import App, CanaryStep, HealthCheck, ReadinessCheck, UpgradeStrategy
 from framework.domain.health import CheckHealth, InstanceHealth, ProbeAnswer, ProbeResult
 from framework.domain.instance import Condition, Goal, Instance
 from framework.domain.records import replace
@@ -242,6 +242,17 @@ def test_until_when_there_must_be_progress(client: FlaskClient, scheduler: Recor
     for fields in ({"paused": True}, {"current_step": 2}):
         watched(scheduler, **fields)
         assert "deadlineAt" not in client.get("/v3/deployments/d-1").get_json()
+
+
+def test_where_the_steps_of_canaries_stand(client: FlaskClient, scheduler: Recorder) -> None:
+    steps = (CanaryStep(5.0, 60), CanaryStep(50.0, 60))
+    change_app(scheduler, upgrade_strategy=UpgradeStrategy(canary=1, canary_steps=steps))
+    watched(scheduler, paused=True, canary=True, canary_step=1, canary_until_ms=NOW_MS)
+    shown = client.get("/v3/deployments/d-1").get_json()
+    stands = [shown[name] for name in ("canaryStep", "canarySteps", "nextStepAt")]
+    assert stands == [1, 2, NOW]
+    watched(scheduler, paused=True, canary=True, canary_step=1, by_hand=True)
+    assert "canaryStep" not in client.get("/v3/deployments/d-1").get_json()
 
 
 def test_readiness_of_the_instances_that_were_asked(

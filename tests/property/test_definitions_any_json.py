@@ -85,6 +85,7 @@ _NAMES = st.sampled_from(
         "progressDeadlineSeconds",
         "minimumHealthySeconds",
         "countOldInstances",
+        "canarySteps",
         "acceptedResourceRoles",
         "role",
         "residency",

@@ -110,6 +110,12 @@ _apps = st.fixed_dictionaries(
                 "progressDeadlineSeconds": st.integers(10, 99),
                 "minimumHealthySeconds": st.integers(0, 9),
                 "countOldInstances": st.booleans(),
+                "canarySteps": st.lists(
+                    st.fixed_dictionaries(
+                        {"share": st.floats(0, 100), "seconds": st.integers(1, 9)}
+                    ),
+                    max_size=2,
+                ),
             },
         ),
         "unreachableStrategy": st.one_of(

@@ -19,6 +19,7 @@ from framework.core.world import World
 from framework.domain import actions, events, replies
 from framework.domain.app import (
     App,
+    CanaryStep,
     HealthCheck,
     KillSelection,
     PortDefinition,
@@ -434,11 +435,19 @@ def _check(value: str) -> HealthCheck:
 
 
 def _upgrade(value: str) -> UpgradeStrategy:
-    """``1.0/0.0``, and what is ours behind a comma: ``1.0/0.0,canary=1``."""
+    """``1.0/0.0``, and what is ours behind a comma: ``1.0/0.0,canary:1,canary_steps:10@60+50@30``
+    (so many percent for so many seconds)."""
     capacities, *extras = value.split(",")
     least, over = map(float, capacities.split("/"))
-    ours = {name: int(number) for name, number in (extra.split(":") for extra in extras)}
+    ours = {name: _upgrade_field(given) for name, given in (one.split(":") for one in extras)}
     return replace(UpgradeStrategy(least, over), **ours)
+
+
+def _upgrade_field(given: str) -> int | tuple[CanaryStep, ...]:
+    if "@" not in given:
+        return int(given)
+    pairs = (step.split("@") for step in given.split("+"))
+    return tuple(CanaryStep(float(share), int(seconds)) for share, seconds in pairs)
 
 
 def _unreachable(value: str) -> UnreachableStrategy:

@@ -2,6 +2,7 @@
 
 from framework.domain.app import (
     App,
+    CanaryStep,
     Container,
     Docker,
     HealthCheck,
@@ -153,12 +154,18 @@ def _random_upgrade(stage: Stage) -> UpgradeStrategy:
             plain,
             plain,
             replace(plain, batch_size=stage.between(1, 2)),
-            replace(plain, canary=stage.between(1, 2)),
+            _with_canaries(plain, stage.between(1, 2)),
             replace(plain, minimum_healthy_seconds=stage.pick((1, 10))),
             replace(plain, progress_deadline_seconds=stage.pick((10, 60))),
             replace(plain, count_old_instances=True),
         )
     )
+
+
+def _with_canaries(plain: UpgradeStrategy, canaries: int) -> UpgradeStrategy:
+    """Two of them get their traffic by steps, one waits for a person."""
+    steps = (CanaryStep(10.0, 5), CanaryStep(50.0, 20)) if canaries > 1 else ()
+    return replace(plain, canary=canaries, canary_steps=steps)
 
 
 def _in_bridge(stage: Stage, app: App) -> App:

@@ -55,7 +55,9 @@ class Divided:
             if now is None or app is None or now.share is None or not _waits(app, now):
                 continue
             self.steps += 1
-            missing = max(0, app.upgrade_strategy.canary - min(had, _new(state, app_id)))
+            # Those that wait to start again where their data is want their place, too.
+            wanted = max(app.upgrade_strategy.canary, len(_current(state, app)))
+            missing = max(0, wanted - min(had, _new(state, app_id)))
             gone = [
                 one.id
                 for one in state.instances_of.get(app_id, {}).values()
@@ -79,8 +81,12 @@ def _new(state: State, app_id: str) -> int:
     app = effective(state, app_id)
     if app is None:
         return 0
-    mine = state.instances_of.get(app_id, {}).values()
-    return sum(one.config == app.config and one.goal is Goal.RUNNING and live(one) for one in mine)
+    return sum(map(live, _current(state, app)))
+
+
+def _current(state: State, app: App) -> list[Instance]:
+    mine = state.instances_of.get(app.id, {}).values()
+    return [one for one in mine if one.config == app.config and one.goal is Goal.RUNNING]
 
 
 def _check_share(state: State, deployment: Deployment) -> None:

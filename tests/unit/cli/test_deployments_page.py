@@ -39,7 +39,7 @@ def test_there_are_worked_examples() -> None:
 
 
 def test_every_field_of_the_strategy_is_explained() -> None:
-    named = re.findall(r"^\| `([A-Za-z]+)` \| (?:0|1|false)\b", PAGE, re.MULTILINE)
+    named = re.findall(r"^\| `([A-Za-z]+)` \| (?:0\b|1\b|false\b|`\[\]`)", PAGE, re.MULTILINE)
     assert sorted(named) == sorted(UPGRADE_STRATEGY().fields)
 
 

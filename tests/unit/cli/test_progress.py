@@ -79,6 +79,22 @@ def test_pauses_and_warnings() -> None:
     assert changes(canary, _moment(), apps=False) == ["It goes on."]
 
 
+def test_steps_of_canaries() -> None:
+    def stands(step: int, share: float) -> Moment:
+        return _moment(
+            paused=True, canary=True, canaryStep=step, canarySteps=2, nextStepAt="T", share=share
+        )
+
+    first, second = stands(1, 5.0), stands(2, 12.5)
+    (line,) = changes(_moment(), first, apps=False)
+    said = line.splitlines()[0]
+    assert said == "The canaries serve: step 1 of 2, 5 % of the traffic; the next at T."
+    (line,) = changes(first, second, apps=False)
+    said = line.splitlines()[0]
+    assert said == "The canaries serve: step 2 of 2, 12.5 % of the traffic; the rest follows at T."
+    assert changes(second, second, apps=False) == []
+
+
 def test_old_ones_stay_while_it_is_paused() -> None:
     counts = {"wanted": 2, "newServing": 1, "newTotal": 1, "oldServing": 1, "oldTotal": 1}
     paused = _moment(progress("/shop/api", **counts), paused=True)
