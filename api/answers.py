@@ -12,6 +12,7 @@ from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
 from api.render.json import encode
+from framework.domain.state import State
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -24,6 +25,8 @@ COMMON_HEADERS = {
     "X-XSS-Protection": "1; mode=block",
     "X-Content-Type-Options": "nosniff",
 }
+
+EPOCH_HEADER = "X-Marathon-Leader-Epoch"
 
 Headers = Sequence[tuple[str, str]]
 
@@ -44,6 +47,17 @@ def answer(
         sent.append(("Content-Type", "application/json"))
     start_response(f"{status.value} {reason or status.phrase}", sent)
     return [] if environ.get("REQUEST_METHOD") == "HEAD" else [body]
+
+
+def leader_epoch(view: State) -> str:
+    """Of which state an answer is, which leader of it answers, and whether that has heard from
+    Mesos of all tasks: ``STATE-ID EPOCH; synced=true``. Epochs of a state grow with each leader.
+    Until it is synced, what does not run may only not be known to. Empty before there is one."""
+    framework = view.framework
+    if framework is None:
+        return ""
+    synced = "true" if view.connection.synced else "false"
+    return f"{framework.state_id} {framework.epoch}; synced={synced}"
 
 
 def plain_path(environ: "WSGIEnvironment") -> str:

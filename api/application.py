@@ -10,7 +10,7 @@ from flask import Flask, Response, request
 from werkzeug.routing import Rule
 
 from api import conditional, errors
-from api.answers import COMMON_HEADERS, plain_path
+from api.answers import COMMON_HEADERS, EPOCH_HEADER, leader_epoch, plain_path
 from api.caution import refuse_what_was_not_meant
 from api.context import Context, read_chunked_body
 from api.cors import allow_origins, answer_options
@@ -160,6 +160,9 @@ def _finished(response: Response, scheduler: Scheduler, options: ApiOptions) -> 
     if leader:
         scheme = "https" if options.disable_http else "http"
         response.headers["X-Marathon-Leader"] = f"{scheme}://{leader}"
+    told = leader_epoch(scheduler.view)
+    if told:
+        response.headers[EPOCH_HEADER] = told
     if options.http_compression:
         _compress(response)
     allow_origins(response, options.access_control_allow_origin)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from flask import Flask
 from marshmallow import Schema
 
+from api.answers import EPOCH_HEADER
 from api.body import MAX_DEPTH, MAX_INTEGER_DIGITS, MAX_ITEMS, MAX_STRING_CHARS
 from api.conditional import TAG_HEADER, UNTAGGED, WRITTEN_AT
 from api.context import DEPLOYMENT_HEADER, WARNING_HEADER
@@ -109,6 +110,14 @@ _REQUEST_ID = {
 }
 
 
+_LEADER_EPOCH = {
+    "description": "Id of the state, number of its leader, which grows with each, and whether that "
+    "has heard from Mesos of all tasks. Whoever sees a smaller number of the same state than "
+    "before hears a leader that is none any more.",
+    "schema": {"type": "string", "pattern": r"^[0-9A-Za-z-]+ [0-9]+; synced=(true|false)$"},
+}
+
+
 class Served(NamedTuple):
     """A route as Flask serves it."""
 
@@ -148,7 +157,7 @@ def document(routes: Iterable[Served], version: str, root: str = "") -> dict[str
         "paths": paths,
         "components": {
             "schemas": {**SHAPES, **described.schemas},
-            "headers": {"RequestId": _REQUEST_ID},
+            "headers": {"RequestId": _REQUEST_ID, "LeaderEpoch": _LEADER_EPOCH},
             "securitySchemes": {
                 "password": {"type": "http", "scheme": "basic"},
                 "token": {"type": "http", "scheme": "bearer"},
@@ -189,7 +198,7 @@ def _operation(route: Served, described: Described) -> dict[str, Any]:
     }
     if _is_tagged(route, declared):
         fields["responses"]["200"]["headers"][TAG_HEADER] = _header(TAG_HEADER)
-        headers = {REQUEST_ID: _REQUEST_ID_SAID, TAG_HEADER: _header(TAG_HEADER)}
+        headers = _SAID_ALWAYS | {TAG_HEADER: _header(TAG_HEADER)}
         known = HTTPStatus.NOT_MODIFIED
         fields["responses"][str(known.value)] = {"description": known.phrase, "headers": headers}
     return fields
@@ -272,7 +281,7 @@ def _errors(route: Served, declared: Operation) -> set[int]:
 def _answer(status: int, declared: Operation) -> JsonSchema:
     bodies = declared.answers.get(status, ("Error",))
     described: JsonSchema = {"description": HTTPStatus(status).phrase}
-    described["headers"] = {REQUEST_ID: _REQUEST_ID_SAID} | {
+    described["headers"] = _SAID_ALWAYS | {
         name: _header(name) for name in _headers(status, declared)
     }
     content: dict[str, JsonSchema] = {one: {} for one in bodies if "/" in one}
@@ -283,7 +292,10 @@ def _answer(status: int, declared: Operation) -> JsonSchema:
     return {**described, "content": content} if content else described
 
 
-_REQUEST_ID_SAID = {"$ref": "#/components/headers/RequestId"}
+_SAID_ALWAYS = {
+    REQUEST_ID: {"$ref": "#/components/headers/RequestId"},
+    EPOCH_HEADER: {"$ref": "#/components/headers/LeaderEpoch"},
+}
 
 
 def _header(name: str) -> JsonSchema:

@@ -71,7 +71,7 @@ def test_variables_of_paths_are_parameters(document: dict[str, Any]) -> None:
 
 def test_headers_that_clients_read(document: dict[str, Any]) -> None:
     created = document["paths"]["/v2/apps"]["post"]["responses"]
-    common = {"X-Request-Id"}
+    common = {"X-Request-Id", "X-Marathon-Leader-Epoch"}
     headers = {*common, "Location", "Marathon-Deployment-Id", "Stayer-Warning"}
     assert created["201"]["headers"].keys() == headers
     assert created["200"]["headers"].keys() == common | {"Stayer-Warning"}

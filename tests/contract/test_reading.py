@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from api.answers import EPOCH_HEADER
 from framework.domain.app import App
 from framework.domain.instance import Condition, Instance, TaskFailure
 from framework.domain.records import replace
-from framework.domain.rollout import Deployment, Framework, LaunchStats
+from framework.domain.rollout import Connection, Deployment, Framework, LaunchStats
 from framework.domain.state import Kind
 from tests.contract.cluster import (
     BATCH_JSON,
@@ -476,6 +477,24 @@ def test_headers_of_every_answer(client: FlaskClient) -> None:
         assert headers["X-Marathon-Leader"] == "http://h1:8080"
         assert headers["X-Frame-Options"] == "DENY"
         assert headers["X-XSS-Protection"] == "1; mode=block"
+
+
+def test_whose_answer_it_is(client: FlaskClient, scheduler: Recorder) -> None:
+    """Also of one that is sent again, and of one that the client has already."""
+
+    def told() -> tuple[str | None, str | None]:
+        whole = client.get("/v2/apps")
+        known = client.get("/v2/apps", headers={"If-None-Match": whole.headers["ETag"]})
+        assert (whole.status_code, known.status_code) == (200, 304)
+        return whole.headers.get(EPOCH_HEADER), known.headers.get(EPOCH_HEADER)
+
+    scheduler.hold(Kind.FRAMEWORK, "framework", Framework("s-1", epoch=7))
+    scheduler.hold(Kind.CONNECTION, "connection", Connection(subscribed=True))
+    assert told() == told() == ("s-1 7; synced=false",) * 2
+    scheduler.hold(Kind.CONNECTION, "connection", Connection(subscribed=True, synced=True))
+    assert told() == ("s-1 7; synced=true",) * 2
+    scheduler.hold(Kind.FRAMEWORK, "framework", None)
+    assert told() == (None, None)
 
 
 def test_no_answer_holds_a_null_or_a_negative_port(
