@@ -27,9 +27,13 @@ def forget_edge(client: Client, name: str) -> None:
     client.send("DELETE", _edge(name))
 
 
-def acknowledge_drained(client: Client, name: str, task_ids: Sequence[str]) -> None:
-    """Say that a load balancer sends these tasks nothing more."""
-    client.send("POST", f"{_edge(name)}/ack", {"tasks": list(task_ids)})
+def acknowledge(
+    client: Client, name: str, drained: Sequence[str] = (), rotated: Sequence[str] = ()
+) -> None:
+    """Say that a load balancer sends the ``drained`` tasks nothing more, and the ``rotated`` ones
+    something, unless it does not serve their apps."""
+    said = {"tasks": list(drained), "rotated": list(rotated)}
+    client.send("POST", f"{_edge(name)}/ack", {what: ids for what, ids in said.items() if ids})
 
 
 def shares(client: Client, group: str) -> JsonObject:

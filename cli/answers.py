@@ -168,6 +168,7 @@ class AppProgress(Struct, frozen=True, rename="camel"):
     old_serving: int = 0
     old_total: int = 0
     leaving: int = 0
+    awaiting_edges: int = 0
 
 
 class Deployment(Struct, frozen=True, rename="camel"):

@@ -75,11 +75,12 @@ def awaited(app: AppProgress, moment: Moment) -> str:
     deployment = moment.deployment
     if deployment is None or app not in changing(deployment):
         return _its_turn(app, deployment)
-    starting = app.new_total - app.new_serving
+    starting = app.new_total - app.new_serving - app.awaiting_edges
     missing = max(0, app.wanted - app.new_total)
     parts = [
         f"{app.leaving} stopping" if app.leaving else "",
         f"{starting} starting" if starting > 0 else "",
+        f"{app.awaiting_edges} until edges use them" if app.awaiting_edges else "",
     ]
     if deployment.paused:
         parts.append(f"{app.old_total} old stay for now" if app.old_total else "")

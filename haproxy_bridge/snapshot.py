@@ -56,7 +56,8 @@ class Task(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     """One task that runs, or is out of reach for now. ``endpoints`` has one item for each port of
     its app, in declared order; None where it has none. ``host`` is its agent, and ``address`` what
     the scheduler knows of where that is. ``ready``: what its readiness check says, None without
-    one. ``draining``: it is to be killed, and gets nothing new. ``reachable``: False while its
+    one. ``awaits_edges``: what it replaces stays until edges send it requests. ``draining``: it is
+    to be killed, and gets nothing new. ``reachable``: False while its
     agent is out of reach. ``checks``: those of the definition that it was launched with.
     ``old``: it is of a configuration that a deployment replaces. ``backup``: it serves only while
     no other task of its app can; no scheduler says so, but that it is of another cluster."""
@@ -74,6 +75,7 @@ class Task(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     address: str = ""
     old: bool = False
     backup: bool = False
+    awaits_edges: bool = False
 
 
 class Port(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):

@@ -185,15 +185,18 @@ SHAPES: dict[str, JsonSchema] = {
             "paused": FLAG,
             "canary": FLAG,
             "apps": array(
-                shape(
+                _shape(
                     "",
-                    id=TEXT,
-                    wanted=COUNT,
-                    newServing=COUNT,
-                    newTotal=COUNT,
-                    oldServing=COUNT,
-                    oldTotal=COUNT,
-                    leaving=COUNT,
+                    {
+                        "id": TEXT,
+                        "wanted": COUNT,
+                        "newServing": COUNT,
+                        "newTotal": COUNT,
+                        "oldServing": COUNT,
+                        "oldTotal": COUNT,
+                        "leaving": COUNT,
+                        "awaitingEdges?": COUNT,
+                    },
                 )
             ),
             "startedAt": TIME,
@@ -396,6 +399,7 @@ SHAPES: dict[str, JsonSchema] = {
             "address?": TEXT,
             "ready?": FLAG,
             "draining?": FLAG,
+            "awaitsEdges?": FLAG,
             "reachable?": FLAG,
             "old?": FLAG,
             "checks?": array({"type": "object"}),

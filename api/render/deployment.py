@@ -13,6 +13,7 @@ from framework.core.index import (
     OLD_LIVE,
     OLD_MARKED,
     Slot,
+    serves,
     slot_of,
 )
 from framework.core.planning import warnings
@@ -114,13 +115,16 @@ def _deadline_seconds(view: State, record: Deployment, plan: Plan) -> int:
 
 def _progress(view: State, app_id: str) -> dict[str, Any]:
     """How far one app is. Instances that wait for an offer, or were lost for so long that they
-    were replaced, are none here."""
+    were replaced, are none here. ``awaitingEdges``: new ones that would serve."""
     app = view.apps.get(app_id)
     sizes = dict.fromkeys(Slot, 0)
+    awaiting_edges = 0
     for instance in list(view.instances_of.get(app_id, {}).values()):
         definition = None if app is None else definition_of(instance, app, view)
         sizes[slot_of(app, instance, definition)] += 1
-    return {
+        if instance.awaits_edges and definition is not None:
+            awaiting_edges += serves(definition, instance)
+    fields: dict[str, Any] = {
         "id": app_id,
         "wanted": 0 if app is None else app.instances,
         "newServing": sizes[Slot.READY] + sizes[Slot.MARKED_READY],
@@ -129,6 +133,9 @@ def _progress(view: State, app_id: str) -> dict[str, Any]:
         "oldTotal": sum(sizes[slot] for slot in (*OLD_LIVE, *OLD_MARKED)),
         "leaving": sum(sizes[slot] for slot in LEAVING),
     }
+    if awaiting_edges:
+        fields["awaitingEdges"] = awaiting_edges
+    return fields
 
 
 def dry_run(done: Done) -> dict[str, Any]:

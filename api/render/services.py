@@ -112,6 +112,8 @@ def _task(instance: Instance, app: App, view: State) -> dict[str, Any]:
         fields["ready"] = instance.ready
     if shown_condition(instance) is Condition.KILLING:
         fields["draining"] = True
+    if instance.awaits_edges:
+        fields["awaitsEdges"] = True
     if instance.condition is Condition.UNREACHABLE:
         fields["reachable"] = False
     if is_old(app, instance):

@@ -85,9 +85,11 @@ class Edges:
 
     @describes(body=EDGE_ACK, answers={204: ()}, errors=(404,))
     def acknowledge(self, name: str) -> Response:
-        """Say that this edge sends these tasks nothing more; their kills need not wait for it."""
+        """Say that this edge sends these tasks nothing more; their kills need not wait for it. And
+        that it sends others requests, so that those which they replace may go."""
         body = _read(EDGE_ACK)
-        self._context.ask(AcknowledgeDrained(name, tuple(dict.fromkeys(body["tasks"]))))
+        drained, rotated = (tuple(dict.fromkeys(body.get(one, ()))) for one in ("tasks", "rotated"))
+        self._context.ask(AcknowledgeDrained(name, drained, rotated))
         return Response(status=204)
 
     @describes("SharesList")

@@ -14,6 +14,10 @@ EDGE = structure(
     quarantined=ListOf(Text(longest=1_024), longest=1_000),
     epoch=Number(least=0, most=2**53),
 )()
-EDGE_ACK = structure("EdgeAck", tasks=ListOf(Text(longest=1_024), required=True, longest=10_000))()
+EDGE_ACK = structure(
+    "EdgeAck",
+    tasks=ListOf(Text(longest=1_024), longest=10_000),
+    rotated=ListOf(Text(longest=1_024), longest=10_000),
+)()
 DEPLOYMENT_SHARE = structure("DeploymentShare", share=Number(required=True, least=0, most=100))()
 SHARES = structure("Shares", shares=MapOf(Number(least=0, most=MAX_SHARE)))()

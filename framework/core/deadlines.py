@@ -24,6 +24,7 @@ class Due(StrEnum):
     PROGRESS = "progress"  # (deployment id)
     CANARY = "canary"  # (deployment id)
     PROVED = "proved"  # (instance id)
+    ROTATION = "rotation"  # (instance id)
     PLACE = "place"  # ()
     SHOW = "show"  # (key of a demand)
     MOVE = "move"  # (instance id)

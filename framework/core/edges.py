@@ -1,6 +1,6 @@
 """The registry of edges: who follows us, until when, and what they have taken out of use."""
 
-from framework.core import kills
+from framework.core import kills, rotation
 from framework.core.deadlines import Due
 from framework.core.retiring import live, own_seconds
 from framework.core.turn import Turn
@@ -72,12 +72,15 @@ def _forget(turn: Turn, name: str) -> None:
     turn.world.deadlines.clear(Due.EDGE, name)
     for task_id in list(turn.world.draining):
         _look(turn, task_id)
+    rotation.edge_left(turn)
 
 
 def acknowledged(turn: Turn, command: AcknowledgeDrained) -> Reply:
-    """An edge sends these tasks nothing more; of tasks that do not drain it means nothing."""
+    """An edge sends these tasks nothing more; of tasks that do not drain it means nothing. So it
+    does that others are in rotation, of tasks that do not wait for it."""
     if command.name not in turn.world.state.edges:
         return Refused(Why.EDGE_UNKNOWN, command.name)
+    rotation.acknowledged(turn, command.name, command.rotated)
     for task_id in command.task_ids:
         by = turn.world.draining.get(task_id)
         if by is not None:

@@ -124,7 +124,7 @@ def slot_of(app: App | None, instance: Instance, definition: App | None = None) 
     if app is None:
         return Slot.LEAVING
     slot = _present_slot(definition or app, instance)
-    slot = _OLD[slot] if is_old(app, instance) else _proved(app, instance, slot)
+    slot = _OLD[slot] if is_old(app, instance) else _counting(app, instance, slot)
     return slot if instance.mark is None else _MARKED.get(slot, slot)
 
 
@@ -140,11 +140,13 @@ def _present_slot(definition: App, instance: Instance) -> Slot:
     return _LIVE_SLOT[instance.condition]
 
 
-def _proved(app: App, instance: Instance, slot: Slot) -> Slot:
-    """One that serves counts as ready once it has done so for the time the app asks for."""
-    if slot is Slot.READY and app.upgrade_strategy.minimum_healthy_seconds and not instance.proved:
-        return Slot.UNREADY
-    return slot
+def _counting(app: App, instance: Instance, slot: Slot) -> Slot:
+    """One that serves counts as ready once it has done so for the time the app asks for, and the
+    edges that it waits for send it requests."""
+    if slot is not Slot.READY:
+        return slot
+    proved = instance.proved or not app.upgrade_strategy.minimum_healthy_seconds
+    return slot if proved and not instance.awaits_edges else Slot.UNREADY
 
 
 class Known(NamedTuple):

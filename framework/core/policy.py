@@ -51,6 +51,11 @@ class Policy:
     drain_timeout: int = _option(
         10_000, "a planned kill waits this long for the edges to take its task out of use (ms)"
     )
+    edge_rotation_timeout: int = _option(
+        10_000,
+        "a new instance waits this long for the edges to send it requests before an old one leaves "
+        "for it; 0: not at all (ms)",
+    )
     reconciliation_interval: int = _option(
         600_000, "all tasks are reconciled with Mesos this often (ms)", least=1
     )

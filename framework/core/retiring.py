@@ -24,7 +24,7 @@ def until_ms(turn: Turn, instance: Instance) -> int:
     if definition is None or not serves or not any(definition.service_ports):
         return turn.now_ms
     own_ms = own_seconds(definition) * 1000
-    if live(turn, EdgeKind.DAEMON):
+    if is_followed(turn, EdgeKind.DAEMON):
         return turn.now_ms + max(own_ms, turn.policy.drain_timeout)
     return turn.now_ms + own_ms
 
@@ -41,6 +41,11 @@ def live(turn: Turn, kind: EdgeKind) -> list[str]:
     """The edges of this kind whose lease runs."""
     edges = turn.world.state.edges
     return [name for name, edge in edges.items() if edge.kind is kind]
+
+
+def is_followed(turn: Turn, kind: EdgeKind) -> bool:
+    """Whether there is any of this kind."""
+    return any(edge.kind is kind for edge in turn.world.state.edges.values())
 
 
 def begin(turn: Turn, instance: Instance) -> None:

@@ -1,5 +1,6 @@
 """A task begins: its instance is stored as Provisioned, and its launch joins the offer's answer."""
 
+from framework.core import rotation
 from framework.core.matching import Remainder
 from framework.core.statuses import watch_launch
 from framework.core.turn import Turn
@@ -37,6 +38,7 @@ def start(
         role=rest.offer.role,
         ready=False if app.readiness_checks and app.id in turn.world.deploying else None,
         stands_in_for=stands_in_for,
+        awaits_edges=rotation.is_asked(turn, app),
         awaited_since_ms=before.awaited_since_ms if before else 0,
     )
     turn.put_agent(agent)

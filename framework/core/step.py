@@ -25,6 +25,7 @@ from framework.core import (
     proving,
     reconciling,
     replacements,
+    rotation,
     sizing,
     statuses,
     trees,
@@ -96,6 +97,7 @@ def _size_and_advance(turn: Turn) -> None:
             if crashes.begin(turn, ("app", app_id)):
                 sizing.resize(turn, app_id)
                 proving.watch(turn, app_id)
+                rotation.watch(turn, app_id)
                 moving.watch(turn, app_id)
         deployments.advance(turn)
 
@@ -161,6 +163,7 @@ _WHEN_DUE: dict[Due, Callable[[Turn, str], None]] = {
     Due.RECONCILE_ROUND: lambda turn, _key: reconciling.round_due(turn),
     Due.REPLACEMENT: replacements.due,
     Due.REVIVE: asking.revive_due,
+    Due.ROTATION: rotation.due,
     Due.UNREACHABLE: statuses.unreachable_due,
     Due.WAIT: waiting.lasts,
 }

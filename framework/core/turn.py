@@ -140,9 +140,11 @@ class Turn:
         self._made_room(instance.app_id)
 
     def forget_kill(self, task_id: str) -> None:
-        """The task is over, or given up: nobody waits for its kill or its drain any more."""
+        """The task is over, or given up: nobody waits for its kill, its drain or the edges any
+        more."""
         self.world.kills_sent.pop(task_id, None)
         self.world.draining.pop(task_id, None)
+        self.world.rotating.pop(task_id, None)
 
     def bury(self, task_id: str, why: str) -> None:
         """Leave a tombstone, dropping the oldest beyond the limit."""

@@ -204,10 +204,12 @@ class ForgetEdge(Struct, frozen=True, gc=False):
 
 
 class AcknowledgeDrained(Struct, frozen=True, gc=False):
-    """A load balancer sends these tasks nothing more."""
+    """A load balancer sends these tasks nothing more. The ``rotated`` ones it does send something,
+    or serves nothing of their apps."""
 
     name: str
     task_ids: tuple[str, ...]
+    rotated: tuple[str, ...] = ()
 
 
 class PutShares(Struct, frozen=True, gc=False):

@@ -78,7 +78,8 @@ class Instance(Struct, frozen=True, gc=False, omit_defaults=True):
     served for the time its upgrade strategy asks for; ``kill_reason`` why we asked Mesos to kill
     it (empty: we did not); ``draining_until_ms`` when a planned kill is sent (0: none planned);
     ``mark``: it is to be replaced first; ``stands_in_for``: the id of the marked instance that this
-    one was launched beside; ``held_back``: Mesos forgot it in a storm, and it is not to be replaced
+    one was launched beside; ``awaits_edges``: once it serves, it counts only when the edges send it
+    requests; ``held_back``: Mesos forgot it in a storm, and it is not to be replaced
     yet; ``awaited_since_ms``: it was killed for its health with nothing in its place, and the next
     unhealthy one of its app waits since then for it to serve again (0: nobody waits)."""
 
@@ -108,6 +109,7 @@ class Instance(Struct, frozen=True, gc=False, omit_defaults=True):
     mark: Mark | None = None
     stands_in_for: str = ""
     held_back: bool = False
+    awaits_edges: bool = False
     awaited_since_ms: int = 0
 
     @property

@@ -1,4 +1,4 @@
-"""Which tasks that are to be killed get nothing from this haproxy any more.
+"""Which tasks that are to be killed get nothing from this haproxy any more, and which new ones do.
 
 haproxy counts a session only once it connects, so one that was given to a server a moment ago is
 not counted yet: a server is idle if it was so twice, with a while between. Workers that haproxy had
@@ -7,7 +7,7 @@ before a reload serve their last connections, and count as long as they do.
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -37,6 +37,24 @@ def draining(answer: Snapshot, rendered: Rendered) -> dict[str, Places]:
             if server.task_id in leaving:
                 found[server.task_id].append((backend.name, server.name))
     return {task_id: tuple(places) for task_id, places in found.items()}
+
+
+def rotated(answer: Snapshot, rendered: Rendered, left_out: Collection[str]) -> tuple[str, ...]:
+    """The tasks that wait for edges and are in use here, and those whose apps are not served here
+    at all. Not those of apps that are ``left_out``, or served as they were."""
+    waiting = {task.id: app.id for app in answer.apps for task in app.tasks if task.awaits_edges}
+    if not waiting:
+        return ()
+    served = set(left_out)
+    used = set()
+    for backend in rendered.backends:
+        for server in backend.servers:
+            served.add(server.app_id)
+            if not server.draining:
+                used.add(server.task_id)
+    return tuple(
+        task_id for task_id, app_id in waiting.items() if task_id in used or app_id not in served
+    )
 
 
 def idle(tasks: Mapping[str, Places], sessions: Mapping[Place, int]) -> list[str]:

@@ -1,5 +1,5 @@
 """This edge, as the scheduler knows it: a lease that is renewed, and word of tasks that have no
-sessions here any more, so that they may be killed.
+sessions here any more, so that they may be killed, and of those that are in rotation by now.
 
 Only Stayer keeps such a list; a scheduler that has no such page is left alone. It has a thread of
 its own, for a scheduler that does not answer must not keep traffic from changing.
@@ -17,7 +17,7 @@ from msgspec import Struct
 from api import v3_calls
 from api.client import Client, ClientError, NotFoundError, RefusedError
 from haproxy_bridge.rendered import Rendered
-from haproxy_bridge.run.drains import SETTLE_SECONDS, Idle, Places, Sessions, draining
+from haproxy_bridge.run.drains import SETTLE_SECONDS, Idle, Places, Sessions, draining, rotated
 from haproxy_bridge.snapshot import Snapshot
 
 LEASE_SECONDS = 30
@@ -34,13 +34,15 @@ _MISSED_LOOKS = 2.5
 class Report(Struct, frozen=True, kw_only=True):
     """What is true of this edge after a turn. ``version``: a digest of its configuration;
     ``state_id`` and ``epoch``: whom it follows. ``draining``: for each task that is to be killed
-    where it is in haproxy; nowhere if it is out of rotation."""
+    where it is in haproxy; nowhere if it is out of rotation. ``rotated``: of the tasks that wait
+    for edges those that need not wait for this one any more."""
 
     version: str = ""
     quarantined: tuple[str, ...] = ()
     state_id: str = ""
     epoch: int = 0
     draining: dict[str, Places] = {}
+    rotated: tuple[str, ...] = ()
 
     @property
     def leader(self) -> tuple[str, int]:
@@ -61,6 +63,7 @@ def reported(answer: Snapshot, rendered: Rendered, left_out: Sequence[str]) -> R
         state_id=answer.state_id,
         epoch=answer.epoch,
         draining=draining(answer, rendered),
+        rotated=rotated(answer, rendered, left_out),
     )
 
 
@@ -189,14 +192,15 @@ class Registry:
         if report.leader != self._told:
             self._told = report.leader
             self._acknowledged.clear()
-        self._acknowledged &= report.draining.keys()
+        self._acknowledged &= {*report.draining, *report.rotated}
         left = {
             task_id: places
             for task_id, places in report.draining.items()
             if task_id not in self._acknowledged
         }
         done = self._idle.settled(left, self._sessions, self._clock())[:_MAX_ACKNOWLEDGED]
-        if done:
-            v3_calls.acknowledge_drained(self._client, self._name, done)
-            self._acknowledged.update(done)
+        new = [one for one in report.rotated if one not in self._acknowledged][:_MAX_ACKNOWLEDGED]
+        if done or new:
+            v3_calls.acknowledge(self._client, self._name, done, new)
+            self._acknowledged.update(done, new)
         return len(done) < len(left)

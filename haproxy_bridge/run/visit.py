@@ -38,7 +38,7 @@ def tell(
         sessions = Sessions(Path(options.render.socket), options.load.master_socket)
         done = registry.unused(report.draining, sessions)
         if done:
-            v3_calls.acknowledge_drained(client, name, done)
+            v3_calls.acknowledge(client, name, done)
 
 
 def _report(node: Node, answer: Snapshot, *, believed: bool) -> Report:

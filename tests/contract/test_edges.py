@@ -42,6 +42,8 @@ def test_acknowledgements(client: FlaskClient, scheduler: Recorder) -> None:
     assert client.post("/v3/edges/e1/ack", json={"tasks": ["a", "b", "a"]}).status_code == 204
     assert client.delete("/v3/edges/e1").status_code == 204
     assert scheduler.asked == [AcknowledgeDrained("e1", ("a", "b")), ForgetEdge("e1")]
+    assert client.post("/v3/edges/e1/ack", json={"rotated": ["c", "c"]}).status_code == 204
+    assert scheduler.asked[2:] == [AcknowledgeDrained("e1", (), ("c",))]
     for _ in range(2):
         scheduler.replies.append(Refused(Why.EDGE_UNKNOWN, "e1"))
     for response in (

@@ -108,6 +108,13 @@ def test_what_is_to_be_killed_drains(client: FlaskClient, scheduler: Recorder) -
     assert [task["draining"] for task in tasks(client).values()] == [True, True]
 
 
+def test_what_waits_for_edges(client: FlaskClient, scheduler: Recorder) -> None:
+    change(scheduler, ONE, awaits_edges=True)
+    assert [task.get("awaitsEdges") for task in tasks(client).values()] == [True, None]
+    read = stayer.snapshot(client.get("/v3/services").get_data(), "", "")
+    assert [task.awaits_edges for task in read.apps[1].tasks] == [True, False]
+
+
 def test_out_of_reach_and_not_ready(client: FlaskClient, scheduler: Recorder) -> None:
     change(scheduler, ONE, condition=Condition.UNREACHABLE)
     change(scheduler, TWO, ready=False, healthy=None)

@@ -235,6 +235,14 @@ def test_one_counts_as_serving_once_it_served_long_enough(
         assert app["newServing"] == int(proved)
 
 
+def test_those_that_edges_do_not_use_yet(client: FlaskClient, scheduler: Recorder) -> None:
+    watched(scheduler)
+    for waits in (True, False):
+        change_instance(scheduler, FIRST, awaits_edges=waits)
+        (app, _) = client.get("/v3/deployments/d-1").get_json()["apps"]
+        assert (app["newServing"], app.get("awaitingEdges", 0)) == (int(not waits), int(waits))
+
+
 def test_until_when_there_must_be_progress(client: FlaskClient, scheduler: Recorder) -> None:
     change_app(scheduler, upgrade_strategy=UpgradeStrategy(progress_deadline_seconds=5))
     watched(scheduler)

@@ -127,6 +127,8 @@ def test_no_request_fails_while_tasks_are_replaced_and_come_and_go(
             served.scale(2, str(number))
     load.check()
     assert served.edge.reloads() == before, "members need no reload"
+    late = [line for line in served.stayer.output().splitlines() if "gets no requests of" in line]
+    assert late == [], "the edge says in time that it uses what is new"
 
 
 def test_traffic_moves_from_the_old_to_the_new_version_and_back(served: Served, app: Json) -> None:

@@ -1,7 +1,8 @@
 """Edges in a run: load balancers that follow, are done soon, late or never, fall silent and leave.
 
 A planned kill of what they send something may leave only once every daemon whose lease runs has
-said that it is done, or the time for that is over; both are recounted from commands and records.
+said that it is done, or the time for that is over; and what waits for them to send it something
+counts no sooner. Both are recounted from commands and records.
 """
 
 from collections.abc import Iterable, Sequence
@@ -40,6 +41,7 @@ class _Balancer:
     slow_ms: int
     silent_until_ms: int = 0
     seen_ms: dict[str, int] = field(default_factory=dict)
+    new_ms: dict[str, int] = field(default_factory=dict)
 
 
 class Balancers:
@@ -77,8 +79,11 @@ class Balancers:
         if view.instances and self._stage.happens(0.1):  # of what nobody asked it to leave
             done.append(self._stage.pick([*view.instances.values()]).task_id)
         said: list[Command] = [RenewEdge(one.name, one.kind, one.lease_seconds)]
-        if done:
-            said.append(AcknowledgeDrained(one.name, tuple(done)))
+        new = [i.task_id for i in view.instances.values() if i.awaits_edges and i.started_at_ms]
+        one.new_ms = {task: one.new_ms.get(task, now_ms) for task in new}
+        rotated = [task for task, at_ms in one.new_ms.items() if now_ms - at_ms >= one.slow_ms]
+        if done or rotated:
+            said.append(AcknowledgeDrained(one.name, tuple(done), tuple(rotated)))
         return said
 
 
@@ -88,11 +93,13 @@ class Drained:
     def __init__(self, policy: Policy) -> None:
         self.waited = 0
         self.in_time = 0
+        self.rotated = 0
         self._policy = policy
         self._leases: dict[str, tuple[EdgeKind, int]] = {}  # until when, in ms
         self._live: set[str] = set()  # daemons, before the step
         self._said: dict[str, set[str]] = {}  # task -> who is done with it
         self._said_now: dict[str, set[str]] = {}  # in this step
+        self._rotated: dict[str, set[str]] = {}  # task -> who sends it something
         self._until_ms: dict[str, int] = {}  # task -> when its kill may leave at the latest
         self._asked: set[str] = set()
         self._before: dict[str, Instance] = {}
@@ -100,6 +107,7 @@ class Drained:
     def loaded(self, state: State) -> None:
         """A new life: every edge has a whole lease to find it, and has to say all again."""
         self._said.clear()
+        self._rotated.clear()
         self._leases.clear()
         killed = {one.task_id for one in state.instances.values() if one.kill_reason}
         self._until_ms = {task: ms for task, ms in self._until_ms.items() if task in killed}
@@ -123,6 +131,8 @@ class Drained:
         elif isinstance(command, ForgetEdge):
             self._leases.pop(command.name, None)
         elif isinstance(command, AcknowledgeDrained):
+            for task_id in command.rotated:
+                self._rotated.setdefault(task_id, set()).add(command.name)
             for task_id in command.task_ids:
                 self._said.setdefault(task_id, set()).add(command.name)
                 self._said_now.setdefault(task_id, set()).add(command.name)
@@ -141,6 +151,7 @@ class Drained:
         live = self._live & self._daemons(now_ms)
         for instance in state.instances.values():
             self._plan(state, instance, live, now_ms)
+            self._counted(instance, live, now_ms)
         for action in decided.actions:
             if isinstance(action, Kill):
                 self._left(state, action.task_id, live, now_ms)
@@ -159,6 +170,18 @@ class Drained:
             # What was said before means nothing.
             self._said[now.task_id] = self._said_now.get(now.task_id, set())
             self._until_ms[now.task_id] = now_ms + self._policy.drain_timeout
+
+    def _counted(self, now: Instance, live: set[str], now_ms: int) -> None:
+        before = self._before.get(now.id)
+        if before is None or before.task_id != now.task_id:
+            return
+        if not before.awaits_edges or now.awaits_edges:
+            return
+        missing = live - self._rotated.get(now.task_id, set())
+        since_ms = max(before.since_ms, before.health_since_ms)
+        if missing and now_ms < since_ms + self._policy.edge_rotation_timeout:
+            raise Violation(f"{now.task_id} counts while {sorted(missing)} send it nothing")
+        self.rotated += not missing
 
     def _left(self, state: State, task_id: str, live: set[str], now_ms: int) -> None:
         until_ms = self._until_ms.pop(task_id, None)

@@ -85,7 +85,10 @@ class Run:
             )
         self.balancers: Balancers | None = None
         if edges:
-            self.policy = replace(self.policy, drain_timeout=stage.pick((2_000, 10_000)))
+            patience = stage.pick((2_000, 10_000))
+            self.policy = replace(
+                self.policy, drain_timeout=patience, edge_rotation_timeout=patience
+            )
             self.balancers = Balancers(stage)
         self.master = Master(stage)
         self.store = ModelStore(stage)

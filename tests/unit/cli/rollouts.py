@@ -9,7 +9,7 @@ VERSION = "2026-11-02T10:00:00.000Z"
 def progress(app_id: str, **counts: int) -> dict[str, Any]:
     """How far an app is: ``wanted``, and what is not 0 of the other counts."""
     names = ("wanted", "newServing", "newTotal", "oldServing", "oldTotal", "leaving")
-    return {"id": app_id, **{name: counts.get(name, 0) for name in names}}
+    return {"id": app_id, **dict.fromkeys(names, 0), **counts}
 
 
 def rollout(*apps: dict[str, Any], step: int = 1, **more: Any) -> dict[str, Any]:

@@ -95,6 +95,15 @@ def test_steps_of_canaries() -> None:
     assert changes(second, second, apps=False) == []
 
 
+def test_what_serves_and_is_not_used_by_edges_yet() -> None:
+    counts = {"wanted": 2, "newTotal": 2, "oldServing": 1, "oldTotal": 1, "awaitingEdges": 1}
+    line = (
+        "/shop/api: 0 of 2 serve, 1 old ones serve "
+        "(1 starting, 1 until edges use them, 1 old to replace)"
+    )
+    assert line in changes(_moment(), _moment(progress("/shop/api", **counts)))
+
+
 def test_old_ones_stay_while_it_is_paused() -> None:
     counts = {"wanted": 2, "newServing": 1, "newTotal": 1, "oldServing": 1, "oldTotal": 1}
     paused = _moment(progress("/shop/api", **counts), paused=True)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from api.client import Client
 from haproxy_bridge.rendered import Backend, Rendered, Server
-from haproxy_bridge.run.drains import SETTLE_SECONDS, Sessions, draining, idle
+from haproxy_bridge.run.drains import SETTLE_SECONDS, Sessions, draining, idle, rotated
 from haproxy_bridge.run.registry import LOOK_SECONDS, Registry, Report
 from tests.unit.cli.scripted_http import Answer, ScriptedServer, scripted
 from tests.unit.haproxy_bridge.made import app, snapshot
@@ -100,6 +100,38 @@ def test_a_draining_task_is_told_of_once_its_last_session_ended(edge: Edge) -> N
     edge.registry.tell(BUSY)  # it drains again: nobody's word of before counts
     edge.settle()
     assert len(edge.bodies(ACK)) == 2
+
+
+def test_new_tasks_are_told_of_once_and_again_to_another_leader(edge: Edge) -> None:
+    used = Report(version="v1", epoch=7, rotated=("n1", "n2"))
+    edge.registry.tell(used)
+    assert edge.registry.step() > LOOK_SECONDS
+    edge.registry.step()
+    assert edge.bodies(ACK) == [{"rotated": ["n1", "n2"]}]
+    edge.registry.tell(replace(used, rotated=("n2", "n3")))
+    edge.registry.step()
+    assert edge.bodies(ACK)[1:] == [{"rotated": ["n3"]}]
+    edge.registry.tell(replace(used, epoch=8))
+    edge.registry.step()
+    assert edge.bodies(ACK)[2:] == [{"rotated": ["n1", "n2"]}]
+
+
+def test_what_waits_is_in_rotation_or_not_served_here_at_all() -> None:
+    apps = [app(name) for name in ("/in", "/late", "/kept", "/elsewhere")]
+    waiting = [
+        replace(one, tasks=tuple(replace(task, awaits_edges=True) for task in one.tasks[:1]))
+        for one in apps
+    ]
+    first = {one.id: one.tasks[0].id for one in waiting}
+    servers = (
+        Server("s1", "10.0.0.1", 1, task_id=first["/in"], app_id="/in"),
+        Server("s2", "10.0.0.1", 2, task_id="an-old-one", app_id="/late"),
+        Server("s3", "10.0.0.1", 3, task_id=first["/late"], app_id="/late", draining=True),
+    )
+    made = Rendered(backends=(Backend("b", servers),))
+    found = rotated(snapshot(*waiting), made, ["/kept"])
+    assert set(found) == {first["/in"], first["/elsewhere"]}
+    assert rotated(snapshot(*apps), made, []) == ()
 
 
 def test_a_session_that_is_counted_a_moment_later_is_one(edge: Edge) -> None:
