@@ -88,11 +88,13 @@ def digest(text: str) -> str:
 class Rendered(Struct, frozen=True, gc=False):
     """``pieces`` on end are the whole haproxy.cfg: where one app changed, all others are those of
     before. ``files`` is what it refers to beside it (maps, lists of certificates), by name within
-    the folder of the configuration. ``structure`` is a digest of all that needs a reload: equal
-    digests differ in ``backends`` and maps only."""
+    the folder of the configuration; ``maps`` names those that tell the routes, by kind.
+    ``structure`` is a digest of all that needs a reload: equal digests differ in ``backends`` and
+    in what is in ``maps`` only."""
 
     pieces: tuple[Piece, ...] = ()
     files: dict[str, bytes] = {}
+    maps: dict[str, str] = {}
     structure: str = ""
     backends: tuple[Backend, ...] = ()
     problems: tuple[Problem, ...] = ()

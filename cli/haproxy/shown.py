@@ -37,6 +37,8 @@ def changes(outcome: Outcome) -> str:
     """What a run did, or would do, in one line."""
     counts = {"added": outcome.added, "changed": outcome.modified, "removed": outcome.removed}
     parts = [f"{count} servers {word}" for word, count in counts.items() if count]
+    if outcome.rerouted:
+        parts.append("routes changed at run time")
     if outcome.reloaded or outcome.why:
         parts.append(
             f"reloaded ({outcome.why})" if outcome.reloaded else f"to be reloaded ({outcome.why})"

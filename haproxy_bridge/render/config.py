@@ -14,6 +14,8 @@ from haproxy_bridge.rendered import Backend, Piece, Rendered, digest, file_name
 from haproxy_bridge.services.model import Service, Services, other_members
 
 _JSON_LOG_BYTES = 8192
+_ROUTES = frozenset({"exact", "nocase", "appid"})
+"""Kinds of maps whose entries haproxy can replace while it runs."""
 
 
 class _Part(Struct, frozen=True, gc=False):
@@ -27,10 +29,20 @@ class _Part(Struct, frozen=True, gc=False):
 
 
 class _Shared(Struct, frozen=True):
-    """What is no single service's: the text before all of them, and files."""
+    """What is no single service's: the text before all of them, files, and of these by kind the
+    names of the maps with routes."""
 
     piece: Piece
     files: dict[str, bytes]
+    maps: dict[str, str]
+
+    def structure(self) -> str:
+        """What needs a reload of it: what is in the maps does not."""
+        text = self.piece.text.decode()
+        for kind, name in self.maps.items():
+            text = text.replace(name, kind)
+        names = self.maps.values()
+        return "".join((text, *(name for name in self.files if name not in names)))
 
 
 def render(services: Services, options: RenderOptions) -> Rendered:
@@ -85,10 +97,11 @@ class Renderer:
     def _anew(self, services: Services, parts: list[_Part]) -> Rendered:
         shared = self._shared(services.services)
         whole = "".join([part.structure for part in parts])
-        fixed = (shared.piece.text.decode(), whole, self._options.extra, *shared.files)
+        fixed = (shared.structure(), whole, self._options.extra)
         return Rendered(
             pieces=(shared.piece, *(part.piece for part in parts), self._extra),
             files=shared.files,
+            maps=shared.maps,
             structure=digest("".join(fixed)),
             backends=tuple([part.backend for part in parts]),
             problems=services.problems,
@@ -104,6 +117,7 @@ class Renderer:
             _piece(_head(self._pieces, self._options) + front_ends),
             {names[kind]: text.encode() for kind, text in texts.items()}
             | {file_name(backends.ERROR_PAGE, page): page.encode() for page in pages},
+            {kind: name for kind, name in names.items() if kind in _ROUTES and name in front_ends},
         )
 
 

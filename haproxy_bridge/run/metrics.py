@@ -109,6 +109,7 @@ def _remembered(state: State, now_ms: int) -> Iterator[Family]:
     yield "problems", "gauge", "What was found wrong with labels.", kinds
     counters = {
         "changes_total": ("Runs that changed haproxy.", state.changes),
+        "route_changes_total": ("Changes of routes without a reload.", state.route_changes),
         "reloads_total": ("Reloads of haproxy.", state.reloads),
         "failed_reloads_total": ("Reloads that were taken back.", state.failed_reloads),
     }

@@ -11,7 +11,8 @@ SETTLED = frozenset({Exit.OK, Exit.PARTIAL, Exit.CLUSTER})
 class Outcome(Struct, frozen=True, kw_only=True):
     """``why`` says what kept a run from its end, or what it did; ``added``, ``changed`` and
     ``removed`` count servers; ``reloaded``: haproxy loaded its configuration anew; ``postponed``:
-    it has to, but not yet; ``awaits_reload``: it has to, and somebody else is to tell it.
+    it has to, but not yet; ``awaits_reload``: it has to, and somebody else is to tell it;
+    ``rerouted``: other routes without a reload.
     ``before`` and ``after`` are the file's bytes, for a diff, where the run looked at everything;
     ``services`` and ``servers`` count what is served now, ``certificates`` those that were put in,
     exchanged or taken out. ``kept``: clusters of which the last servers stay, and why."""
@@ -22,6 +23,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     reloaded: bool = False
     postponed: bool = False
     awaits_reload: bool = False
+    rerouted: bool = False
     added: int = 0
     modified: int = 0
     removed: int = 0

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from haproxy_bridge.guard import Memory
 from haproxy_bridge.rendered import Backend, Problem, Rendered
+from haproxy_bridge.runtime.maps import Tables
 from haproxy_bridge.snapshot import Port
 from haproxy_bridge.swap import files
 
@@ -26,14 +27,17 @@ class Good(Struct, frozen=True):
 
 
 class Applied(Struct, frozen=True):
-    """What haproxy was last brought to; as ``Rendered`` without its text."""
+    """What haproxy was last brought to; as ``Rendered`` without its text. ``tables``: the maps that
+    its worker had then, none if nobody knows."""
 
     structure: str
     backends: tuple[Backend, ...]
+    maps: dict[str, str] = {}
+    tables: Tables = Tables()
 
     def rendered(self) -> Rendered:
         """For comparison with the next one."""
-        return Rendered(structure=self.structure, backends=self.backends)
+        return Rendered(structure=self.structure, backends=self.backends, maps=self.maps)
 
 
 class Certificate(Struct, frozen=True):
@@ -64,6 +68,7 @@ class State(Struct, frozen=True):
     last_change_ms: int = 0
     last_reload_ms: int = 0
     changes: int = 0
+    route_changes: int = 0
     reloads: int = 0
     failed_reloads: int = 0
     failure: str = ""

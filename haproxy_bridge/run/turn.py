@@ -21,9 +21,9 @@ from haproxy_bridge.run.outcome import SETTLED, Outcome
 from haproxy_bridge.run.quarantine import RefusedError, Settled
 from haproxy_bridge.run.state_file import Applied, State
 from haproxy_bridge.runtime import apply, socket, standing
-from haproxy_bridge.runtime.apply import NotAppliedError
+from haproxy_bridge.runtime.maps import Tables
 from haproxy_bridge.runtime.master import ReloadError
-from haproxy_bridge.runtime.plan import Plan
+from haproxy_bridge.runtime.plan import NotAppliedError, Plan
 from haproxy_bridge.runtime.socket import Account, SocketError
 from haproxy_bridge.snapshot import Snapshot
 from haproxy_bridge.source import Heard
@@ -75,6 +75,7 @@ class Turn:
         self._socket = Path(options.render.socket)
         self._notes: list[str] = []
         self._kept: dict[str, str] = {}
+        self._tables = Tables() if state.applied is None else state.applied.tables
 
     def take(self, heard: Sequence[Heard]) -> Outcome:
         """Bring file and haproxy to what the clusters say, or say why not. OSError for a fault of
@@ -112,7 +113,10 @@ class Turn:
     def _is_trusted(self, rendered: Rendered) -> bool:
         """Nothing is new but servers of forms that haproxy took before."""
         applied = self.state.applied
-        known = applied is not None and applied.structure == rendered.structure
+        known = applied is not None and (applied.structure, applied.maps) == (
+            rendered.structure,
+            rendered.maps,
+        )
         return known or not self._options.validate
 
     def _changed_backends(self, wanted: Rendered) -> Collection[str] | None:
@@ -124,23 +128,26 @@ class Turn:
         others = [one for one in wanted.backends if before.get(one.name) is not one]
         return frozenset(one.name for one in others if before.get(one.name) != one)
 
-    def _plan(self, wanted: Rendered, only: Collection[str] | None) -> Plan:
-        before = None if self.state.applied is None else self.state.applied.rendered()
+    def _plan(self, wanted: Rendered, only: Collection[str] | None, *, routes: bool = True) -> Plan:
+        applied = self.state.applied
+        before = None if applied is None else applied.rendered()
+        known = applied.tables if applied is not None and routes else None
         try:
-            return apply.planned(self._socket, before, wanted, only)
+            return apply.planned(self._socket, before, wanted, only, known)
         except SocketError as error:
             return Plan(reload=str(error))
 
     def _would_be(self, settled: Settled) -> Outcome:
         plan = self._plan(settled.rendered, None)
         before = self._file.content()
-        changed = before != settled.rendered.config or bool(plan.commands or plan.removals)
+        changed = before != settled.rendered.config or plan.changes or bool(plan.removals)
         return self._told(settled, plan, before, changed=changed, reloaded=False)
 
     def _put_in_place(self, settled: Settled, believed: Believed) -> Outcome:
         rendered = settled.rendered
         only = self._changed_backends(rendered)
         plan = self._plan(rendered, only)
+        self._remember(plan.seen)
         before = self._file.content() if self._how.everything else b""
         same_file = self._file.holds(rendered, anew=self._how.everything)
         if same_file and (self._is_what_runs(plan) or self._waits_for_others(plan)):
@@ -151,14 +158,16 @@ class Turn:
         if plan.reload and not self._how.may_reload:
             return self._postponed(settled, plan.reload)
         reloaded = awaits_reload = False
+        if why := plan.reload or self._not_changed(plan, rendered, only):
+            if not self._how.may_reload:
+                return self._postponed(settled, why)
+            plan = replace(plan, reload=why)
         try:
-            if plan.reload or not self._changed_at_run_time(plan, rendered, only):
-                if not self._how.may_reload:
-                    return self._postponed(settled, "haproxy did not take the change of members")
+            if plan.reload:
                 reloaded = self._load(rendered)
                 awaits_reload = not reloaded
             elif not same_file:
-                self._file.change(rendered)
+                self._write(rendered)
         except ReloadError as error:
             return Outcome(exit=Exit.NOT_RELOADED, why=self._taken_back(str(error)))
         self._believe(settled, believed)
@@ -166,7 +175,7 @@ class Turn:
         return replace(told, awaits_reload=awaits_reload)
 
     def _is_what_runs(self, plan: Plan) -> bool:
-        return self.state.applied is not None and not (plan.reload or plan.commands)
+        return self.state.applied is not None and not (plan.reload or plan.changes)
 
     def _waits_for_others(self, plan: Plan) -> bool:
         """Only a reload helps, and that is not ours: it was said when the file was written."""
@@ -178,21 +187,33 @@ class Turn:
             with suppress(SocketError):
                 socket.tell(self._socket, plan.removals)
 
-    def _changed_at_run_time(
-        self, plan: Plan, rendered: Rendered, only: Collection[str] | None
-    ) -> bool:
-        """Whether commands did it; if they did not, a reload will."""
+    def _not_changed(self, plan: Plan, rendered: Rendered, only: Collection[str] | None) -> str:
+        """Why commands did not do it, and a reload has to; "" if they did."""
         try:
-            apply.apply(self._socket, plan, rendered, only)
-        except (NotAppliedError, SocketError):
-            return False
-        return True
+            self._remember(apply.apply(self._socket, plan, rendered, only))
+        except (NotAppliedError, SocketError) as error:
+            return str(error) or "haproxy did not take the change"
+        return ""
+
+    def _remember(self, tables: Tables | None) -> None:
+        """The maps that haproxy's worker has now; None if nobody looked."""
+        if tables is not None:
+            self._tables = tables
+
+    def _write(self, rendered: Rendered) -> None:
+        """What haproxy has already. Other routes are worth a generation, and are written at once:
+        a haproxy that starts anew has them. OSError."""
+        applied = self.state.applied
+        if applied is not None and applied.maps == rendered.maps:
+            self._file.change(rendered)
+        else:
+            self._file.replace(rendered)
 
     def _postponed(self, settled: Settled, why: str) -> Outcome:
         """A reload has to wait; what only changes members of what is loaded does not."""
         applied = self.state.applied
         plan = Plan() if applied is None else self._change_members(applied, settled.rendered)
-        told = self._told(settled, plan, b"", changed=bool(plan.commands), reloaded=False)
+        told = self._told(settled, plan, b"", changed=plan.changes, reloaded=False)
         return replace(told, postponed=True, why=why, after=b"")
 
     def _change_members(self, applied: Applied, wanted: Rendered) -> Plan:
@@ -200,8 +221,8 @@ class Turn:
         members = tuple(_nearest(old, new.get(old.name)) for old in applied.backends)
         meanwhile = replace(applied.rendered(), backends=members)
         only = self._changed_backends(meanwhile)
-        plan = self._plan(meanwhile, only)
-        if plan.reload or not self._changed_at_run_time(plan, meanwhile, only):
+        plan = self._plan(meanwhile, only, routes=False)
+        if plan.reload or self._not_changed(plan, meanwhile, only):
             return Plan()
         self.state = replace(self.state, applied=replace(applied, backends=members))
         return plan
@@ -209,12 +230,14 @@ class Turn:
     def _load(self, rendered: Rendered) -> bool:
         """Write it and have it loaded; whether that is ours to do. ReloadError, OSError."""
         self._file.replace(rendered)
+        self._tables = Tables()
         if not self._options.load.loads:
             self._notes.append(_NOT_OURS)
             return False
         before = standing.seen(self._socket)
         self._load_it(self._options.load)
         different = apply.loaded(self._socket, rendered)
+        self._tables = apply.tables(self._socket, before.pid) if rendered.maps else Tables()
         standing.passed_on(self._socket, before, rendered)
         if different:
             self._notes.append(f"after the reload haproxy is not as its file says: {different}")
@@ -232,7 +255,7 @@ class Turn:
 
     def _believe(self, settled: Settled, believed: Believed) -> None:
         rendered = self.rendered = settled.rendered
-        applied = Applied(rendered.structure, rendered.backends)
+        applied = Applied(rendered.structure, rendered.backends, rendered.maps, self._tables)
         state = believed.remembered_in(self.state)
         self.state = replace(state, applied=applied, good=settled.good)
 
@@ -248,6 +271,7 @@ class Turn:
             why=plan.reload if changed else "",
             changed=changed,
             reloaded=reloaded,
+            rerouted=bool(plan.exchanges) and not plan.reload,
             added=plan.added,
             modified=plan.changed,
             removed=plan.removed,
@@ -286,5 +310,6 @@ def remembered(state: State, outcome: Outcome, now_ms: int) -> State:
         last_change_ms=now_ms if outcome.changed else state.last_change_ms,
         last_reload_ms=now_ms if outcome.reloaded else state.last_reload_ms,
         changes=state.changes + outcome.changed,
+        route_changes=state.route_changes + outcome.rerouted,
         reloads=state.reloads + outcome.reloaded,
     )

@@ -2,20 +2,24 @@
 
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from haproxy_bridge.rendered import Rendered
-from haproxy_bridge.runtime import socket, state
-from haproxy_bridge.runtime.plan import LIMIT, Have, Plan, differences, plan
+from haproxy_bridge.runtime import exchange, maps, socket, state
+from haproxy_bridge.runtime.maps import Tables
+from haproxy_bridge.runtime.plan import (
+    LIMIT,
+    Have,
+    NotAppliedError,
+    Plan,
+    differences,
+    lacking,
+    plan,
+)
 from haproxy_bridge.runtime.socket import SocketError
-
-
-class NotAppliedError(Exception):
-    """haproxy did not come to be as it was told; the text names the first differences. A reload
-    is the way out."""
-
 
 MAX_NAMED = 50
 """Backends that are asked for by name; for more, all of them are."""
@@ -44,12 +48,20 @@ def planned(
     before: Rendered | None,
     wanted: Rendered,
     only: Collection[str] | None = None,
+    known: Tables | None = None,
 ) -> Plan:
-    """What it takes now. ``only``: look at these backends alone; the others are as they should be.
-    SocketError."""
+    """What it takes now. ``only``: look at these backends alone; the others are as they should be,
+    and so are routes that are the same as before. ``known``: the maps of the worker that was told
+    last; None leaves routes as they are. SocketError."""
     if before is None or before.structure != wanted.structure:
         return plan(before, wanted, {})
-    return plan(before, _part(wanted, only), running(admin_socket, only))
+    steps = plan(before, _part(wanted, only), running(admin_socket, only))
+    same = not wanted.maps or (only is not None and before.maps == wanted.maps)
+    if known is None or same or steps.reload:
+        return steps
+    seen = exchange.seen(admin_socket)
+    exchanges, why = maps.exchanges(before.maps, wanted, known, seen)
+    return Plan(reload=why) if why else replace(steps, exchanges=exchanges, seen=seen)
 
 
 def _part(wanted: Rendered, only: Collection[str] | None) -> Rendered:
@@ -60,13 +72,22 @@ def _part(wanted: Rendered, only: Collection[str] | None) -> Rendered:
 
 def apply(
     admin_socket: Path, steps: Plan, wanted: Rendered, only: Collection[str] | None = None
-) -> None:
-    """Send the commands of a plan that needs no reload. NotAppliedError, SocketError."""
-    if not steps.commands and not steps.removals:
-        return
-    limits = [command for command in steps.commands if command.startswith(LIMIT)]
-    others = [command for command in steps.commands if not command.startswith(LIMIT)]
-    said = socket.tell(admin_socket, others)
+) -> Tables | None:
+    """Send the commands of a plan that needs no reload; the maps that haproxy has then, None if
+    nobody looked. NotAppliedError, SocketError."""
+    if not steps.changes and not steps.removals:
+        return steps.seen
+    told = (*steps.commands, *steps.lowering)
+    limits = [command for command in told if command.startswith(LIMIT)]
+    rising = [command for command in steps.commands if not command.startswith(LIMIT)]
+    lowering = [command for command in steps.lowering if not command.startswith(LIMIT)]
+    now, said = steps.seen, ""
+    if now is not None and steps.exchanges:
+        said, rising = socket.tell(admin_socket, rising), []
+        if wrong := lacking(_part(wanted, only).backends, running(admin_socket, only)):
+            raise NotAppliedError(f"{_some(wrong)}: haproxy said {' '.join(said.split())[:200]!r}")
+        now = exchange.replaced(admin_socket, steps.exchanges, now)
+    said += socket.tell(admin_socket, [*rising, *lowering])
     refused = socket.tell(admin_socket, limits).split()
     if refused:
         raise NotAppliedError(f"haproxy takes no other maxconn: {' '.join(refused)[:200]}")
@@ -74,8 +95,8 @@ def apply(
         socket.tell(admin_socket, steps.removals)
     wrong = differences(_part(wanted, only).backends, running(admin_socket, only))
     if wrong:
-        words = " ".join(said.split())[:200]
-        raise NotAppliedError(f"{_some(wrong)}: haproxy said {words!r}")
+        raise NotAppliedError(f"{_some(wrong)}: haproxy said {' '.join(said.split())[:200]!r}")
+    return now
 
 
 def _some(wrong: list[str]) -> str:
@@ -101,6 +122,24 @@ def loaded(
         if not why or time.monotonic() >= deadline:
             return why
         wait(_LOOK_SECONDS)
+
+
+def tables(
+    admin_socket: Path,
+    pid_before: str,
+    *,
+    timeout_seconds: float = 2.0,
+    wait: Callable[[float], None] = time.sleep,
+) -> Tables:
+    """The maps of the worker that came after another one; none if no other answers in time."""
+    deadline = time.monotonic() + timeout_seconds
+    while time.monotonic() < deadline:
+        with suppress(SocketError):
+            found = exchange.seen(admin_socket)
+            if found.pid != pid_before:
+                return found
+        wait(_LOOK_SECONDS)
+    return Tables()
 
 
 def sessions(admin_socket: Path, only: Collection[str] | None = None) -> dict[tuple[str, str], int]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct
 
 from haproxy_bridge.rendered import Backend, Rendered, Server
+from haproxy_bridge.runtime.maps import Exchange, Tables
 from haproxy_bridge.runtime.state import Running
 
 Have = dict[str, dict[str, Running]]
@@ -14,18 +15,32 @@ LIMIT = "set maxconn "
 _MAXCONN = re.compile(r"(?<!\S)maxconn (\d+)(?!\S)")
 
 
+class NotAppliedError(Exception):
+    """haproxy did not come to be as it was told; the text names the first differences. A reload
+    is the way out."""
+
+
 class Plan(Struct, frozen=True):
-    """``reload`` says why commands do not do it; "" if they do. Of ``commands``, those that let
-    servers take more come first: traffic that moves from some to others finds one at every moment.
-    ``removals`` come last and may fail while sessions are open: the server is in maintenance then,
-    and goes another time."""
+    """``reload`` says why commands do not do it; "" if they do. First come the ``commands`` that
+    let servers take more, then the ``exchanges`` of routes, then what is ``lowering``: traffic that
+    moves from some to others finds one at every moment. ``removals`` come last and may fail while
+    sessions are open: the server is in maintenance then, and goes another time. ``seen``: the maps
+    as they were when this was planned, None if nobody looked."""
 
     commands: tuple[str, ...] = ()
+    exchanges: tuple[Exchange, ...] = ()
+    lowering: tuple[str, ...] = ()
     removals: tuple[str, ...] = ()
     added: int = 0
     changed: int = 0
     removed: int = 0
     reload: str = ""
+    seen: Tables | None = None
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything is to be told that has to be so afterwards."""
+        return bool(self.commands or self.exchanges or self.lowering)
 
 
 def plan(before: Rendered | None, wanted: Rendered, have: Have) -> Plan:
@@ -47,9 +62,10 @@ def plan(before: Rendered | None, wanted: Rendered, have: Have) -> Plan:
         if why or (not backend.dynamic and any(step.structural for step in found)):
             return Plan(reload=why or f"{backend.name} has fixed servers")
         steps += found
-    steps.sort(key=lambda step: step.lowers)
+    rising, lowering = ([step for step in steps if step.lowers is it] for it in (False, True))
     return Plan(
-        commands=tuple(command for step in steps for command in step.commands),
+        commands=tuple(command for step in rising for command in step.commands),
+        lowering=tuple(command for step in lowering for command in step.commands),
         removals=tuple(step.removal for step in steps if step.removal),
         added=sum(step.kind == "add" for step in steps),
         changed=sum(step.kind == "change" for step in steps),
@@ -143,6 +159,17 @@ def _place(server: Server) -> str:
         if ":" in server.address
         else f"{server.address}:{server.port}"
     )
+
+
+def lacking(wanted: Iterable[Backend], have: Have) -> list[str]:
+    """Servers that take less than they should."""
+    return [
+        f"{backend.name}/{server.name} does not serve"
+        for backend in wanted
+        for server in backend.servers
+        if _takes(server)
+        > (_takes_now(there) if (there := have.get(backend.name, {}).get(server.name)) else 0)
+    ]
 
 
 def differences(wanted: Iterable[Backend], have: Have) -> list[str]:

@@ -14,7 +14,8 @@ from haproxy_bridge.rendered import Rendered
 
 GENERATIONS = 5
 """Configurations before the present one that are kept, as ``haproxy.cfg.1`` to ``.5``."""
-_OURS = re.compile(r"stayer-[a-z]+-[0-9a-f]{16}\.map")
+MAPS = re.compile(r"stayer-[a-z]+-[0-9a-f]{16}\.map")
+"""Names of the files beside a configuration."""
 _CONFIG_MODE = 0o640  # it holds hashes of passwords
 
 
@@ -106,8 +107,8 @@ def _forget_maps(path: Path) -> None:
     kept = [path, *(generation(path, number) for number in range(1, GENERATIONS + 1))]
     named: set[str] = set()
     for each in kept:
-        named.update(_OURS.findall((read(each) or b"").decode("utf-8", "replace")))
+        named.update(MAPS.findall((read(each) or b"").decode("utf-8", "replace")))
     for entry in path.parent.iterdir():
-        if _OURS.fullmatch(entry.name) and entry.name not in named:
+        if MAPS.fullmatch(entry.name) and entry.name not in named:
             with suppress(OSError):
                 entry.unlink()

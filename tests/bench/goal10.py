@@ -3,9 +3,9 @@
 1,000 apps of ten tasks on one haproxy, under wrk. Again and again a task of one app is replaced:
 the time from the scheduler's new answer being there until haproxy has the new server and not the
 old one, read, judged, rendered, told and looked at as the daemon does it, with its thread that
-writes files beside it. The peer: one reload of the very same configuration, until a worker with it
-serves. Then what the load saw, and how often haproxy was reloaded: never, but for the new front end
-at the end.
+writes files beside it. In between, a host moves from app to app. The peer: one reload of the very
+same configuration, until a worker with it serves. Then what the load saw, and how often haproxy was
+reloaded: never, but for the new front end at the end.
 """
 
 import gc
@@ -34,6 +34,7 @@ from tests.unit.cli.scripted_http import Answer, ScriptedServer, scripted
 
 APPS = 1_000
 CHANGES = 2_000
+MOVES = 10
 RELOADS = 5
 _PORTS = range(10_000, 15_990, 10)  # below those that the tests lock for themselves
 _CHECKS = [{"kind": "tcp", "portIndex": 0, "intervalSeconds": 600}]
@@ -56,24 +57,34 @@ class Edge:
         self.haproxy = haproxy
         self._scheduler = scheduler
         self._ports = ports
+        self._changes = dict.fromkeys(range(apps), 0)
         self._parts = [encoded(self._service(number, 0)) for number in range(apps)]
 
     def change(self, number: int, change: int) -> None:
         """Another task for one of an app's ten, from the scheduler's next answer on."""
+        self._changes[number] = change
         self._parts[number] = encoded(self._service(number, change))
+
+    def move(self, before: int, number: int) -> None:
+        """A host that was this app's is the other one's."""
+        hosts = {"HAPROXY_0_VHOST": f"app{number}.example,moves.example"}
+        self._parts[before] = encoded(self._service(before, self._changes[before]))
+        self._parts[number] = encoded(self._service(number, self._changes[number], hosts))
 
     def add(self) -> None:
         """One more app."""
         self._parts.append(encoded(self._service(len(self._parts), 0)))
 
-    def _service(self, number: int, change: int) -> Json:
+    def _service(self, number: int, change: int, labels: dict[str, str] | None = None) -> Json:
         """Its tasks are the ``change``-th ten of all that could be: one leaves, one comes."""
         app = f"/bench/app{number}"
         made = [
             task(app, one, f"127.0.{one // 250}.{1 + one % 250}", self._ports[one % 2], _CHECKS)
             for one in range(change, change + TASKS)
         ]
-        return service(number, 0, made)  # by virtual host alone: its ports may be taken here
+        return service(
+            number, 0, made, labels
+        )  # by virtual host alone: its ports may be taken here
 
     def tell(self) -> None:
         """The scheduler answers with what is now."""
@@ -104,7 +115,10 @@ def measure(wanted: Options) -> Iterator[Result]:
             numbers = range(1, changes + 1)
             times = [_changed(edge, change % apps, change) for change in numbers]
             took = time.perf_counter() - began
-        cpu = time.process_time() - cpu
+            cpu = time.process_time() - cpu
+            moving = time.process_time()
+            moves = [_moved(edge, move % apps, (move + 1) % apps) for move in range(MOVES)]
+            moving = time.process_time() - moving
         more = _reloads(edge) - reloads
         edge.node.write()
         reload_ms = 1000 * _reload(edge)
@@ -120,12 +134,24 @@ def measure(wanted: Options) -> Iterator[Result]:
             load_seen.requests / took, goal="10 failed",
         )  # fmt: skip
         yield Result(f"reloads in {changes} changes", more, "reloads", cpu)
+        moved = 1000 * sorted(moves)[len(moves) // 2]
+        yield Result(f"a host moved between {apps} apps until it is served, median", moved, "ms",
+                     moving, reload_ms)  # fmt: skip
         yield _new_front_end(edge, reload_ms)
 
 
 def _changed(edge: Edge, number: int, change: int) -> float:
     """Seconds; haproxy was asked within them whether it is so."""
     edge.change(number, change)
+    edge.tell()
+    began = time.perf_counter()
+    edge.turn()
+    return time.perf_counter() - began
+
+
+def _moved(edge: Edge, before: int, number: int) -> float:
+    """Seconds, with haproxy's check of the new file."""
+    edge.move(before, number)
     edge.tell()
     began = time.perf_counter()
     edge.turn()

@@ -119,6 +119,44 @@ def test_only_members_are_no_structure() -> None:
     assert other.structure != one.structure
 
 
+def test_routes_between_backends_that_stay_are_no_structure() -> None:
+    def made(first: dict[str, str], second: dict[str, str]) -> Rendered:
+        return rendered(app("/a", 1, **first), app("/b", 2, MODE="http", **second))
+
+    a, b = {"VHOST": "a.example"}, {"VHOST": "b.example"}
+    before = made(a, b)
+    assert set(before.maps) == {"exact", "appid"}
+    assert set(before.maps.values()) == set(before.files)
+    for first, second in (
+        (a, {"VHOST": "b.example,c.example"}),
+        (a, {"VHOST": "b.example", "PATH": "/x"}),
+        ({"VHOST": "b.example"}, {"VHOST": "a.example"}),
+        (a, {}),
+    ):
+        after = made(first, second)
+        assert after.structure == before.structure
+        assert after.config != before.config
+        assert after.maps["appid"] == before.maps["appid"]
+        assert after.maps["exact"] != before.maps["exact"]
+        assert after.files[after.maps["exact"]] != before.files[before.maps["exact"]]
+    for second in (
+        {"VHOST": "*.b.example"},
+        {"VHOST": "b.example", "PATH": "-i /x"},
+        {"VHOST": "b.example", "BACKEND_WEIGHT": "1"},
+        {"VHOST": "b.example", "MATCH_HEADER": "X-A: b"},
+        {"VHOST": "b.example", "REDIRECT_TO_HTTPS": "true"},
+    ):
+        assert made(a, second).structure != before.structure
+    assert made({}, {}).structure != before.structure
+
+
+def test_a_map_that_haproxy_is_not_told_of_is_no_structure() -> None:
+    options = RenderOptions(appid_bind="")
+    made = rendered(app("/a", 1, VHOST="a.example"), options=options)
+    assert set(made.maps) == {"exact"}
+    assert len(made.files) == 2
+
+
 def test_members_are_structure_where_haproxy_can_not_change_them() -> None:
     one = rendered(app("/a", 10000, 1, BALANCE="static-rr"))
     two = rendered(app("/a", 10000, 2, BALANCE="static-rr"))

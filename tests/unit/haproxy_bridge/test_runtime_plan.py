@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from haproxy_bridge.rendered import Backend, Rendered, Server
-from haproxy_bridge.runtime.plan import Have, plan
+from haproxy_bridge.runtime.plan import Have, lacking, plan
 from haproxy_bridge.runtime.state import Running
 
 _NAMES = ("s1", "s2", "s3", "s4")
@@ -61,13 +61,42 @@ def test_traffic_finds_a_server_between_any_two_commands(
     steps = plan(made, made, have)
     assert not steps.reload
     seen = []
-    for command in steps.commands:
+    for command in (*steps.commands, *steps.lowering):
         _told(now, command)
         seen.append(_serving(now))
     after = any(one.weight and not one.draining for one in wanted)
     assert (seen[-1] if seen else before) == after
     if before and after:
-        assert all(seen), steps.commands
+        assert all(seen), steps
+
+
+@given(changes(), changes(), st.booleans())
+def test_a_route_that_moves_finds_a_server_at_every_moment(
+    old: tuple[list[Server], list[Running]],
+    new: tuple[list[Server], list[Running]],
+    moves: bool,
+) -> None:
+    wanted = Rendered(backends=(Backend("a", tuple(old[0])), Backend("b", tuple(new[0]))))
+    have: Have = {"a": {one.name: one for one in old[1]}, "b": {one.name: one for one in new[1]}}
+    now = {name: dict(servers) for name, servers in have.items()}
+    steps = plan(wanted, wanted, have)
+    leads_to, target = "a", "b" if moves else "a"
+    seen = [_serving(now[leads_to])]
+    for command in steps.commands:
+        _told(now[_backend(command)], command)
+        seen.append(_serving(now[leads_to]))
+    assert lacking(wanted.backends, now) == []
+    leads_to = target  # exchanges come here
+    seen.append(_serving(now[leads_to]))
+    for command in steps.lowering:
+        _told(now[_backend(command)], command)
+        seen.append(_serving(now[leads_to]))
+    if seen[0] and seen[-1]:
+        assert all(seen), steps
+
+
+def _backend(command: str) -> str:
+    return command.split()[2].partition("/")[0]
 
 
 def _limited(server: int, front_end: int, options: str = "check maxconn {} backup") -> Rendered:
