@@ -50,6 +50,8 @@ def forget(turn: Turn, app_id: str) -> None:
 def remaining_ms(turn: Turn, app: App) -> int:
     """How long until the app may launch; 0: now."""
     delays = turn.world.state.delays
+    if not delays:
+        return 0  # nearly always, and asked of all that waits in each step
     # Under either key: the definition may have been in force when it failed, and be left by now.
     known = [delays.get(key) for key in (app.id, old_key(app.id))]
     until_ms = max((one.until_ms for one in known if one and one.config == app.config), default=0)

@@ -185,15 +185,23 @@ class AppIndex:
 
     def size(self, *slots: Slot) -> int:
         """Instances in these slots together."""
-        members = self.members
-        return sum([len(members[slot]) for slot in slots])
+        members, total = self.members, 0
+        for slot in slots:
+            total += len(members[slot])
+        return total
+
+    @property
+    def total(self) -> int:
+        """All of its instances."""
+        return len(self._slot)
 
     def update(self, key: str, new: Instance | None, known: "Known") -> None:
         """Replace what is counted for the instance with the id ``key``."""
         slot = None if new is None else slot_of(self.app, new, known.definition)
         self._move(key, slot)
         self._place(key, known.agent if slot in _PLACED else None, stays=slot not in MARKED)
-        self._count(key, self._counted_as(new, known))
+        if not self._is_counted(key, new, known):
+            self._count(key, self._counted_as(new, known))
         if new is not None and new.awaited_since_ms:
             self.awaited[key] = None
         else:
@@ -235,6 +243,19 @@ class AppIndex:
         if self.app is None or self.app.config == app.config:
             return self.counts
         return self.old_counts.get(app.config, {})
+
+    def _is_counted(self, key: str, new: Instance | None, known: Known) -> bool:
+        """Whether one of the present configuration is counted as it is to be: nearly always what
+        changed was its condition."""
+        before = self._counted.get(key, ())
+        if new is None or self.app is None or len(before) != len(self.counts):
+            return False
+        if new.condition in _NOT_COUNTED or is_old(self.app, new):
+            return False
+        for config, field, value in before:
+            if config or known.values.get(field) != value:
+                return False
+        return True
 
     def _counted_as(self, new: Instance | None, known: Known) -> tuple[_Counted, ...]:
         if new is None or self.app is None or new.condition in _NOT_COUNTED:

@@ -99,6 +99,9 @@ def _reason(turn: Turn, instance: Instance, mark: Mark) -> str:
 
 def watch(turn: Turn, app_id: str) -> None:
     """Set when to look at the app's marked instances again."""
+    index = turn.world.apps.get(app_id)
+    if index is None or not index.size(*_MARKED):
+        return
     for instance in _marked(turn, app_id):
         if instance.mark is not None and instance.mark.kill_at_ms:
             _look_at(turn, instance, instance.mark.kill_at_ms)
@@ -216,6 +219,9 @@ def stands_in_for(turn: Turn, app: App, before: Instance | None) -> str:
     the waiting instance that it comes from; it keeps what it was for in the same configuration."""
     if before is not None and before.config == app.config:
         return before.stands_in_for
+    index = turn.world.apps.get(app.id)
+    if index is None or not index.size(*_MARKED):
+        return ""  # nearly always
     marked = [one for one in _marked(turn, app.id) if one.config == app.config]
     if not marked:
         return ""

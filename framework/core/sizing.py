@@ -6,9 +6,8 @@ are nothing else: old instances leave as far as the health of the app allows, ne
 far as its capacity allows (behaviour.md, section 3.4, with its holes closed).
 """
 
-import dataclasses
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from constraints import balanced_victims
 from framework.core import moving, operations, trees, waiting
@@ -25,8 +24,7 @@ _REPLACED = "replaced by a newer version of the app"
 _REMOVED = "the app was removed"
 
 
-@dataclass(frozen=True, slots=True)
-class Have:
+class Have(NamedTuple):
     """Instances of an app by what they are. ``current`` and ``old`` have a task that counts, by
     configuration; ``ready`` and ``old_ready`` are those of them that serve; ``marked`` ones are to
     be replaced by others beside them and in none of these; ``leaving`` and ``old_leaving`` are on
@@ -46,8 +44,7 @@ class Have:
     idle: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
+class Size(NamedTuple):
     """What to do now: instances to launch of the present and of the old configuration, surplus
     ones of the present one to stop, old ones to stop that do not serve, and that do, and marked
     ones to stop because others serve in their place."""
@@ -120,8 +117,7 @@ def size(app: App, have: Have, share: int | None = None, *, divided: bool = Fals
 
 
 def _marked_as_old(have: Have) -> Have:
-    return dataclasses.replace(
-        have,
+    return have._replace(
         old=have.old + have.old_marked,
         old_ready=have.old_ready + have.old_marked_ready,
         old_marked=0,
@@ -210,10 +206,13 @@ def _some_stay(app: App, share: int | None) -> bool:
 
 def have(turn: Turn, index: AppIndex) -> Have:
     """What an app has now."""
+    current, ready = index.size(*CURRENT_LIVE), index.size(Slot.READY)
+    if index.total == current:  # nearly always
+        return Have(current=current, ready=ready)
     marked = index.size(*MARKED, *OLD_MARKED)
     return Have(
-        current=index.size(*CURRENT_LIVE),
-        ready=index.size(Slot.READY),
+        current=current,
+        ready=ready,
         old=index.size(*OLD_LIVE),
         old_ready=index.size(Slot.OLD_READY),
         leaving=index.size(Slot.LEAVING),
@@ -331,6 +330,8 @@ def _values(turn: Turn, instance: Instance) -> dict[str, str]:
 
 def _drop_waiting(turn: Turn, app: App, index: AppIndex, share: int | None) -> None:
     """Forget waiting instances beyond what may still be launched of each configuration."""
+    if not index.size(Slot.WAITING, Slot.OLD_WAITING):
+        return
     new = app.instances if share is None else min(share, app.instances)
     missing = max(0, new - index.size(*CURRENT_LIVE))
     for instance in _instances(turn, index, Slot.WAITING)[missing:]:
