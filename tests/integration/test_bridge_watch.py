@@ -252,6 +252,16 @@ def test_a_scheduler_that_is_ill_keeps_everything_and_is_told(edge: Edge, watchi
     eventually(lambda: daemon.metric("failing") == 0, "it still counts as failing")
 
 
+def test_what_never_succeeded_is_not_as_old_as_time(edge: Edge, watching: Start) -> None:
+    edge.marathon.script["GET /v2/apps"] = Answer({"message": "no leader"}, 503)
+    daemon = watching(edge, pace=OFTEN)
+    eventually(lambda: daemon.outcomes, "it does not look")
+    assert json.loads(daemon.page("/status"))["staleness"] is None
+    edge.say(edge.app("a", [edge.task("one")], VHOST="a.example"))
+    daemon.serves("one")
+    eventually(lambda: json.loads(daemon.page("/status"))["staleness"] is not None, "a success")
+
+
 def test_reloads_keep_their_distance_and_members_do_not_wait(edge: Edge, watching: Start) -> None:
     one, two = edge.task("one"), edge.task("two")
     edge.say(edge.app("a", [one], 0, VHOST="a.example"))
