@@ -24,6 +24,7 @@ from framework.runtime.metrics import (
     ChangeCounts,
     change_metrics,
     kill_metrics,
+    offer_metrics,
     state_metrics,
     work_metrics,
 )
@@ -211,6 +212,7 @@ def every_metric() -> Iterator[Metric]:
     yield from state_metrics(CountedState(), Policy(), 0)
     yield from change_metrics(ChangeCounts())
     yield from kill_metrics(0, 0)
+    yield from offer_metrics(0)
     yield from work_metrics(LoopCounts(), PipelineCounts(), 0)
     yield from driver_metrics(DriverCounts())
     yield from http_metrics(HttpCounts(), 0.0, 0)

@@ -7,6 +7,7 @@ Mesos and what refused an offer may have gone. Nothing waiting: SUPPRESS.
 
 from collections.abc import Iterable
 
+from framework.core import hand
 from framework.core.deadlines import Due
 from framework.core.placing import ready_to_launch
 from framework.core.reservations import roles_to_look_at
@@ -23,20 +24,21 @@ def settle(turn: Turn) -> None:
     world = turn.world
     if not world.subscribed:
         return
-    needed = _needed(turn)
+    ready = ready_to_launch(turn)
+    needed = _needed(turn, ready)
     _subscribe_to_new_roles(turn, needed)
+    filling = hand.settle(turn, ready)
     for role in sorted(needed & turn.revive | {r for r in needed if world.asking[r].suppressed}):
         world.asking[role].interval_ms = _FIRST_INTERVAL_MS
         revive(turn, role)
     for role, asking in world.asking.items():
-        if role not in needed and not asking.suppressed:
+        if role not in needed | filling and not asking.suppressed:
             asking.suppressed = True
             turn.actions.append(Suppress((role,)))
 
 
-def _needed(turn: Turn) -> set[str]:
+def _needed(turn: Turn, ready: list[str]) -> set[str]:
     """The roles whose offers are of use now."""
-    ready = ready_to_launch(turn)
     roles = {turn.world.demand[key].app.role for key in ready}
     return roles | roles_to_look_at(turn, ready)
 
@@ -79,7 +81,7 @@ def revive_due(turn: Turn, role: str) -> None:
     world = turn.world
     if not world.subscribed or role not in world.asking:
         return
-    if role in _needed(turn):
+    if role in _needed(turn, ready_to_launch(turn)):
         revive(turn, role)
 
 

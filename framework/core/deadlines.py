@@ -19,6 +19,7 @@ class Due(StrEnum):
     UNREACHABLE = "unreachable"  # (instance id)
     OPERATION_CHECK = "operation check"  # (instance id)
     REVIVE = "revive"  # (role)
+    HAND = "hand"  # (role)
     DECLINE = "decline"  # (offer id)
     RECONCILE_ROUND = "reconcile round"  # ()
     PROGRESS = "progress"  # (deployment id)

@@ -111,8 +111,9 @@ _Left = tuple[tuple[OfferResource, int], ...]  # entries of one name, and what i
 class Remainder:
     """What is left of an offer in this turn, and what was asked of it. ``owned`` are the entries
     that are reserved for an instance, by (framework id, instance id). ``closed``: nothing more is
-    launched there in this turn, whatever it is. There is one for each offer, and most are looked
-    at only from outside: so it is made of little, and ports and disks when they are asked for."""
+    launched there in this turn, whatever it is. ``held_since_ms``: since when it is at hand.
+    There is one for each offer, and most are looked at only from outside: so it is made of little,
+    and ports and disks when they are asked for."""
 
     offer: Offer
     values: dict[str, str]
@@ -120,6 +121,7 @@ class Remainder:
     has_gpus: bool
     owned: dict[tuple[str, str], list[OfferResource]]
     closed: bool = False
+    held_since_ms: int = 0
     operations: tuple[Operation, ...] = ()
     launches: tuple[Launch, ...] = ()
     _ports: FreePorts | None = None

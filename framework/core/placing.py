@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable
 from itertools import chain, islice
 
-from framework.core import backoff, crashes, moving, volumes, waiting
+from framework.core import backoff, crashes, hand, moving, volumes, waiting
 from framework.core.choosing import Chooser, Fitting
 from framework.core.deadlines import Due
 from framework.core.freezing import anything, frozen
@@ -32,8 +32,10 @@ _HELD_MS = 1_000
 
 def place(turn: Turn) -> None:
     """Use this turn's offers, and decline what is not used: no offer is held any longer, but
-    where there is more to launch than one step may."""
+    where there is more to launch than one step may, and the few that are to be at hand."""
     world = turn.world
+    if world.hand:
+        hand.bring(turn, ready_to_launch(turn))
     if _waits(turn) or not world.offers:
         return
     pool = _pool(turn)
@@ -41,7 +43,8 @@ def place(turn: Turn) -> None:
     cut_short = _take_turns(turn, asking, max(_LAUNCHES_A_STEP, len(pool) // 2))
     if cut_short and _hold(turn, pool):
         return
-    _answer(turn, pool)
+    keeps = turn.policy.offers_at_hand and not ready_to_launch(turn)
+    _answer(turn, hand.keep(turn, pool) if keeps else pool)
     if cut_short or world.cut_short:  # what is left of the offers comes back if we ask for it
         world.cut_short = False
         turn.revive.update(one.request.role for one in asking if one.key in world.demand)
@@ -221,12 +224,17 @@ def _next_waiting(turn: Turn, app: App) -> Instance | None:
 
 def _answer(turn: Turn, pool: list[Remainder]) -> None:
     seconds = turn.policy.decline_offer_duration / 1000
-    declined = []
+    declined: list[str] = []
+    given_up: list[str] = []
     for rest in pool:
         if rest.used:
             offer_ids = (rest.offer.id,)
             turn.actions.append(Accept(offer_ids, rest.launches, seconds, rest.operations))
+        elif rest.held_since_ms:
+            given_up.append(rest.offer.id)
         else:
             declined.append(rest.offer.id)
     if declined:
         turn.actions.append(Decline(tuple(declined), seconds))
+    if given_up:  # what was at hand was not enough: it is to come again with all others
+        turn.actions.append(Decline(tuple(given_up), 0.0))

@@ -33,6 +33,11 @@ class Policy:
         "while something waits, declined offers are asked for again at least this often (ms)",
         least=1,
     )
+    offers_at_hand: int = _option(
+        0,
+        "so many offers stay open for each role while nothing waits, so that a lost task is "
+        "replaced at once; other frameworks do not get these meanwhile (0: none)",
+    )
     max_launches_per_agent: int = _option(
         64, "tasks of ours that may be starting on one agent at the same time", least=1
     )

@@ -14,6 +14,7 @@ from framework.core import (
     deployments,
     draining,
     edges,
+    hand,
     health_storms,
     identity,
     kills,
@@ -105,6 +106,7 @@ def _size_and_advance(turn: Turn) -> None:
 def _take(turn: Turn, event: Event) -> None:  # noqa: C901 - one line a kind of event
     match event:
         case TaskStatusReceived():
+            hand.heard(turn, event.status)
             statuses.received(turn, event.status)
         case OperationStatusReceived():
             operations.received(turn, event.status)
@@ -121,6 +123,7 @@ def _take(turn: Turn, event: Event) -> None:  # noqa: C901 - one line a kind of 
             draining.rescinded(turn, event.offer_id)
         case OfferRescinded():
             turn.world.offers.pop(event.offer_id, None)
+            turn.world.hand.pop(event.offer_id, None)
         case CallNotSent():
             _not_sent(turn, event.action, event.why)
         case Subscribed():
@@ -133,6 +136,7 @@ def _take(turn: Turn, event: Event) -> None:  # noqa: C901 - one line a kind of 
             _started(turn)
         case AgentFailed():
             turn.world.seen.forget(event.agent_id)
+            hand.agent_gone(turn, event.agent_id)
             operations.reconcile(turn, event.agent_id)  # of its tasks updates follow
         case CallUnanswered() | TimerFired():
             pass  # reconciliation asks; deadlines do the rest
@@ -148,6 +152,7 @@ _WHEN_DUE: dict[Due, Callable[[Turn, str], None]] = {
     Due.DECLINE: asking.decline_due,
     Due.DELAY_OVER: backoff.due,
     Due.EDGE: edges.lapsed,
+    Due.HAND: lambda _turn, _key: None,  # each step settles it
     Due.KILL_RETRY: kills.retry,
     Due.LAUNCH_CHECK: launches.check,
     Due.OPERATION_CHECK: operations.check,

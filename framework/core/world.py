@@ -78,11 +78,16 @@ class Demand:
 
 @dataclass(slots=True)
 class Asking:
-    """What we asked of Mesos for one role: whether offers are suppressed, when we revived."""
+    """What we asked of Mesos for one role: whether offers are suppressed, when we revived. For the
+    offers at hand: from when on we may ask for more, how long the pause after that is, and until
+    when offers are on their way."""
 
     suppressed: bool = False
     revived_at_ms: int = -(10**12)
     interval_ms: int = 1_000
+    refill_at_ms: int = 0
+    refill_ms: int = 10_000
+    filling_until_ms: int = 0
 
 
 @dataclass(slots=True)
@@ -140,6 +145,7 @@ class World:
         self.deadlines = Deadlines()
         self.offers: dict[str, Offer] = {}
         self.remainders: dict[str, Remainder] = {}  # of offers that the last step did not use
+        self.hand: dict[str, Remainder] = {}  # of offers that are kept while nothing waits
         self.held_since_ms = 0  # since when offers wait for what came before them (0: none does)
         self.cut_short = False  # whether the last step that placed left more to launch
         self.explained = (0, 0)  # (second, how many waits were explained in it)
@@ -315,9 +321,10 @@ class World:
                     del counter[instance.agent_id]
 
     def forget_offers(self) -> None:
-        """None is open any more, also of those that were held from step to step."""
+        """None is open any more, also of those that were held from step to step or at hand."""
         self.offers.clear()
         self.remainders.clear()
+        self.hand.clear()
         self.held_since_ms = 0
         self.cut_short = False
 

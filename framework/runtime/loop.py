@@ -114,6 +114,10 @@ class Loop:
         sent = list(self._world.kills_sent.values())
         return len(sent), sum(one.attempts for one in sent)
 
+    def offers_at_hand(self) -> int:
+        """Offers that are kept open while nothing waits."""
+        return len(self._world.hand)
+
     def _wait_for_room(self) -> None:
         if len(self._facts) < FACTS_LIMIT or getattr(self._unhurried, "exempt", False):
             return

@@ -143,6 +143,11 @@ def kill_metrics(under_way: int, attempts: int) -> Iterator["Metric"]:
     )
 
 
+def offer_metrics(at_hand: int) -> Iterator["Metric"]:
+    """Offers that are open."""
+    yield gauge("stayer_offers_at_hand", "offers kept open while nothing waits", at_hand)
+
+
 def work_metrics(loop: LoopCounts, pipeline: PipelineCounts, queued: int) -> Iterator["Metric"]:
     """Deciding, storing, and what Mesos is asked for."""
     yield gauge("stayer_loop_queue_events", "events that wait to be decided", queued)

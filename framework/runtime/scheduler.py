@@ -29,6 +29,7 @@ from framework.runtime.metrics import (
     Exported,
     change_metrics,
     kill_metrics,
+    offer_metrics,
     state_metrics,
     work_metrics,
 )
@@ -189,6 +190,7 @@ class RunningScheduler:
         exported.add(lambda: state_metrics(self.view, policy, clock()))
         exported.add(lambda: change_metrics(self._changes))
         exported.add(lambda: kill_metrics(*loop.kills_under_way()))
+        exported.add(lambda: offer_metrics(loop.offers_at_hand()))
         exported.add(lambda: work_metrics(loop.counts, self.pipeline.counts, loop.depth()))
         return exported
 

@@ -2,17 +2,19 @@
 
 100,000 instances run on 1,000 agents, state in a ZooKeeper that syncs. First one task is lost at a
 time, some time apart, while nothing else happens: from telling Mesos so until Mesos has got the
-ACCEPT with its replacement; no offer is open, so that they are asked for within it. The peer: two
-writes of a bare client one after the other, since what was lost and what is launched are both
-durable before the ACCEPT leaves. Then a fifth of the agents is lost at once, 20,000 tasks, until
-Mesos has launched as many others; the peer: the bare loop of ``_floor`` that launches as many. The
-protection against storms would replace five a second: it is set to let a loss of all pass.
+ACCEPT with its replacement: with offers at hand (``--offers_at_hand``), and by another scheduler
+without, which asks for offers within it. The peer: two writes of a bare client one after the other,
+since what was lost and what is launched are both durable before the ACCEPT leaves. Then a fifth of
+the agents is lost at once, 20,000 tasks, until Mesos has launched as many others; the peer: the
+bare loop of ``_floor`` that launches as many. The protection against storms would replace five a
+second: it is set to let a loss of all pass.
 """
 
 import json
 import socket
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -46,11 +48,20 @@ def measure(folder: Path, wanted: Options) -> Iterator[Result]:
         root = server.url("/stayer")
         with simulated_mesos(folder, agents, RESOURCES) as mesos:
             tasks = preload(mesos.url, root, count)
-            with scheduler(folder, mesos.url, root, "--storm_share", "100") as process:
+            singles = min(len(tasks) // 4, max(5, round(ONE_BY_ONE * min(1.0, wanted.size))))
+            at_hand = min(agents, 2 * singles)  # half of them used, it is not yet filled anew
+            calm = ("--storm_share", "100")
+            held = ("--offers_at_hand", str(at_hand))
+            with scheduler(folder, mesos.url, root, *calm, *held) as process:
                 await_leader(process)
                 hear_of_all(process.url)
-                singles = min(len(tasks) // 2, max(5, round(ONE_BY_ONE * min(1.0, wanted.size))))
-                yield _singly(server, process, mesos, tasks[:singles])
+                _await_hand(process, singles)
+                last = tasks[-singles:]
+                yield _singly(server, process, mesos, last, "an offer at hand", "8 one")
+            with scheduler(folder, mesos.url, root, *calm) as process:
+                await_leader(process)
+                hear_of_all(process.url)
+                yield _singly(server, process, mesos, tasks[:singles], "none at hand", None)
                 seconds, cpu, lost = _at_once(process, mesos, agents // LOST_SHARE)
                 peak = process.peak_mib()
                 _await_all(process, count + 1)
@@ -63,7 +74,25 @@ def measure(folder: Path, wanted: Options) -> Iterator[Result]:
     yield Result(f"{name}, cpu", 1e6 * cpu / lost, "us/task", cpu, 1e6 * least / lost)
 
 
-def _singly(server: ZooKeeperServer, process: Started, mesos: Started, tasks: list[str]) -> Result:
+def _await_hand(process: Started, count: int) -> None:
+    """At least so many offers are at hand."""
+
+    def at_hand() -> bool:
+        text = urllib.request.urlopen(f"{process.url}/metrics/prometheus").read().decode()
+        (line,) = (one for one in text.splitlines() if one.startswith("stayer_offers_at_hand "))
+        return float(line.split()[1]) >= count
+
+    eventually(at_hand, "offers at hand")
+
+
+def _singly(
+    server: ZooKeeperServer,
+    process: Started,
+    mesos: Started,
+    tasks: list[str],
+    what: str,
+    goal: str | None,
+) -> Result:
     """Each when the one before was replaced and runs."""
     times, pause = [], threading.Event()
     cpu, began = process.cpu_seconds(), time.perf_counter()
@@ -74,9 +103,9 @@ def _singly(server: ZooKeeperServer, process: Started, mesos: Started, tasks: li
     seconds = time.perf_counter() - began
     cpu = process.cpu_seconds() - cpu
     return Result(
-        f"a task lost until its replacement is accepted, p99 of {len(tasks)}", 1e3 * _p99(times),
-        "ms", cpu, 1e3 * _p99(_written(server, len(tasks))), seconds, len(tasks) / seconds,
-        process.peak_mib(), "8 one",
+        f"a task lost until its replacement is accepted, {what}, p99 of {len(tasks)}",
+        1e3 * _p99(times), "ms", cpu, 1e3 * _p99(_written(server, len(tasks))), seconds,
+        len(tasks) / seconds, process.peak_mib(), goal,
     )  # fmt: skip
 
 
@@ -113,10 +142,10 @@ def _written(server: ZooKeeperServer, count: int) -> list[float]:
     client.start()
     client.ensure_path("/bare")
     times = []
-    for number in range(count):
+    for _ in range(count):
         began = time.perf_counter()
-        for half in "ab":
-            client.create(f"/bare/{number}{half}", _RECORD)
+        for _ in range(2):
+            client.create("/bare/", _RECORD, sequence=True)
         times.append(time.perf_counter() - began)
     client.stop()
     client.close()

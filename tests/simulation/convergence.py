@@ -51,7 +51,8 @@ def missing(process: Process, master: Master) -> list[str]:
     elif state.alarms:
         wrong.append(f"alarms stand: {[*state.alarms]}")
     wrong += _unsettled(state, master)
-    if master.session is not None and master.session.offers:
+    out = {} if master.session is None else master.session.offers
+    if out.keys() != process.world.hand.keys():
         wrong.append("offers are out")
     return wrong
 

@@ -46,7 +46,7 @@ class Run:
     freezes apps and everything, now and then; ``storms``: few lost instances are a storm, and
     sometimes most of the agents leave at once; ``edges``: some load balancers follow;
     ``teardown``: the framework is removed from Mesos once, and the scheduler started again;
-    ``shares``: the client divides the traffic of deployments."""
+    ``shares``: the client divides the traffic of deployments; ``at_hand``: offers are kept."""
 
     def __init__(
         self,
@@ -57,6 +57,7 @@ class Run:
         edges: bool = False,
         teardown: bool = False,
         shares: bool = False,
+        at_hand: bool = False,
     ) -> None:
         stage = Stage(seed)
         self.stage = stage
@@ -83,6 +84,8 @@ class Run:
                 storm_share=20,
                 storm_min_instances=stage.pick((1, 2)),
             )
+        if at_hand:
+            self.policy = replace(self.policy, offers_at_hand=stage.pick((1, 2, 5)))
         self.balancers: Balancers | None = None
         if edges:
             patience = stage.pick((2_000, 10_000))

@@ -4,7 +4,7 @@ Each rule is checked from the records and from what the simulated world saw, nev
 core's own counts. A broken rule raises Violation, which ends the run.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from copy import copy
 
@@ -34,6 +34,7 @@ from framework.domain.events import (
     Subscribed,
     TaskStatusReceived,
 )
+from framework.domain.freezing import EVERYTHING
 from framework.domain.ids import parse_task_id
 from framework.domain.instance import Instance
 from framework.domain.mesos import TaskStatus
@@ -71,12 +72,15 @@ class Safety:
         self._statuses: dict[str, TaskStatus] = {}
         self._called_ms: deque[int] = deque(maxlen=_CALLS_A_SECOND)
         self._sent: set[str] = set()
+        self._at_hand: set[str] = set()  # ids of offers
+        self.used_at_hand = 0
 
     def loaded(self, world: World) -> None:
         """A new life begins with this state."""
         self._shadow = State()
         self._shadow.apply(world.state.changes())
         self._called_ms.clear()  # by another clock
+        self._at_hand.clear()
         self.in_turn.loaded()
         self.drained.loaded(world.state)
 
@@ -101,7 +105,7 @@ class Safety:
             same_counts(world)
         if decided.changes or decided.volatile or self.steps == 1:  # else it is as it was
             _consistent(world.state)
-        _offers_answered(world, events, decided.actions)
+        self._offers_answered(world, events, decided.actions)
         _updates_acknowledged(events, decided.actions)
         rollouts.check_done(world.state, decided.notices)
         self._not_busy(decided.actions, now_ms)
@@ -133,6 +137,33 @@ class Safety:
         capacity.check(world.state, self._before, self._drains, launches, asked)
         if decided.wake_at_ms is None or decided.wake_at_ms > now_ms:  # else the next step does it
             drains.check(world.state, launches, now_ms)
+
+    def _offers_answered(
+        self, world: World, events: Sequence[Event], actions: Sequence[Action]
+    ) -> None:
+        """No offer is held beyond one step, but for those at hand."""
+        if world.offers:
+            raise Violation(f"offers are held: {list(world.offers)}")
+        open_offers = {*self._at_hand}
+        for event in events:
+            if isinstance(event, OffersReceived):
+                open_offers |= {offer.id for offer in event.offers}
+            elif isinstance(event, OfferRescinded):
+                open_offers.discard(event.offer_id)
+            elif isinstance(event, Disconnected | FrameworkRefused | Subscribed):
+                open_offers.clear()
+        answered: list[str] = []
+        for action in actions:
+            if isinstance(action, Accept | Decline):
+                answered += action.offer_ids
+        if open_offers - {*answered} != world.hand.keys():
+            raise Violation(f"offers without an answer: {sorted(open_offers - {*answered})}")
+        if len(answered) != len({*answered}):
+            raise Violation(f"offers answered twice: {answered}")
+        used = {one for action in actions if isinstance(action, Accept) for one in action.offer_ids}
+        self.used_at_hand += len(used & self._at_hand)
+        self._at_hand = {*world.hand}
+        _at_hand(world, self.policy)
 
     def _not_busy(self, actions: Sequence[Action], now_ms: int) -> None:
         """Mesos answers a call with an event, which must not be a reason for the same call."""
@@ -214,26 +245,29 @@ def _consistent(state: State) -> None:
             raise Violation(f"{finding.kind} {finding.id}: {finding.what}")
 
 
-def _offers_answered(world: World, events: Sequence[Event], actions: Sequence[Action]) -> None:
-    """No offer is held beyond one step."""
-    if world.offers:
-        raise Violation(f"offers are held: {list(world.offers)}")
-    open_offers: set[str] = set()
-    for event in events:
-        if isinstance(event, OffersReceived):
-            open_offers |= {offer.id for offer in event.offers}
-        elif isinstance(event, OfferRescinded):
-            open_offers.discard(event.offer_id)
-        elif isinstance(event, Disconnected | FrameworkRefused | Subscribed):
-            open_offers.clear()
-    answered: list[str] = []
-    for action in actions:
-        if isinstance(action, Accept | Decline):
-            answered += action.offer_ids
-    if open_offers - {*answered}:
-        raise Violation(f"offers without an answer: {sorted(open_offers - {*answered})}")
-    if len(answered) != len({*answered}):
-        raise Violation(f"offers answered twice: {answered}")
+def _at_hand(world: World, policy: Policy) -> None:
+    """What is kept open is little, one offer an agent, and of use; nothing while one of ours waits
+    that may be launched."""
+    offers = [rest.offer for rest in world.hand.values()]
+    of_role = Counter(offer.role for offer in offers)
+    if any(count > policy.offers_at_hand for count in of_role.values()):
+        raise Violation(f"too many offers at hand: {of_role}")
+    if len({(offer.role, offer.agent.id) for offer in offers}) < len(offers):
+        raise Violation("several offers of one agent are at hand")
+    if of_role.keys() - {app.role for app in world.state.apps.values()}:
+        raise Violation(f"offers at hand of roles without apps: {of_role}")
+    leaving = {*world.state.drains, *world.state.maintenance}
+    for offer in offers:
+        if {offer.agent.id, offer.agent.hostname} & leaving:
+            raise Violation(f"an offer of {offer.agent.id} is at hand, which is to be empty")
+        if any(one.owner or one.volume_id or one.name == "gpus" for one in offer.resources):
+            raise Violation(f"an offer with what is reserved is at hand: {offer}")
+    if offers and EVERYTHING in world.state.freezes:
+        raise Violation("offers are at hand and nothing may be launched")
+    held_back = {*world.state.delays, *world.state.freezes}
+    for key, demand in world.demand.items():
+        if offers and demand.wanted and not {key, demand.app.id} & held_back:
+            raise Violation(f"{key} waits and offers are at hand")
 
 
 def _updates_acknowledged(events: Sequence[Event], actions: Sequence[Action]) -> None:

@@ -23,9 +23,18 @@ def _run(
     edges: bool = False,
     teardown: bool = False,
     shares: bool = False,
+    at_hand: bool = False,
 ) -> list[Run]:
     runs = [
-        Run(seed, freezes=freezes, storms=storms, edges=edges, teardown=teardown, shares=shares)
+        Run(
+            seed,
+            freezes=freezes,
+            storms=storms,
+            edges=edges,
+            teardown=teardown,
+            shares=shares,
+            at_hand=at_hand,
+        )
         for seed in seeds
     ]
     for seed, run in zip(seeds, runs, strict=True):
@@ -69,6 +78,17 @@ def test_planned_kills_wait_for_the_edges_that_follow(first: int) -> None:
 def test_old_instances_stay_while_traffic_is_divided(first: int) -> None:
     runs = _run(range(first, first + 10), shares=True)
     assert sum(run.safety.divided.steps for run in runs) > 20
+
+
+@pytest.mark.parametrize("first", [10, 50])
+def test_offers_at_hand_are_few_and_used_first(first: int) -> None:
+    runs = _run(range(first, first + 10), at_hand=True)
+    assert sum(run.safety.used_at_hand for run in runs) > 3
+
+
+@pytest.mark.parametrize("first", [0, 10])
+def test_offers_at_hand_end_with_a_freeze(first: int) -> None:
+    _run(range(first, first + 10), at_hand=True, freezes=True)
 
 
 @pytest.mark.parametrize("first", [40, 50])
