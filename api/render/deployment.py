@@ -13,6 +13,7 @@ from framework.core.index import (
     OLD_LIVE,
     OLD_MARKED,
     Slot,
+    is_old,
     serves,
     slot_of,
 )
@@ -122,8 +123,8 @@ def _progress(view: State, app_id: str) -> dict[str, Any]:
     for instance in list(view.instances_of.get(app_id, {}).values()):
         definition = None if app is None else definition_of(instance, app, view)
         sizes[slot_of(app, instance, definition)] += 1
-        if instance.awaits_edges and definition is not None:
-            awaiting_edges += serves(definition, instance)
+        if app is not None and instance.awaits_edges and not is_old(app, instance):
+            awaiting_edges += serves(definition or app, instance)
     fields: dict[str, Any] = {
         "id": app_id,
         "wanted": 0 if app is None else app.instances,

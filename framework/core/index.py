@@ -124,7 +124,10 @@ def slot_of(app: App | None, instance: Instance, definition: App | None = None) 
     if app is None:
         return Slot.LEAVING
     slot = _present_slot(definition or app, instance)
-    slot = _OLD[slot] if is_old(app, instance) else _counting(app, instance, slot)
+    old = is_old(app, instance)
+    if slot is Slot.READY and not _counts(app, instance, old=old):
+        slot = Slot.UNREADY
+    slot = _OLD[slot] if old else slot
     return slot if instance.mark is None else _MARKED.get(slot, slot)
 
 
@@ -140,13 +143,12 @@ def _present_slot(definition: App, instance: Instance) -> Slot:
     return _LIVE_SLOT[instance.condition]
 
 
-def _counting(app: App, instance: Instance, slot: Slot) -> Slot:
-    """One that serves counts as ready once it has done so for the time the app asks for, and the
-    edges that it waits for send it requests."""
-    if slot is not Slot.READY:
-        return slot
-    proved = instance.proved or not app.upgrade_strategy.minimum_healthy_seconds
-    return slot if proved and not instance.awaits_edges else Slot.UNREADY
+def _counts(app: App, instance: Instance, *, old: bool) -> bool:
+    """Whether one that serves counts as ready: once the edges that it waits for send it requests,
+    also if it is to be replaced meanwhile; and if it is not, has served for the time the app asks
+    for."""
+    proved = old or instance.proved or not app.upgrade_strategy.minimum_healthy_seconds
+    return proved and not instance.awaits_edges
 
 
 class Known(NamedTuple):

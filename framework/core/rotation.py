@@ -7,14 +7,16 @@ a deployment must not depend for ever on somebody else's load balancer. An edge 
 the app says so by the same word.
 """
 
-from framework.core import retiring
+from framework.core import crashes, retiring
 from framework.core.deadlines import Due
-from framework.core.index import Slot, serves
+from framework.core.index import serves
 from framework.core.turn import Turn
 from framework.domain.app import App
 from framework.domain.edges import EdgeKind
-from framework.domain.instance import Instance
+from framework.domain.instance import STAGED, WAITING, Instance
 from framework.domain.records import replace
+
+_NOT_STARTED = WAITING | STAGED
 
 
 def is_asked(turn: Turn, app: App) -> bool:
@@ -27,22 +29,29 @@ def is_asked(turn: Turn, app: App) -> bool:
     )
 
 
-def watch(turn: Turn, app_id: str) -> None:
-    """See to it that no instance of an app that serves waits for longer than it may."""
-    index = turn.world.apps.get(app_id)
-    for key in () if index is None else index.members[Slot.UNREADY]:
-        instance = turn.world.state.instances[key]
-        if instance.awaits_edges and _serves(turn, instance):
-            turn.world.deadlines.set(_until_ms(turn, instance), Due.ROTATION, key)
+def watch_touched(turn: Turn) -> None:
+    """Of the instances that changed in this turn: those that serve now are waited for from now on,
+    those that do not any more have all of their time when they do again. Only these, for there may
+    be thousands of an app that wait for something else."""
+    for instance_id in list(turn.touched):
+        instance = turn.world.state.instances.get(instance_id)
+        if instance is None or not instance.awaits_edges:
+            continue
+        if not crashes.begin(turn, ("instance", instance_id)):
+            continue
+        if not _serves(turn, instance):
+            turn.world.deadlines.clear(Due.ROTATION, instance_id)
+            continue
+        turn.world.rotating.setdefault(instance.task_id, set())
+        until_ms = turn.now_ms + turn.policy.edge_rotation_timeout
+        turn.world.deadlines.set(until_ms, Due.ROTATION, instance_id)
+        _look(turn, instance)
 
 
 def due(turn: Turn, instance_id: str) -> None:
     """Its time is over: it counts now, whatever the edges do."""
     instance = turn.world.state.instances.get(instance_id)
     if instance is None or not instance.awaits_edges or not _serves(turn, instance):
-        return
-    if turn.now_ms < _until_ms(turn, instance):
-        watch(turn, instance.app_id)
         return
     done = turn.world.rotating.get(instance.task_id, set())
     missing = sorted({*retiring.live(turn, EdgeKind.DAEMON)} - done)
@@ -56,10 +65,13 @@ def due(turn: Turn, instance_id: str) -> None:
 
 
 def acknowledged(turn: Turn, name: str, task_ids: tuple[str, ...]) -> None:
-    """An edge sends these tasks requests, or has no use for their app."""
+    """An edge sends these tasks requests, or has no use for their app. Of one that
+    has not started it means nothing."""
     for task_id in task_ids:
         instance = turn.world.instance_of(task_id)
-        if instance is not None and instance.awaits_edges:
+        if instance is None or not instance.awaits_edges:
+            continue
+        if instance.condition not in _NOT_STARTED:
             turn.world.rotating.setdefault(task_id, set()).add(name)
             _look(turn, instance)
 
@@ -86,8 +98,3 @@ def _counts(turn: Turn, instance: Instance) -> None:
 def _serves(turn: Turn, instance: Instance) -> bool:
     definition = turn.world.definition_of(instance)
     return definition is not None and serves(definition, instance)
-
-
-def _until_ms(turn: Turn, instance: Instance) -> int:
-    since_ms = max(instance.since_ms, instance.health_since_ms)
-    return since_ms + turn.policy.edge_rotation_timeout

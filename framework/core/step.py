@@ -73,6 +73,7 @@ def step(world: World, events: Iterable[Event], context: Context) -> Step:
     for due, key in list(world.deadlines.pop_until(context.now_ms)):
         if crashes.begin(turn, (due, key)):
             _WHEN_DUE[due](turn, key)
+    rotation.watch_touched(turn)
     _size_and_advance(turn)
     placing.place(turn)
     probing.watch_touched(turn)
@@ -98,7 +99,6 @@ def _size_and_advance(turn: Turn) -> None:
             if crashes.begin(turn, ("app", app_id)):
                 sizing.resize(turn, app_id)
                 proving.watch(turn, app_id)
-                rotation.watch(turn, app_id)
                 moving.watch(turn, app_id)
         deployments.advance(turn)
 

@@ -160,7 +160,7 @@ class World:
         self.home_region: str | None = None
         self.kills_sent: dict[str, KillSent] = {}  # by task id
         self.draining: dict[str, set[str]] = {}  # by task id, the edges that are done with it
-        self.rotating: dict[str, set[str]] = {}  # by task id, the edges that send it requests
+        self.rotating: dict[str, set[str]] = {}  # by task id, edges that use it
         self.last_version_ms = 0
         self.failing = Failing()
         self.inverse_offers: dict[str, InverseOffer] = {}

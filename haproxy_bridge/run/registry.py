@@ -188,7 +188,7 @@ class Registry:
         return seconds
 
     def _acknowledge(self, report: Report) -> bool:
-        """Tell of those that became idle; whether others still are not. ClientError."""
+        """Tell of those that became idle, or are new; whether more may soon be. ClientError."""
         if report.leader != self._told:
             self._told = report.leader
             self._acknowledged.clear()
@@ -203,4 +203,4 @@ class Registry:
         if done or new:
             v3_calls.acknowledge(self._client, self._name, done, new)
             self._acknowledged.update(done, new)
-        return len(done) < len(left)
+        return len(done) < len(left) or len(new) == _MAX_ACKNOWLEDGED

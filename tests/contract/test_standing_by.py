@@ -12,9 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from api.answers import EPOCH_HEADER
 from framework.domain.app import App
 from framework.domain.events import Command
 from framework.domain.replies import Done
+from framework.domain.rollout import Framework
+from framework.domain.state import Kind
 from framework.interfaces import Leader
 from tests.contract.processes import NOBODY, Answered, Process, ask, serving
 from tests.polling import eventually
@@ -66,10 +69,13 @@ def before(script: ScriptedServer) -> Iterator[Process]:
 
 def test_what_the_leader_says(leader: Process, standby: Process) -> None:
     leader.scheduler.hold_app(App(id="/web", cmd="x", version="v"))
+    leader.scheduler.hold(Kind.FRAMEWORK, "framework", Framework("s-1", epoch=7))
+    standby.scheduler.hold(Kind.FRAMEWORK, "framework", Framework("s-1", epoch=6))
     answer, original = (ask(one, "GET", "/v2/apps/web") for one in (standby, leader))
     assert (answer.status, answer.body) == (original.status, original.body) == (200, answer.body)
     assert answer.headers["X-Marathon-Leader"] == f"http://{leader.own.address}"
     assert answer.headers["X-Marathon-Via"] == f"1.1 {standby.own.address}"
+    assert answer.headers.get_all(EPOCH_HEADER) == ["s-1 7; synced=false"]
     assert original.headers["X-Marathon-Via"] is None
     assert ask(standby, "GET", "/v2/apps/none").said == (404, "App '/none' does not exist")
     head = ask(standby, "HEAD", "/v2/apps/web")

@@ -28,6 +28,7 @@ from framework.domain.app import (
     UpgradeStrategy,
 )
 from framework.domain.draining import InverseOffer
+from framework.domain.edges import EdgeKind
 from framework.domain.health import (
     ProbeAction,
     ProbeResult,
@@ -233,6 +234,14 @@ class Stage:
         self._windows.clear()
         return self._step(*(events.InverseOfferRescinded(one) for one in words))
 
+    def _do_edge(self, words: list[str], settings: dict[str, str]) -> list[str]:
+        """``edge e1 lease=60``: it renews its lease; ``edge e1 uses=web#2`` says what it uses."""
+        if "uses" not in settings:
+            lease = int(settings.get("lease", "3600"))
+            return self._ask(events.RenewEdge(words[0], EdgeKind.DAEMON, lease))
+        used = self._instance(settings["uses"]).task_id
+        return self._ask(events.AcknowledgeDrained(words[0], (), (used,)))
+
     def _do_cancel(self, words: list[str], settings: dict[str, str]) -> list[str]:
         force = settings.get("force") == "yes"
         return self._ask(events.CancelDeployment(self._deployment(words[0]), force=force))
@@ -346,6 +355,8 @@ class Stage:
             parts.append("to be killed")
         elif instance.mark is not None:
             parts.append("to be replaced first")
+        if instance.awaits_edges:
+            parts.append("awaits edges")
         if instance.held_back:
             parts.append("held back")
         return " ".join(parts)

@@ -137,11 +137,17 @@ def minimum(app: App) -> int:
     return min(fewest, max(0, app.instances - 1)) if app.persistent_volumes else fewest
 
 
+def _used(state: State, instance: Instance) -> bool:
+    """Whether clients have it to turn to: edges that have not put it in rotation yet must not lose
+    others for it."""
+    return serving(state, instance) and not instance.awaits_edges
+
+
 def _enough_left(state: State, app: App, stopped: list[Instance]) -> None:
     if all(current(app, instance) for instance in stopped):
         return
-    left = sum(serving(state, one) for one in state.instances_of.get(app.id, {}).values())
-    lost = sum(serving(state, one) for one in stopped)
+    left = sum(_used(state, one) for one in state.instances_of.get(app.id, {}).values())
+    lost = sum(_used(state, one) for one in stopped)
     if left < min(left + lost, minimum(app)):
         raise Violation(
             f"{app.id}: an upgrade stopped {lost} that served, {left} are left of at least "

@@ -24,7 +24,7 @@ from framework.domain.events import (
 from framework.domain.ids import parse_task_id
 from framework.domain.instance import Condition, Goal, Instance
 from framework.domain.state import State
-from tests.simulation import drains
+from tests.simulation import drains, oracle
 from tests.simulation.stage import Stage, Violation
 
 _NEVER_MS = 10_000_000
@@ -100,6 +100,7 @@ class Drained:
         self._said: dict[str, set[str]] = {}  # task -> who is done with it
         self._said_now: dict[str, set[str]] = {}  # in this step
         self._rotated: dict[str, set[str]] = {}  # task -> who sends it something
+        self._serving_ms: dict[str, int] = {}  # task that waits for that -> since when it serves
         self._until_ms: dict[str, int] = {}  # task -> when its kill may leave at the latest
         self._asked: set[str] = set()
         self._before: dict[str, Instance] = {}
@@ -108,6 +109,7 @@ class Drained:
         """A new life: every edge has a whole lease to find it, and has to say all again."""
         self._said.clear()
         self._rotated.clear()
+        self._serving_ms.clear()
         self._leases.clear()
         killed = {one.task_id for one in state.instances.values() if one.kill_reason}
         self._until_ms = {task: ms for task, ms in self._until_ms.items() if task in killed}
@@ -152,6 +154,7 @@ class Drained:
         for instance in state.instances.values():
             self._plan(state, instance, live, now_ms)
             self._counted(instance, live, now_ms)
+        self._waits(state, now_ms)
         for action in decided.actions:
             if isinstance(action, Kill):
                 self._left(state, action.task_id, live, now_ms)
@@ -178,10 +181,23 @@ class Drained:
         if not before.awaits_edges or now.awaits_edges:
             return
         missing = live - self._rotated.get(now.task_id, set())
-        since_ms = max(before.since_ms, before.health_since_ms)
-        if missing and now_ms < since_ms + self._policy.edge_rotation_timeout:
+        until_ms = self._serving_ms.get(now.task_id, now_ms) + self._policy.edge_rotation_timeout
+        if missing and now_ms < until_ms:
             raise Violation(f"{now.task_id} counts while {sorted(missing)} send it nothing")
         self.rotated += not missing
+
+    def _waits(self, state: State, now_ms: int) -> None:
+        """Nothing waits for nobody, or for longer than it may."""
+        waiting = [
+            one.task_id
+            for one in state.instances.values()
+            if one.awaits_edges and oracle.serving(state, one)
+        ]
+        self._serving_ms = {task: self._serving_ms.get(task, now_ms) for task in waiting}
+        followed = any(edge.kind is EdgeKind.DAEMON for edge in state.edges.values())
+        for task_id, since_ms in self._serving_ms.items():
+            if not followed or now_ms >= since_ms + self._policy.edge_rotation_timeout:
+                raise Violation(f"{task_id} still waits for edges")
 
     def _left(self, state: State, task_id: str, live: set[str], now_ms: int) -> None:
         until_ms = self._until_ms.pop(task_id, None)

@@ -72,6 +72,7 @@ def test_planned_kills_wait_for_the_edges_that_follow(first: int) -> None:
     runs = _run(range(first, first + 10), edges=True)
     assert sum(run.safety.drained.in_time for run in runs) > 1
     assert sum(run.safety.drained.waited for run in runs) > 1
+    assert sum(run.safety.drained.rotated for run in runs) > 1
 
 
 @pytest.mark.parametrize("first", [40, 50])

@@ -1,9 +1,19 @@
 """New instances of an upgrade count once the edges send them requests."""
 
+from framework.core.deadlines import Due
 from framework.core.policy import Policy
-from framework.domain.app import App, HealthCheck, PortDefinition, UpgradeStrategy
+from framework.domain.app import (
+    App,
+    HealthCheck,
+    KillSelection,
+    PortDefinition,
+    ReadinessCheck,
+    UnreachableStrategy,
+    UpgradeStrategy,
+)
 from framework.domain.edges import EdgeKind
 from framework.domain.events import AcknowledgeDrained, ForgetEdge, RenewEdge
+from framework.domain.health import ProbeResult, ProbesReported, readiness_key
 from framework.domain.instance import Instance
 from framework.domain.mesos import TaskState
 from framework.domain.notices import Remarked
@@ -80,6 +90,10 @@ def test_an_edge_whose_lease_is_over_or_that_leaves_is_not_waited_for() -> None:
     session.ask(rotated("e1", new))
     session.ask(ForgetEdge("e2"))
     assert killed_now(session) == 1
+    session, new = upgrading(edge())  # the only one, which has said nothing
+    session.step(status_of(new, TaskState.RUNNING))
+    session.ask(ForgetEdge("e1"))
+    assert killed_now(session) == 1
 
 
 def test_nobody_waits_without_a_daemon_or_a_service_port_or_where_it_is_off() -> None:
@@ -141,7 +155,10 @@ def test_a_new_leader_hears_it_again_or_waits_no_longer_than_it_may() -> None:
     assert not session.state.instances[new.id].awaits_edges
     session, new = upgrading(edge())
     session.step(status_of(new, TaskState.RUNNING))
-    session.restart(seconds_later=10)
+    session.restart(seconds_later=20)
+    session.ask(edge())
+    session.wait(9.999)
+    assert session.state.instances[new.id].awaits_edges
     session.wait(0.001)
     assert not session.state.instances[new.id].awaits_edges
 
@@ -158,3 +175,75 @@ def test_one_that_is_launched_again_waits_anew_and_one_that_ended_is_forgotten()
     session.step(status_of(again, TaskState.RUNNING))
     session.ask(rotated("e2", again))
     assert killed_now(session) == 0
+
+
+def test_its_time_begins_when_it_is_ready() -> None:
+    checks = (ReadinessCheck(port_name="http"),)
+    ports = (PortDefinition(10_000, name="http"),)
+    session, new = upgrading(
+        edge(), new=replace(NEW, port_definitions=ports, readiness_checks=checks)
+    )
+    session.step(status_of(new, TaskState.RUNNING))
+    session.wait(20)
+    said = ProbeResult(readiness_key(new.task_id), session.now_ms, alive=True)
+    session.step(ProbesReported((said,)))
+    session.ask(edge())
+    session.wait(9.999)
+    assert not any(one.kill_reason for one in session.instances())
+    session.wait(0.001)
+    assert killed_now(session) == 1
+
+
+def test_one_that_serves_again_has_all_of_its_time() -> None:
+    checks = (HealthCheck("MESOS_TCP", port_index=0),)
+    session, new = upgrading(edge(), new=replace(NEW, health_checks=checks))
+    session.step(status_of(new, TaskState.RUNNING, healthy=True))
+    session.wait(6)
+    session.step(status_of(new, TaskState.RUNNING, healthy=False))
+    session.wait(6)
+    session.step(status_of(new, TaskState.RUNNING, healthy=True))
+    session.ask(edge())
+    session.wait(9.999)
+    assert not any(one.kill_reason for one in session.instances())
+    session.wait(0.001)
+    assert killed_now(session) == 1
+
+
+def test_what_no_edge_uses_yet_protects_nothing_in_the_next_upgrade_either() -> None:
+    oldest = replace(OLD, kill_selection=KillSelection.OLDEST_FIRST)
+    session, unused = upgrading(edge(), old=oldest, new=replace(oldest, cmd="sleep 2"))
+    session.step(status_of(unused, TaskState.RUNNING))
+    session.put(replace(oldest, cmd="sleep 3"), force=True)
+    assert [one.id for one in session.instances() if one.kill_reason] == [unused.id]
+
+
+def test_word_of_one_that_has_not_started_is_not_kept() -> None:
+    session, new = upgrading(edge("e1"), edge("e2"))
+    session.ask(rotated("e1", new))
+    assert session.world.rotating == {}
+    session.step(status_of(new, TaskState.RUNNING))
+    assert session.world.rotating == {new.task_id: set()}
+
+
+def test_word_of_one_that_is_out_of_reach_for_a_while_is_kept() -> None:
+    patient = replace(NEW, unreachable_strategy=UnreachableStrategy(disabled=True))
+    session, new = upgrading(edge("e1"), edge("e2"), new=patient)
+    session.step(status_of(new, TaskState.RUNNING))
+    session.step(status_of(new, TaskState.UNREACHABLE))
+    session.ask(rotated("e1", new))
+    session.step(status_of(new, TaskState.RUNNING))
+    session.ask(rotated("e2", new))
+    assert killed_now(session) == 1
+
+
+def test_those_that_wait_for_their_health_are_not_looked_at_again_and_again() -> None:
+    """Only what changed is: there may be thousands of an app."""
+    checks = (HealthCheck("MESOS_TCP", port_index=0),)
+    session, new = upgrading(edge(), new=replace(NEW, health_checks=checks))
+    session.step(status_of(new, TaskState.RUNNING))
+    assert session.world.rotating == {}
+    session.step(status_of(new, TaskState.RUNNING, healthy=True))
+    assert session.world.rotating == {new.task_id: set()}
+    session.world.deadlines.clear(Due.ROTATION, new.id)
+    session.step(status_of(session.instances()[0], TaskState.RUNNING, healthy=True))
+    assert session.world.deadlines.next_ms() != session.now_ms + 10_000
