@@ -61,7 +61,11 @@ def keep(turn: Turn, pool: Iterable[Remainder]) -> list[Remainder]:
     answered: list[Remainder] = []
     found: dict[str, list[Remainder]] = {}
     for rest in pool:
-        if rest.used or rest.offer.role not in roles or not _worth_keeping(turn, rest):
+        if rest.used or rest.offer.role not in roles:
+            answered.append(rest)
+        elif rest.held_since_ms:  # nothing of it was used: back to where it was, in no time
+            turn.world.hand[rest.offer.id] = rest
+        elif not _worth_keeping(turn, rest):
             answered.append(rest)
         else:
             found.setdefault(rest.offer.role, []).append(rest)
@@ -119,21 +123,21 @@ def _described_otherwise(turn: Turn, rests: list[Remainder]) -> list[Remainder]:
 
 
 def _fill(turn: Turn, role: str, rests: list[Remainder]) -> Iterable[Remainder]:
-    """Take into the hand what it lacks, one offer an agent: what was there before, then of each
-    zone those with most room, in turns. Returns what is left."""
+    """Take into the hand what it lacks, one offer an agent: of each zone those with most room, in
+    turns. Returns what is left."""
     hand = turn.world.hand
     held = [rest.offer.agent for rest in hand.values() if rest.offer.role == role]
     agents, zones = {agent.id for agent in held}, Counter(agent.zone for agent in held)
-    ranks: list[tuple[bool, int, int, int, Remainder]] = []
-    for rest in sorted(rests, key=lambda one: (not one.held_since_ms, -_room(one))):
+    ranks: list[tuple[int, int, int, Remainder]] = []
+    for rest in sorted(rests, key=lambda one: -_room(one)):
         zone = rest.offer.agent.zone
-        ranks.append((not rest.held_since_ms, zones[zone], -_room(rest), len(ranks), rest))
+        ranks.append((zones[zone], -_room(rest), len(ranks), rest))
         zones[zone] += 1
     for *_, rest in sorted(ranks):
         agent_id = rest.offer.agent.id
         if len(agents) < turn.policy.offers_at_hand and agent_id not in agents:
             agents.add(agent_id)
-            rest.held_since_ms = rest.held_since_ms or turn.now_ms
+            rest.held_since_ms = turn.now_ms
             hand[rest.offer.id] = rest
         else:
             yield rest
