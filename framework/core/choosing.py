@@ -7,7 +7,7 @@ only what its own launches change.
 """
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from constraints import Operator
@@ -126,43 +126,66 @@ class Zone:
 
 
 class Queue:
-    """A line as one app sees it: how far it has come in it (``at``), and ``again``, a heap of the
-    offers before that which it may come back to, behind others."""
+    """A line as one app sees it: how far it has come in it (``_at``), and the offers before that
+    where it has instances, which come behind all others. Those are put in order when there is
+    nothing else: an app with many instances would do little but that in each turn."""
 
-    __slots__ = ("_entries", "_line", "_used_up", "again", "at")
+    __slots__ = ("_again", "_at", "_entries", "_line", "_passed", "_used_up")
 
     def __init__(self, line: Line, used_up: set[int]) -> None:
         self._line = line
         self._entries = line.entries
         self._used_up = used_up
-        self.at = line.skip(used_up)
-        self.again: list[_Entry] = []
+        self._at = line.skip(used_up)
+        self._passed: list[_Entry] = []
+        self._again: list[_Entry] = []  # a heap
 
-    def peek(self) -> _Entry | None:
-        """The first one that is not used up."""
-        while True:
-            if self._comes_again():
-                entry = self.again[0]
-            elif self.at < len(self._entries):
-                entry = self._entries[self.at]
+    def first(self, on_agent: Mapping[str, int], roles: frozenset[str]) -> _Entry | None:
+        """The first one that is not used up, with the app's own instances there in its key."""
+        entries, used_up, at = self._entries, self._used_up, self._at
+        while at < len(entries):
+            entry = entries[at]
+            rest = entry[4]
+            if rest.closed or entry[3] in used_up:
+                at = max(at + 1, self._line.skip(used_up))
+            elif rest.offer.agent.id in on_agent:
+                self._passed.append(entry)
+                at += 1
             else:
-                return None
-            if entry[3] not in self._used_up and not entry[4].closed:
+                self._at = at
                 return entry
-            self.pop()
-            self.at = max(self.at, self._line.skip(self._used_up))
+        self._at = at
+        return self._first_again(on_agent, roles)
+
+    def _first_again(self, on_agent: Mapping[str, int], roles: frozenset[str]) -> _Entry | None:
+        if self._passed:
+            self._again = [_behind(entry, on_agent, roles) for entry in self._passed]
+            heapq.heapify(self._again)
+            self._passed = []
+        again = self._again
+        while again:
+            entry = again[0]
+            if entry[4].closed or entry[3] in self._used_up:
+                heapq.heappop(again)
+            elif on_agent.get(entry[4].offer.agent.id, 0) <= entry[0]:
+                return entry
+            else:
+                heapq.heapreplace(again, _behind(entry, on_agent, roles))
+        return None
 
     def pop(self) -> None:
         """Go past the first one."""
-        if self._comes_again():
-            heapq.heappop(self.again)
+        if self._at < len(self._entries):
+            self._at += 1
         else:
-            self.at += 1
+            heapq.heappop(self._again)
 
-    def _comes_again(self) -> bool:
-        if not self.again:
-            return False
-        return self.at >= len(self._entries) or self.again[0] < self._entries[self.at]
+
+def _behind(entry: _Entry, on_agent: Mapping[str, int], roles: frozenset[str]) -> _Entry:
+    """Where the offer stands by what the app has there, and by what is left of it now."""
+    number, rest = entry[3], entry[4]
+    here = on_agent.get(rest.offer.agent.id, 0)
+    return here, rest.left("cpus", roles), rest.left("mem", roles), number, rest
 
 
 class Chooser:
@@ -235,20 +258,10 @@ class Chooser:
         return False
 
     def _first(self, line: Line) -> _Entry | None:
-        """The line's first offer, zones aside, with the app's own instances there in its key."""
         queue = self._queues.get(line)
         if queue is None:
             queue = self._queues[line] = Queue(line, self._used_up)
-        on_agent, roles = self._index.on_agent, self.request.roles
-        while (entry := queue.peek()) is not None:
-            known, _, _, number, rest = entry
-            here = on_agent.get(rest.offer.agent.id, 0)
-            if here <= known:
-                return entry
-            queue.pop()
-            behind = (here, rest.left("cpus", roles), rest.left("mem", roles), number, rest)
-            heapq.heappush(queue.again, behind)
-        return None
+        return queue.first(self._index.on_agent, self.request.roles)
 
     def _all_sizes(self, zone: InZone) -> Sequence[_Sizes]:
         """The same as ``_sizes`` for each line of a zone."""
