@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -45,6 +46,7 @@ ShowProgress = Callable[[int, int], None]
 
 _MASTER_PORT, _AGENT_PORT = 5050, 5051
 _LOOK_SECONDS = 0.5
+_SLEEP_SECONDS = 0.5
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _AGAIN_SECONDS = 0.01
 
@@ -260,8 +262,8 @@ def up(ready: Path | None, **options: Any) -> None:
     with stop_on_signals(), running_cluster(ClusterOptions(**options), console) as engine:
         console.print(f"Mesos is ready at {engine.url} (stop it with Ctrl-C)")
         with ready_file(ready, {"mesos": engine.url, "pid": os.getpid()}):
-            while True:
-                signal.pause()
+            while True:  # a signal that comes right before a sleep is heard after it
+                time.sleep(_SLEEP_SECONDS)
 
 
 def _node_options(port: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

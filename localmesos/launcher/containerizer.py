@@ -12,7 +12,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, NoReturn
 
 from localmesos.launcher import executor, log, process
@@ -223,23 +223,30 @@ def _run_program(command: Command, environment: Mapping[str, str]) -> int:
     """Run an executor that is no program of ours, passing signals on; its wait status.
 
     It stays our child, because only so its end can be recorded for an agent that restarts.
-    Signals wait until there is somebody to pass them to: one that comes while the executor starts
-    would end us alone, and nobody would be left to end it. (`spawn` gives it an empty mask.)
+    Signals are waited for, never handled: one that comes while the executor starts would end us
+    alone, with nobody left to end it, and a handler of Python's runs only once the call returns in
+    which one that came right before it is asleep. (`spawn` gives the executor an empty mask.)
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, _FORWARDED_SIGNALS)
+    awaited = {*_FORWARDED_SIGNALS, signal.SIGCHLD}
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored ones are never told of
+    signal.pthread_sigmask(signal.SIG_BLOCK, awaited)
     pid = process.spawn(command, environment)
-
-    def forward(number: int, _frame: object) -> None:
-        with contextlib.suppress(ProcessLookupError):  # it has ended, and we have just been told
-            os.kill(pid, number)
-
-    for number in _FORWARDED_SIGNALS:
-        signal.signal(number, forward)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _FORWARDED_SIGNALS)
     while True:
-        ended, status = os.waitpid(-1, 0)
-        if ended == pid:
-            return status
+        number = signal.sigwait(awaited)
+        if number != signal.SIGCHLD:
+            with contextlib.suppress(ProcessLookupError):  # it has ended, as we are about to hear
+                os.kill(pid, number)
+            continue
+        for ended, status in _ended_children():
+            if ended == pid:
+                return status
+
+
+def _ended_children() -> Iterator[tuple[int, int]]:
+    """All that ended, also what others left to us: several ends may be told as one."""
+    with contextlib.suppress(ChildProcessError):
+        while (found := os.waitpid(-1, os.WNOHANG))[0]:
+            yield found
 
 
 def main() -> NoReturn:

@@ -83,12 +83,19 @@ def _cannot(pair: Pair, why: str) -> NoReturn:
     sys.exit(0)
 
 
+def _until_told_to_end(pair: Pair) -> None:
+    signal.sigwait({signal.SIGTERM})
+    pair.hear_no_more()
+
+
 def main() -> NoReturn:
     """The program `mesos-docker-container`."""
     pair = Pair(socket.socket(fileno=0))
     # Not by an exception, which could come while the container is begun with and be taken for one
-    # of those.
-    signal.signal(signal.SIGTERM, lambda _number, _frame: pair.hear_no_more())
+    # of those; nor by a handler, which would run only after the next message if it came right
+    # before one is waited for.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    threading.Thread(target=_until_told_to_end, args=(pair,), daemon=True).start()
     order = pair.next()
     if order is None:
         sys.exit(1)
