@@ -94,7 +94,8 @@ def size(app: App, have: Have, share: int | None = None, *, divided: bool = Fals
     launch = min(max(0, new - have.current - keep), room)
     leave = max(0, have.old - stay_old)
     if divided:
-        leave = min(leave, max(0, new - have.current - launch - leaving))
+        # A marked one has its place until it is killed: no old one leaves for what is to stand in.
+        leave = min(leave, max(0, new - have.current - have.marked - launch - leaving))
     old_unready = min(leave, have.old - have.old_ready)
     surplus = max(0, have.current - wanted)
     spare = max(0, serving - surplus - minimum)  # any of the surplus may serve

@@ -73,8 +73,9 @@ class Divided:
 
 
 def _waits(app: App, deployment: Deployment) -> bool:
+    """Apps without canaries are replaced while others of the deployment wait after theirs."""
     canaries = app.upgrade_strategy.canary and not deployment.promoted
-    return bool(deployment.paused or canaries)
+    return bool((deployment.paused and not deployment.canary) or canaries)
 
 
 def _new(state: State, app_id: str) -> int:

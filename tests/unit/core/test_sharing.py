@@ -1,5 +1,6 @@
 """Traffic is divided between the old and the new instances of a deployment that waits."""
 
+from framework.core.sizing import Have, size
 from framework.domain.app import UpgradeStrategy
 from framework.domain.events import (
     CancelDeployment,
@@ -101,6 +102,13 @@ def test_where_there_is_no_room_beside_them_old_instances_make_it() -> None:
     session.ask(ShareDeployment(deployment_id, 0.0))
     assert staying(session, old) == 1
     assert not only(session).paused
+
+
+def test_no_old_one_leaves_for_what_stands_in_for_an_unhealthy_canary() -> None:
+    app = replace(PLAIN, upgrade_strategy=UpgradeStrategy(1.0, 0.0, canary=2))
+    full = Have(current=1, marked=1, old=1)  # that one does not serve at the moment
+    assert size(app, full, 2, divided=True).old_unready == 0
+    assert size(app, full, 2).old_unready == 1, "where traffic goes by number it protects nothing"
 
 
 def staying(session: Session, old: list[Instance]) -> int:
