@@ -305,8 +305,10 @@ class State:
 
     def plan(self, deployment: Deployment) -> Plan:
         """What a deployment does, put together from its parts."""
+        table = self.deployment_parts
         keys = (part_key(deployment.id, number) for number in range(deployment.parts))
-        parts = [self.deployment_parts[key] for key in keys if key in self.deployment_parts]
+        # Asked for once each: for who only reads, one may go at any moment.
+        parts = [one for key in keys if (one := table.get(key)) is not None]
         return plan_from(parts, deployment.total_steps)
 
     @property

@@ -6,7 +6,15 @@ from hypothesis import strategies as st
 from framework.domain.app import App
 from framework.domain.instance import Instance
 from framework.domain.records import replace
-from framework.domain.rollout import Connection, Framework
+from framework.domain.rollout import (
+    ActionName,
+    Connection,
+    Deployment,
+    DeploymentPart,
+    Framework,
+    PlannedAction,
+    part_key,
+)
 from framework.domain.state import VOLATILE, Change, Kind, State, version_key
 from tests.property.strategies import changes
 
@@ -56,6 +64,25 @@ def test_versions_by_app_even_with_an_at_sign_in_the_id() -> None:
     state.put(Kind.APP_VERSION, version_key(app.id, app.version), None)
     state.put(Kind.APP_VERSION, version_key("/other", "v1"), None)
     assert state.versions_of == {}
+
+
+class _Vanishing(dict[str, object]):
+    """A table of which another thread removes whatever was just looked for."""
+
+    def __contains__(self, key: object) -> bool:
+        return super().__contains__(key) and self.pop(str(key)) is not None
+
+
+def test_a_plan_of_a_deployment_that_ends_while_it_is_read() -> None:
+    state, deployment = State(), Deployment("d", "v1", parts=1, total_steps=1)
+    scale = PlannedAction(1, ActionName.SCALE, "/web")
+    state.put(Kind.DEPLOYMENT_PART, part_key("d", 0), DeploymentPart("d", (scale,)))
+    assert state.plan(deployment).affected == ("/web",)
+    table = _Vanishing(state.tables[Kind.DEPLOYMENT_PART])
+    state.tables[Kind.DEPLOYMENT_PART] = table  # type: ignore[assignment]  # one that races
+    state.plan(deployment)
+    table.clear()
+    assert state.plan(deployment).affected == ()
 
 
 def test_a_checkpoint_leaves_out_what_is_never_stored() -> None:
