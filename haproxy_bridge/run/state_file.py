@@ -1,6 +1,7 @@
 """What a node remembers from run to run, in one file that is whole or not there.
 
-Losing it loses nothing that serves: the next run takes the scheduler's answer for the first one.
+Without it the next run takes the scheduler's answer for the first one and believes it, also where
+that takes away what the live configuration has: the guards know only what is remembered here.
 """
 
 from collections.abc import Sequence
