@@ -107,7 +107,7 @@ def status(state: State) -> None:
             ("reloads", state.reloads),
             ("kept since", state.failure),
             *((f"kept of {name}", why) for name, why in state.kept.items()),
-            ("held", state.memory.held.why if state.memory.held else ""),
+            ("held", state.why_held),
         ]
     )
     if state.applied is not None:

@@ -43,7 +43,7 @@ class Judge:
         why = "" if force else losses.suspicious(serving, memory, self._options)
         if not why:
             return Judged(serving, believed)
-        held = losses.held_again(why, new, memory, now_ms)
+        held = losses.held_again(why, losses.signature_of(new), memory.held, now_ms)
         if losses.is_over(held, self._options, now_ms):
             return Judged(serving, believed)
         return Judged(None, Memory(memory.rotation, memory.verdicts, held), why)

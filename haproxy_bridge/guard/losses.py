@@ -93,10 +93,8 @@ def signature_of(snapshot: Snapshot) -> str:
     return digest.hexdigest()
 
 
-def held_again(why: str, new: Snapshot, memory: Memory, now_ms: int) -> Held:
-    """The hold that this answer begins or goes on with."""
-    signature = signature_of(new)
-    held = memory.held
+def held_again(why: str, signature: str, held: Held | None, now_ms: int) -> Held:
+    """The hold that what has this ``signature`` begins, or goes on with after ``held``."""
     if held is None or held.signature != signature or now_ms < held.since_ms:
         return Held(why, signature, now_ms)
     return Held(why, signature, held.since_ms, held.runs + 1)

@@ -11,7 +11,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from haproxy_bridge.exits import Exit
-from haproxy_bridge.guard import GuardOptions, Judge, Memory, Spread, Together, losses
+from haproxy_bridge.guard import GuardOptions, Judge, Memory, Spread, Together, found, losses
+from haproxy_bridge.guard.found import Found
 from haproxy_bridge.run.state_file import State
 from haproxy_bridge.snapshot import Snapshot
 from haproxy_bridge.source import MAIN, Heard
@@ -51,6 +52,13 @@ class _Part(Struct, frozen=True):
     exit: Exit = Exit.OK
 
 
+def _known(heard: Heard, before: dict[str, Memory], there: Found) -> Memory:
+    memory = before.get(heard.name, Memory())
+    if memory.rotation is not None or heard.answer is None or heard.why:
+        return memory
+    return found.remembered(heard.answer, there)
+
+
 class Clusters:
     """Judges all of them again and again."""
 
@@ -60,14 +68,21 @@ class Clusters:
         self._together = Together(spread)
 
     def believed(
-        self, heard: Sequence[Heard], state: State, now_ms: int, *, force: bool = False
+        self,
+        heard: Sequence[Heard],
+        state: State,
+        now_ms: int,
+        *,
+        force: bool = False,
+        there: Found = frozenset(),
     ) -> Believed:
-        """What follows from what was heard, the main cluster's first."""
+        """What follows from what was heard, the main cluster's first. ``there``: the servers in
+        the configuration that lies there, where nobody remembers how they came about."""
         if len(heard) == 1 and heard[0].why:
             return Believed(None, {MAIN: state.memory}, {MAIN: heard[0].why}, Exit.UNREACHABLE)
         before = {MAIN: state.memory, **state.others}
         parts = {
-            one.name: self._part(one, before.get(one.name, Memory()), now_ms, force=force)
+            one.name: self._part(one, _known(one, before, there), now_ms, force=force)
             for one in heard
         }
         memories = {name: part.memory for name, part in parts.items()}
@@ -92,7 +107,7 @@ class Clusters:
     def _unheard(self, why: str, memory: Memory, now_ms: int, *, force: bool) -> _Part:
         if memory.rotation is not None:
             return _Part(memory.rotation, memory, why, Exit.UNREACHABLE)
-        held = losses.held_again(why, _NOTHING, memory, now_ms)
+        held = losses.held_again(why, losses.signature_of(_NOTHING), memory.held, now_ms)
         over = force or losses.is_over(held, self._options, now_ms)
         waits = why if over else f"{why} (nothing changes before it has answered once; or --force)"
         memory = replace(memory, held=held)

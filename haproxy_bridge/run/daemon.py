@@ -325,7 +325,7 @@ class Daemon:
         return {
             "exit": last.exit.name.lower(),
             "why": state.failure,
-            "held": None if state.memory.held is None else state.memory.held.why,
+            "held": state.why_held or None,
             "reloadPostponed": last.postponed,
             "staleness": self._staleness() if state.last_success_ms else None,  # never
             "lastRun": state.last_run_ms,

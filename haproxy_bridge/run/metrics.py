@@ -88,7 +88,7 @@ def _remembered(state: State, now_ms: int) -> Iterator[Family]:
         ),
         "staleness_seconds": ("Since the last success.", staleness_seconds(state, now_ms)),
         "failing": ("1 if the last run kept everything as it was.", bool(state.failure)),
-        "held": ("1 if an answer is not believed yet.", state.memory.held is not None),
+        "held": ("1 if an answer is not believed yet.", bool(state.why_held)),
         "quarantined_apps": ("Apps not served as they ask.", len(left_out(state))),
         "services": ("Backends that are served.", len(backends)),
         "servers": ("Servers in them.", len(servers)),

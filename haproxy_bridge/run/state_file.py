@@ -1,7 +1,7 @@
 """What a node remembers from run to run, in one file that is whole or not there.
 
-Without it the next run takes the scheduler's answer for the first one and believes it, also where
-that takes away what the live configuration has: the guards know only what is remembered here.
+Without it the guards go by the configuration that lies there: it tells who served, and not which
+verdict, epoch or label that came from.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from haproxy_bridge.guard import Memory
+from haproxy_bridge.guard import Held, Memory
 from haproxy_bridge.rendered import Backend, Problem, Rendered
 from haproxy_bridge.runtime.maps import Tables
 from haproxy_bridge.snapshot import Port
@@ -52,15 +52,17 @@ class Certificate(Struct, frozen=True):
 
 class State(Struct, frozen=True):
     """``memory`` is that of the main cluster, ``others`` those of the others by name; ``kept``: of
-    which clusters the last servers stay, and why. ``good``: by app id. ``problems`` and times are
-    for ``status``; times are milliseconds of the wall clock, 0 for never. ``failure``: why the last
-    run kept everything, "" if it did not. ``tried``: fingerprints of certificates that haproxy's
-    socket did not take, and for which it was reloaded."""
+    which clusters the last servers stay, and why. ``held``: a configuration that waits to be
+    believed, since nothing is remembered that speaks for it. ``good``: by app id. ``problems`` and
+    times are for ``status``; times are milliseconds of the wall clock, 0 for never. ``failure``:
+    why the last run kept everything, "" if it did not. ``tried``: fingerprints of certificates
+    that haproxy's socket did not take, and for which it was reloaded."""
 
     version: int = VERSION
     memory: Memory = Memory()
     others: dict[str, Memory] = {}
     kept: dict[str, str] = {}
+    held: Held | None = None
     applied: Applied | None = None
     good: dict[str, Good] = {}
     problems: tuple[Problem, ...] = ()
@@ -75,6 +77,12 @@ class State(Struct, frozen=True):
     failure: str = ""
     certificates: tuple[Certificate, ...] = ()
     tried: tuple[str, ...] = ()
+
+    @property
+    def why_held(self) -> str:
+        """Why an answer waits to be believed, "" if none does."""
+        held = self.memory.held or self.held
+        return "" if held is None else held.why
 
 
 _DECODER = msgspec.json.Decoder(State)

@@ -12,7 +12,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from haproxy_bridge.exits import Exit
-from haproxy_bridge.rendered import Backend, Rendered
+from haproxy_bridge.guard import found, losses
+from haproxy_bridge.guard.found import Found
+from haproxy_bridge.rendered import Backend, Rendered, digest
 from haproxy_bridge.run import quarantine
 from haproxy_bridge.run.clusters import Believed, Clusters
 from haproxy_bridge.run.config_file import ConfigFile
@@ -80,7 +82,10 @@ class Turn:
     def take(self, heard: Sequence[Heard]) -> Outcome:
         """Bring file and haproxy to what the clusters say, or say why not. OSError for a fault of
         this machine."""
-        believed = self._clusters.believed(heard, self.state, self._now_ms, force=self._how.force)
+        there = self._there()
+        believed = self._clusters.believed(
+            heard, self.state, self._now_ms, force=self._how.force, there=there
+        )
         if believed.snapshot is None:
             self.state = believed.remembered_in(self.state)
             return Outcome(exit=believed.exit, why=believed.why)
@@ -97,9 +102,30 @@ class Turn:
             return Outcome(exit=Exit.REFUSED, why=str(error))
         except CheckError as error:
             return Outcome(exit=Exit.INTERNAL, why=str(error))
+        if why := self._held(settled.rendered, there):
+            return Outcome(exit=Exit.HELD, why=why)
         if self._how.dry_run:
             return self._would_be(settled)
         return self._put_in_place(settled, believed)
+
+    def _there(self) -> Found:
+        """The servers in the file, if nothing is remembered of how they came there. OSError."""
+        return found.servers(self._file.content()) if self.state.applied is None else frozenset()
+
+    def _held(self, wanted: Rendered, there: Found) -> str:
+        """Why a first configuration is not to replace the one that is there yet; "" if it may."""
+        options = self._options.guard
+        if self._how.force or not there:
+            return ""
+        why = found.suspicious(wanted.config, there, options)
+        if not why:
+            return ""
+        signature = digest(repr(sorted(found.servers(wanted.config))))
+        held = losses.held_again(why, signature, self.state.held, self._now_ms)
+        if losses.is_over(held, options, self._now_ms):
+            return ""
+        self.state = replace(self.state, held=held)
+        return why
 
     def _checked(self, rendered: Rendered) -> Refusal | None:
         return check(self._options.haproxy, self._file.folder, rendered, self._reader())
@@ -257,7 +283,7 @@ class Turn:
         rendered = self.rendered = settled.rendered
         applied = Applied(rendered.structure, rendered.backends, rendered.maps, self._tables)
         state = believed.remembered_in(self.state)
-        self.state = replace(state, applied=applied, good=settled.good)
+        self.state = replace(state, applied=applied, good=settled.good, held=None)
 
     def _told(
         self, settled: Settled, plan: Plan, before: bytes, *, changed: bool, reloaded: bool
