@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from haproxy_bridge.exits import Exit
 from haproxy_bridge.guard import found, losses
 from haproxy_bridge.guard.found import Found
-from haproxy_bridge.rendered import Backend, Rendered, digest
+from haproxy_bridge.rendered import Backend, Rendered, Server, digest
 from haproxy_bridge.run import quarantine
 from haproxy_bridge.run.clusters import Believed, Clusters
 from haproxy_bridge.run.config_file import ConfigFile
@@ -311,11 +311,25 @@ class Turn:
 
 
 def _nearest(old: Backend, new: Backend | None) -> Backend:
-    """The new members where they fit into the backend that is loaded."""
+    """The new members as far as they fit into the backend that is loaded: who leaves or drains does
+    so, and one with options that no member has there comes with the reload. Where nobody would
+    serve until then, all stay."""
     if new is None or not (old.dynamic and new.dynamic):
         return old
-    known = {server.options for server in old.servers}
-    return new if all(server.options in known for server in new.servers) else old
+    there = {server.name: server.options for server in old.servers}
+    known = frozenset(there.values())
+    members = tuple(
+        replace(server, options=there.get(server.name, server.options))
+        for server in new.servers
+        if server.name in there or server.options in known
+    )
+    if any(map(_serves, new.servers)) and not any(map(_serves, members)):
+        return old
+    return replace(old, servers=members, maxconn=new.maxconn)
+
+
+def _serves(server: Server) -> bool:
+    return server.weight > 0 and not server.draining
 
 
 def remembered(state: State, outcome: Outcome, now_ms: int) -> State:
