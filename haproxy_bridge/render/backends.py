@@ -143,9 +143,11 @@ def _backend(
         yield from _networks(service, pieces, values, "TCP")
         yield pieces.common("TCP_BACKEND_ACL_ALLOW_DENY")
     check = servers.chosen_check(service)
-    kind = "HTTP" if check.kind in HTTP_KINDS else "TCP"
-    name = f"BACKEND_{kind}_HEALTHCHECK_OPTIONS"
-    yield pieces.of(service, name, values | servers.check_values(service, check))
+    if check.kind in HTTP_KINDS:
+        yield servers.http_check(service, pieces, values)
+    else:
+        more = servers.check_values(service, check)
+        yield pieces.of(service, "BACKEND_TCP_HEALTHCHECK_OPTIONS", values | more)
 
 
 def _http(service: Service, pieces: Pieces, values: Values) -> Iterator[str]:

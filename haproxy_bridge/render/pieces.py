@@ -14,7 +14,7 @@ _AS_IT_IS = frozenset({"BACKEND_HTTP_OPTIONS"})  # marathon-lb fills no placehol
 _EVERY = (
     '"time":"%tr","client":"%ci","frontend":"%f","backend":"%b","server":"%s",'
     '"app":"%[var(txn.stayer_app)]","task":"%[srv_name,field(1,:)]",'
-    '"version":"%[srv_name,field(2,:,0)]",'
+    '"version":"%[srv_name,regsub(:check-.*,),field(2,:,0)]",'
     '"received":%U,"sent":%B,"ended":"%ts","retries":"%rc"'
 )
 _LOGS = {

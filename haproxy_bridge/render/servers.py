@@ -3,11 +3,13 @@
 import math
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeGuard
+from urllib.parse import quote
 
 from haproxy_bridge.render.pieces import Pieces
-from haproxy_bridge.render.texts import word
-from haproxy_bridge.rendered import Server
+from haproxy_bridge.render.texts import SEVERAL_PATHS, filled, word
+from haproxy_bridge.rendered import Server, digest
 from haproxy_bridge.services import values
 from haproxy_bridge.services.model import Member, Mode, Service
 from haproxy_bridge.snapshot import HTTP_KINDS, Check, CheckKind
@@ -23,18 +25,58 @@ _CHECK_PIECES = (
     "BACKEND_SERVER_TCP_HEALTHCHECK_OPTIONS",
 )
 """Ours do not name the server's own port, so that servers with one check have one text."""
+_HTTP_CHECK = "BACKEND_HTTP_HEALTHCHECK_OPTIONS"
+_MAX_OTHER_PATH = 300
+_MOST_OTHER_PATHS = 8
 _CONNECT = Check(interval_seconds=5, timeout_seconds=3, max_consecutive_failures=1)
 """What is checked where the app says nothing: that somebody listens. Without any check a task on
 an agent out of reach would get its part of the requests until Mesos gives it up."""
 
 
 def chosen_check(service: Service) -> Check:
-    """The check of the backend: that of the newest configuration, which most tasks come to have.
-    haproxy knows one for a backend, so tasks of others are checked by the scheduler alone."""
+    """The check of the backend: that of the newest configuration, which most tasks come to have."""
     for member in reversed(service.members):
         if member.check is not None and not (member.draining or member.backup):
             return member.check
     return next((one.check for one in service.members if one.check is not None), _CONNECT)
+
+
+def other_paths(service: Service, pieces: Pieces) -> dict[str, str]:
+    """What tasks of other configurations are asked for, and the mark that the names of their
+    servers have: haproxy knows one check for a backend, but it may go by the server's name."""
+    chosen = chosen_check(service)
+    if chosen.kind not in HTTP_KINDS or not pieces.is_ours(service, _HTTP_CHECK):
+        return {}
+    paths = {member.check.path for member in service.members if _asks_http(member.check)}
+    paths.discard(chosen.path)
+    some = sorted(path for path in paths if len(path) <= _MAX_OTHER_PATH)[:_MOST_OTHER_PATHS]
+    return {path: f":check-{digest(path)[:8]}" for path in some}
+
+
+def _asks_http(check: Check | None) -> TypeGuard[Check]:
+    return check is not None and check.kind in HTTP_KINDS
+
+
+def http_check(service: Service, pieces: Pieces, values: Mapping[str, object]) -> str:
+    """The lines of a backend whose tasks are asked by HTTP."""
+    check = chosen_check(service)
+    values = {**values, **check_values(service, check)}
+    others = other_paths(service, pieces)
+    if not others:
+        return pieces.of(service, _HTTP_CHECK, values)
+    found = [member.check.timeout_seconds for member in service.members if _asks_http(member.check)]
+    several = {
+        "otherPaths": "".join(
+            f",regsub(^.*{mark}$,{_encoded(path)})" for path, mark in others.items()
+        ),
+        "encodedPath": _encoded(check.path),
+        "healthCheckTimeoutSeconds": _seconds(max(found)),
+    }
+    return filled(SEVERAL_PATHS, {**values, **several})
+
+
+def _encoded(path: str) -> str:
+    return quote(path, safe="/~")
 
 
 def check_values(service: Service, check: Check) -> dict[str, object]:
@@ -73,15 +115,17 @@ def servers(service: Service, pieces: Pieces, *, by_task: bool = False) -> tuple
     """One for each member, each with a name of its own. ``by_task``: named after task and version,
     so that logs tell them."""
     check = chosen_check(service)
+    others = other_paths(service, pieces)
     same = all(pieces.is_ours(service, name) for name in _CHECK_PIECES)
     known: dict[tuple[Check | None, int | None, int, bool], str] = {}
     found = []
-    for name, member in _named(service.members, _by_task if by_task else _by_place):
+    named = _by_task if by_task else _by_place
+    for name, member in _named(service.members, named, others):
         where = member.endpoint
         key = (member.check, member.check_port, 0 if same else where.port, member.backup)
         options = known.get(key)
         if options is None:
-            options = known[key] = _options(service, member, check, pieces)
+            options = known[key] = _options(service, member, check, pieces, others)
         found.append(
             Server(
                 name,
@@ -125,22 +169,26 @@ def _by_task(member: Member) -> str:
 
 
 def _named(
-    members: tuple[Member, ...], named: Callable[[Member], str]
+    members: tuple[Member, ...], named: Callable[[Member], str], others: Mapping[str, str]
 ) -> Iterator[tuple[str, Member]]:
-    """A second one of a name gets a number."""
+    """A second one of a name gets a number. ``others``: marks of paths, which come last."""
     used: set[str] = set()
     for member in members:
-        name = plain = named(member)
+        plain = named(member)
+        mark = others.get(member.check.path, "") if _asks_http(member.check) else ""
+        name = plain + mark
         count = 1
         while name in used:
             count += 1
-            name = f"{plain}_{count}"
+            name = f"{plain}_{count}{mark}"
         used.add(name)
         yield name, member
 
 
-def _options(service: Service, member: Member, check: Check, pieces: Pieces) -> str:
-    found = [_check_options(service, member, check, pieces)]
+def _options(
+    service: Service, member: Member, check: Check, pieces: Pieces, others: Mapping[str, str]
+) -> str:
+    found = [_check_options(service, member, check, pieces, others)]
     if service.backend_tls:
         verify = "required ca-file @system-ca" if service.backend_tls == "verify" else "none"
         found.append(f"ssl verify {verify}")
@@ -159,12 +207,14 @@ def _options(service: Service, member: Member, check: Check, pieces: Pieces) -> 
     return " ".join(part for part in found if part)
 
 
-def _check_options(service: Service, member: Member, check: Check, pieces: Pieces) -> str:
+def _check_options(
+    service: Service, member: Member, check: Check, pieces: Pieces, others: Mapping[str, str]
+) -> str:
     own = _CONNECT if member.check is None else member.check
-    if check.kind in HTTP_KINDS and own != check:
-        return ""  # its own check is another one: the scheduler's verdict is what there is
     http = check.kind in HTTP_KINDS
-    name = f"BACKEND_SERVER_{'HTTP' if http else 'TCP'}_HEALTHCHECK_OPTIONS"
+    if http and not (_asks_http(own) and (own.path == check.path or own.path in others)):
+        return ""  # its own check is another one: the scheduler's verdict is what there is
+    name = _CHECK_PIECES[not http]
     port = member.check_port
     values = check_values(service, own) | {
         "healthCheckPort": port or member.endpoint.port,
@@ -172,7 +222,7 @@ def _check_options(service: Service, member: Member, check: Check, pieces: Piece
     }
     tls = (
         " check-ssl verify none"
-        if check.kind is CheckKind.HTTPS and not service.backend_tls
+        if http and own.kind is CheckKind.HTTPS and not service.backend_tls
         else ""
     )
     return " ".join(pieces.of(service, name, values).split()) + tls

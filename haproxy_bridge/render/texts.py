@@ -13,6 +13,15 @@ MAX_WORDS = 40
 PROXYPASS_PATH = """\
   http-request replace-path ^{proxypathPattern}/?(.*) /\\1
 """
+SEVERAL_PATHS = """\
+  option httpchk
+  http-check set-var(check.path) srv_name{otherPaths},regsub(^[^/].*$,{encodedPath}),url_dec
+  http-check send meth GET uri-lf %[var(check.path)] ver HTTP/1.1 hdr Host {backend}
+  http-check expect status 200-399
+  timeout check {healthCheckTimeoutSeconds}s
+"""
+"""Where tasks of several configurations are asked for several paths: the mark at the end of some
+servers' names says which. No name begins with a slash, and each path does."""
 _HOST_ACL = "  acl host_{cleanedUpHostname} {hostMatch}\n"
 _AUTH_ACL = "  acl auth_{cleanedUpHostname} http_auth(user_{backend})\n"
 _PATH_ACL = "{pathLines}"

@@ -316,16 +316,19 @@ def _nearest(old: Backend, new: Backend | None) -> Backend:
     serve until then, all stay."""
     if new is None or not (old.dynamic and new.dynamic):
         return old
-    there = {server.name: server.options for server in old.servers}
-    known = frozenset(there.values())
-    members = tuple(
-        replace(server, options=there.get(server.name, server.options))
-        for server in new.servers
-        if server.name in there or server.options in known
-    )
-    if any(map(_serves, new.servers)) and not any(map(_serves, members)):
+    known = {server.options for server in old.servers}
+    # One at the same place is the same, though it is to have another name or other options.
+    there = {(server.address, server.port): server for server in old.servers}
+    members: dict[str, Server] = {}
+    for server in new.servers:
+        loaded = there.get((server.address, server.port))
+        if loaded is not None:
+            members[loaded.name] = replace(server, name=loaded.name, options=loaded.options)
+        elif server.options in known:
+            members.setdefault(server.name, server)
+    if any(map(_serves, new.servers)) and not any(map(_serves, members.values())):
         return old
-    return replace(old, servers=members, maxconn=new.maxconn)
+    return replace(old, servers=tuple(members.values()), maxconn=new.maxconn)
 
 
 def _serves(server: Server) -> bool:

@@ -16,8 +16,8 @@ from haproxy_bridge.runtime import apply, socket
 from haproxy_bridge.runtime.socket import SocketError
 
 _LOOK_SECONDS = 0.02
-Failed = frozenset[tuple[str, str, str, int]]
-"""Backend, server, address and port of each."""
+Failed = frozenset[tuple[str, str, int]]
+"""Backend, address and port of each: a reload may give a server another name."""
 
 
 class Standing(Struct, frozen=True):
@@ -32,7 +32,7 @@ def seen(admin_socket: Path) -> Standing:
     with suppress(SocketError):
         found = apply.running(admin_socket)
         failed = (
-            (backend, server.name, server.address, server.port)
+            (backend, server.address, server.port)
             for backend, servers in found.items()
             for server in servers.values()
             if server.failed
@@ -74,7 +74,7 @@ def _commands(failed: Failed, wanted: Rendered) -> Iterator[str]:
 
 def _failed(backend: Backend, failed: Failed) -> Iterator[str]:
     for one in backend.servers:
-        same = (backend.name, one.name, one.address, one.port) in failed
+        same = (backend.name, one.address, one.port) in failed
         if same and one.weight and not one.draining and "check" in one.options.split():
             yield one.name
 

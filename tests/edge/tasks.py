@@ -11,7 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class TaskServer(ThreadingHTTPServer):
-    """One task. ``port`` is where it listens; ``release`` lets ``/slow`` answer."""
+    """One task. ``port`` is where it listens; ``release`` lets ``/slow`` answer; ``ill``: paths
+    that end in a 500."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -21,6 +22,7 @@ class TaskServer(ThreadingHTTPServer):
         self.name = name
         self.answered = 0
         self.waiting = False
+        self.ill: frozenset[str] = frozenset()
         self.release = threading.Event()
         self.seen: list[dict[str, str]] = []
 
@@ -47,7 +49,7 @@ class _Handler(BaseHTTPRequestHandler):
         )
         del self.server.seen[:-100]
         content = self.server.name.encode()
-        self.send_response(200)
+        self.send_response(500 if self.path in self.server.ill else 200)
         self.send_header("Content-Length", str(len(content)))
         self.send_header("Location", "http://a.example/old/x")
         self.end_headers()

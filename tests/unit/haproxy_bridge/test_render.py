@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from haproxy_bridge.render import RenderOptions, render
-from haproxy_bridge.rendered import Rendered
+from haproxy_bridge.rendered import Rendered, digest
 from haproxy_bridge.runtime.plan import Plan, differences, plan
 from haproxy_bridge.runtime.state import Running
 from haproxy_bridge.services import Policy, ServiceOptions, build
@@ -190,13 +190,55 @@ def test_a_check_of_http() -> None:
     assert lines[-1].endswith(f"check inter 10s fastinter 1s downinter 2s fall 4 rise 1 {OBSERVED}")
 
 
-def test_a_task_of_another_configuration_is_not_judged_by_the_new_check() -> None:
-    old, new = (Check(CheckKind.HTTP, "/old"),), (Check(CheckKind.HTTP, "/new"),)
-    tasks = (task("/a", 1, checks=old), task("/a", 2, checks=new))
-    made = rendered(replace(app("/a"), tasks=tasks))
-    servers = [line for line in stanza(made, "backend a_10000") if line.startswith("server")]
-    assert "check" not in servers[0]
-    assert "check" in servers[1]
+def checked_by(*checks: Check | None, **labels: str) -> list[str]:
+    """The backend of an app whose tasks have these checks, one each."""
+    tasks = (task("/a", n, checks=() if one is None else (one,)) for n, one in enumerate(checks, 1))
+    made = rendered(replace(app("/a", **labels), tasks=tuple(tasks)))
+    return stanza(made, "backend a_10000")
+
+
+def test_each_task_is_checked_as_its_own_configuration_says() -> None:
+    old = Check(CheckKind.HTTPS, "/o'ld?a=%41", interval_seconds=7, timeout_seconds=9)
+    new = Check(CheckKind.HTTP, "/new_one", interval_seconds=8, timeout_seconds=5)
+    lines = checked_by(old, None, replace(new, interval_seconds=3), Check(CheckKind.TCP), new)
+    how, mark = lines.index("option httpchk"), f":check-{digest(old.path)[:8]}"
+    told = f",regsub(^.*{mark}$,/o%27ld%3Fa%3D%2541)"
+    assert lines[how + 1 :] == [
+        f"http-check set-var(check.path) srv_name{told},regsub(^[^/].*$,/new_one),url_dec",
+        "http-check send meth GET uri-lf %[var(check.path)] ver HTTP/1.1 hdr Host a_10000",
+        "http-check expect status 200-399",
+        "timeout check 9s",
+        *(
+            f"server h{n}_10_0_0_{n}_31000{end} 10.0.0.{n}:31000 weight 100{options}"
+            for n, end, options in (
+                (1, mark, f"{_options(7)} check-ssl verify none"),
+                (2, "", ""),
+                (3, "", _options(3)),
+                (4, "", ""),
+                (5, "", _options(8)),
+            )
+        ),
+    ]
+    plain = checked_by(replace(new, interval_seconds=3), new)
+    assert "http-check send meth GET uri /new_one ver HTTP/1.1 hdr Host a_10000" in plain
+
+
+def _options(seconds: int) -> str:
+    return f" check inter {seconds}s fastinter 1s downinter 2s fall 4 rise 1 {OBSERVED}"
+
+
+def test_where_somebody_wrote_the_check_others_are_not_judged_by_it() -> None:
+    old, new = Check(CheckKind.HTTP, "/old"), Check(CheckKind.HTTP, "/new")
+    own = "  option httpchk GET {healthCheckPath}"
+    servers = checked_by(old, new, BACKEND_HTTP_HEALTHCHECK_OPTIONS=own)[-2:]
+    assert ["check" in line for line in servers] == [False, True]
+
+
+def test_endless_paths_of_checks_are_left_to_the_scheduler() -> None:
+    many = [Check(CheckKind.HTTP, f"/{n:02}") for n in range(12)]
+    long = Check(CheckKind.HTTP, "/" + "x" * 1_000)
+    servers = [one for one in checked_by(long, *many) if one.startswith("server")]
+    assert sum(" check " in line for line in servers) == 9
 
 
 def test_two_tasks_at_one_place_have_two_names() -> None:
