@@ -5,6 +5,7 @@ what only it knows. A single run writes the same to a file for the node's export
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
+from math import inf
 from pathlib import Path
 
 from msgspec import Struct
@@ -63,8 +64,8 @@ def write_textfile(path: Path, state: State, now_ms: int) -> None:
 
 
 def staleness_seconds(state: State, now_ms: int) -> float:
-    """Since the last success; since 1970 if there was none."""
-    return max(0, now_ms - state.last_success_ms) / 1000
+    """Since the last success; without end if there was none."""
+    return max(0, now_ms - state.last_success_ms) / 1000 if state.last_success_ms else inf
 
 
 def left_out(state: State) -> list[str]:
@@ -150,7 +151,8 @@ def _family(name: str, kind: str, about: str, samples: Iterable[Sample]) -> str:
 
 def _line(name: str, labels: Labels, value: float) -> str:
     inner = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels.items())
-    return f"{name}{{{inner}}} {float(value)!r}\n" if inner else f"{name} {float(value)!r}\n"
+    number = "+Inf" if value == inf else repr(float(value))
+    return f"{name}{{{inner}}} {number}\n" if inner else f"{name} {number}\n"
 
 
 def _escaped(text: str) -> str:

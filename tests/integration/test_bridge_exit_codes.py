@@ -1,0 +1,123 @@
+"""How `stayer haproxy once` ends as a process, as cron and monitoring see it, on a real haproxy."""
+
+import fcntl
+import socket
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from haproxy_bridge.exits import Exit
+from tests.edge.fixtures import Edge
+from tests.integration.product import STAYER
+from tests.unit.cli.scripted_http import Answer
+
+Bridge = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def bridge(edge: Edge) -> Bridge:
+    """Runs a command on the edge node."""
+    haproxy = edge.haproxy
+    node = (
+        f"--config={haproxy.config}",
+        f"--state={edge.options.state}",
+        f"--socket={haproxy.admin_socket}",
+        f"--master-socket={haproxy.master_socket}",
+        f"--http-bind=127.0.0.1:{haproxy.http}",
+        f"--https-bind=127.0.0.1:{haproxy.https}",
+        f"--stats-bind=127.0.0.1:{haproxy.stats}",
+        f"--appid-bind=127.0.0.1:{haproxy.appid}",
+        "--metrics-bind=",
+        "--log=",
+        edge.marathon.url,
+    )
+
+    def run(*words: str) -> "subprocess.CompletedProcess[str]":
+        command = [STAYER, "haproxy", words[0] if words else "once", *node, *words[1:]]
+        return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+
+    return run
+
+
+def test_changes_and_their_absence(edge: Edge, bridge: Bridge) -> None:
+    a, b = edge.task("a"), edge.task("b")
+    edge.say(edge.app("a", [a], 0, VHOST="a.example"))
+    would = bridge("diff", "--detailed-exitcode")
+    assert (would.returncode, "a.example" in would.stdout) == (Exit.CHANGED, False)
+    assert "+backend a_" in would.stdout
+    assert bridge().returncode == Exit.OK
+    quiet = bridge("once", "--detailed-exitcode")
+    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (Exit.OK, "", "")
+    edge.say(edge.app("a", [a, b], 0, VHOST="a.example"))
+    applied = bridge("once", "--detailed-exitcode")
+    assert (applied.returncode, applied.stderr) == (Exit.CHANGED, "")
+    assert applied.stdout == "1 servers added: 1 services, 2 servers\n"
+    edge.say(edge.app("a", [a, b], 0, VHOST="a.example"), edge.app("b", [b], 0))
+    partial = bridge("once", "--detailed-exitcode")
+    assert partial.returncode == Exit.PARTIAL
+    assert "conflict: /b:" in partial.stderr
+    west = bridge("once", "--cluster=west=http://127.0.0.1:1", "--hold-seconds=0", "--hold-runs=1")
+    assert west.returncode == Exit.CLUSTER
+    assert "cluster west" in west.stderr
+
+
+def test_what_keeps_everything(edge: Edge, bridge: Bridge, tmp_path: Path) -> None:
+    a = edge.task("a")
+    app = edge.app("a", [a], 0, VHOST="a.example")
+    edge.say(app)
+    assert bridge().returncode == Exit.OK
+    good = edge.haproxy.config.read_bytes()
+
+    def kept(expected: Exit, word: str, *words: str) -> None:
+        done = bridge("once", *words)
+        assert done.returncode == expected, done.stderr
+        assert done.stdout == ""
+        assert word in done.stderr
+        assert edge.haproxy.config.read_bytes() == good
+        assert edge.haproxy.ask("a.example")[:2] == (200, "a")
+
+    edge.marathon.script["GET /v2/apps"] = Answer({"message": "no leader"}, 503)
+    kept(Exit.UNREACHABLE, "unreachable")
+    edge.say()
+    kept(Exit.HELD, "held")
+    edge.say(app)
+    (tmp_path / "more.cfg").write_text("backend x\n  gibberish\n")
+    kept(Exit.REFUSED, "gibberish", f"--include={tmp_path}")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", edge.first_port + 1))
+        taken.listen()
+        edge.say(app, edge.app("b", [a], 1, BIND_ADDR="127.0.0.1"))
+        kept(Exit.NOT_RELOADED, "the configuration before is back")
+    edge.say(app)
+    with Path(edge.options.state).with_suffix(".lock").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        kept(Exit.LOCKED, "another run holds")
+    file = tmp_path / "file"
+    file.write_text("")
+    kept(Exit.INTERNAL, str(file), f"--state={file}/state.json")
+    kept(Exit.USAGE, "--max-drop", "--max-drop=7")
+
+
+def test_metrics_for_the_textfile_collector_tell_of_trouble_too(
+    edge: Edge, bridge: Bridge, tmp_path: Path
+) -> None:
+    path = tmp_path / "stayer.prom"
+
+    def told() -> dict[str, str]:
+        words = (line.split(" ") for line in path.read_text().splitlines() if line[0] != "#")
+        return {name.removeprefix("stayer_bridge_"): value for name, value in words}
+
+    edge.marathon.script["GET /v2/apps"] = Answer({"message": "no leader"}, 503)
+    assert bridge("once", f"--textfile={path}").returncode == Exit.UNREACHABLE
+    never = told()
+    assert (never["failing"], never["staleness_seconds"]) == ("1.0", "+Inf")
+    edge.say(edge.app("a", [edge.task("a")], 0, VHOST="a.example"))
+    assert bridge("once", f"--textfile={path}").returncode == Exit.OK
+    found = told()
+    assert (found["failing"], found["servers"], found["reloads_total"]) == ("0.0", "1.0", "1.0")
+    assert float(found["staleness_seconds"]) < 600
+    assert [one.name for one in tmp_path.iterdir()] == ["stayer.prom"]
+    unwritable = bridge("once", f"--textfile={tmp_path}/no/such/folder")
+    assert (unwritable.returncode, "no/such/folder" in unwritable.stderr) == (Exit.OK, True)
