@@ -52,12 +52,17 @@ class ConfigFile:
                 self._write()
 
     def replace(self, rendered: Rendered) -> None:
-        """A configuration to be loaded, and the one before kept. OSError."""
+        """A configuration to be loaded, and the one before kept, if it was loaded. OSError."""
         with self._lock:
             self._write()
             self._known = None
             files.install(self._path, rendered, new_generation=True)
             self._known = rendered
+
+    def proven(self) -> None:
+        """haproxy has what it holds. OSError."""
+        with self._lock:
+            files.proven(self._path)
 
     def restore(self) -> bool:
         """Put the one before back; False if there is none. OSError."""

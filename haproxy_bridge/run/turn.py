@@ -29,7 +29,7 @@ from haproxy_bridge.runtime.plan import NotAppliedError, Plan
 from haproxy_bridge.runtime.socket import Account, SocketError
 from haproxy_bridge.snapshot import Snapshot
 from haproxy_bridge.source import Heard
-from haproxy_bridge.swap import load
+from haproxy_bridge.swap import binding, load
 from haproxy_bridge.swap.check import CheckError, Refusal, check
 from haproxy_bridge.swap.load import LoadOptions
 
@@ -128,7 +128,8 @@ class Turn:
         return why
 
     def _checked(self, rendered: Rendered) -> Refusal | None:
-        return check(self._options.haproxy, self._file.folder, rendered, self._reader())
+        refusal = check(self._options.haproxy, self._file.folder, rendered, self._reader())
+        return refusal or binding.refusal(rendered, self._file.content())
 
     def _reader(self) -> Account | None:
         """As whom haproxy, which runs, reads configurations."""
@@ -234,6 +235,7 @@ class Turn:
             self._file.change(rendered)
         else:
             self._file.replace(rendered)
+            self._file.proven()
 
     def _postponed(self, settled: Settled, why: str) -> Outcome:
         """A reload has to wait; what only changes members of what is loaded does not."""
@@ -259,9 +261,11 @@ class Turn:
         self._tables = Tables()
         if not self._options.load.loads:
             self._notes.append(_NOT_OURS)
+            self._file.proven()  # as far as anybody here will ever know
             return False
         before = standing.seen(self._socket)
         self._load_it(self._options.load)
+        self._file.proven()
         different = apply.loaded(self._socket, rendered)
         self._tables = apply.tables(self._socket, before.pid) if rendered.maps else Tables()
         standing.passed_on(self._socket, before, rendered)

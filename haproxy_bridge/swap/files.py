@@ -1,7 +1,8 @@
 """The files: each is whole or not there, whoever dies in between.
 
 Maps carry the digest of their content in their names, so that the new ones lie beside the old
-until no kept configuration names them any more.
+until no kept configuration names them any more. A configuration that haproxy has not loaded yet has
+a mark beside it: if whoever wrote it dies before that, it is none to go back to.
 """
 
 import os
@@ -67,16 +68,27 @@ def read(path: Path) -> bytes | None:
 
 
 def install(path: Path, rendered: Rendered, *, new_generation: bool) -> None:
-    """Put the configuration at ``path``. ``new_generation``: keep the one before beside it; for
-    changes of members alone it is not worth one. OSError, and then the old one is untouched."""
+    """Put the configuration at ``path``. ``new_generation``: keep the one before beside it, and
+    mark the new one as not loaded yet; for changes of members alone, which haproxy has already, it
+    is not worth one. OSError, and then the old one is untouched."""
     for name, content in rendered.files.items():
         if not (path.parent / name).exists():
             write_atomically(path.parent / name, content, 0o644)
     if new_generation:
         _keep(path)
+        write_atomically(_mark(path), b"")
     write_atomically(path, rendered.config)
     if new_generation:
         _forget_maps(path)
+
+
+def proven(path: Path) -> None:
+    """haproxy has loaded it. OSError."""
+    _mark(path).unlink(missing_ok=True)
+
+
+def _mark(path: Path) -> Path:
+    return path.with_name(f".{path.name}.not-loaded")
 
 
 def generation(path: Path, number: int) -> Path:
@@ -86,7 +98,7 @@ def generation(path: Path, number: int) -> Path:
 
 def _keep(path: Path) -> None:
     content = read(path)
-    if content is None or content == read(generation(path, 1)):
+    if content is None or _mark(path).exists() or content == read(generation(path, 1)):
         return
     for number in range(GENERATIONS - 1, 0, -1):
         with suppress(FileNotFoundError):
@@ -100,6 +112,7 @@ def restore(path: Path) -> bool:
     if content is None:
         return False
     write_atomically(path, content)
+    proven(path)
     return True
 
 

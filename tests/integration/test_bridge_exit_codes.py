@@ -1,7 +1,6 @@
 """How `stayer haproxy once` ends as a process, as cron and monitoring see it, on a real haproxy."""
 
 import fcntl
-import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -85,11 +84,10 @@ def test_what_keeps_everything(edge: Edge, bridge: Bridge, tmp_path: Path) -> No
     edge.say(app)
     (tmp_path / "more.cfg").write_text("backend x\n  gibberish\n")
     kept(Exit.REFUSED, "gibberish", f"--include={tmp_path}")
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", edge.first_port + 1))
-        taken.listen()
-        edge.say(app, edge.app("b", [a], 1, BIND_ADDR="127.0.0.1"))
-        kept(Exit.NOT_RELOADED, "the configuration before is back")
+    edge.say(app, edge.app("b", [a], 1, BIND_ADDR="127.0.0.1"))
+    a.ill = frozenset({"/probe"})
+    probe = f"--probe-url=http://127.0.0.1:{a.port}/probe"
+    kept(Exit.NOT_RELOADED, "the configuration before is back", probe)
     edge.say(app)
     with Path(edge.options.state).with_suffix(".lock").open("w") as other:
         fcntl.flock(other, fcntl.LOCK_EX)

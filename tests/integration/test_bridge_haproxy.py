@@ -365,23 +365,56 @@ def test_one_apps_bad_labels_leave_out_that_app_alone(make_edge: Callable[..., E
 
 
 def test_a_configuration_that_can_not_be_loaded_is_taken_back(edge: Edge) -> None:
-    a = edge.task("a")
+    a, probe = edge.task("a"), edge.task("probe")
+    load = replace(
+        edge.options.load, probe_url=f"http://127.0.0.1:{probe.port}/", probe_seconds=0.2
+    )
+    edge.options = replace(edge.options, load=load)
     edge.say(edge.app("a", [a], 0, VHOST="a.example"))
     edge.run()
     good = edge.haproxy.config.read_bytes()
+    probe.ill = frozenset("/")
+    edge.say(
+        edge.app("a", [a], 0, VHOST="a.example"),
+        edge.app("b", [a], 1, BIND_ADDR="127.0.0.1"),
+    )
+    outcome = edge.run()
+    assert outcome.exit is Exit.NOT_RELOADED
+    assert edge.haproxy.config.read_bytes() == good
+    assert names(edge, host="a.example") == {"a"}
+    probe.ill = frozenset()
+    assert edge.run().exit is Exit.OK
+    assert edge.haproxy.ask(port=edge.first_port + 1)[0] == 200
+
+
+def test_a_port_that_somebody_else_has_leaves_out_that_app_alone(edge: Edge) -> None:
+    a, b = edge.task("a"), edge.task("b")
+    edge.say(edge.app("a", [a], 0, VHOST="a.example"))
+    edge.run()
+    wanted = [
+        edge.app("a", [a, b], 0, VHOST="a.example,b.example"),
+        edge.app("b", [a], 1, BIND_ADDR="127.0.0.1"),
+        edge.app("c", [b], 2, BIND_ADDR="192.0.2.1"),
+        edge.app("d", [b], 3, BIND_ADDR="127.0.0.1"),
+    ]
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", edge.first_port + 1))
         taken.listen()
-        edge.say(
-            edge.app("a", [a], 0, VHOST="a.example"),
-            edge.app("b", [a], 1, BIND_ADDR="127.0.0.1"),
-        )
+        edge.say(*wanted)
         outcome = edge.run()
-        assert outcome.exit is Exit.NOT_RELOADED
-        assert edge.haproxy.config.read_bytes() == good
-        assert names(edge, host="a.example") == {"a"}
-    assert edge.run().exit is Exit.OK
-    assert edge.haproxy.ask(port=edge.first_port + 1)[0] == 200
+        assert outcome.exit is Exit.PARTIAL, outcome
+        told = {one.app_id: one.message for one in outcome.problems}
+        assert told.keys() == {"/b", "/c"}
+        here = f"can not listen on 127.0.0.1:{edge.first_port + 1}: another process"
+        assert here in told["/b"]
+        assert "192.0.2.1" in told["/c"]
+        assert "this machine has no such address" in told["/c"]
+        assert names(edge, host="b.example") == {"a", "b"}
+        assert edge.haproxy.ask(port=edge.first_port + 3)[1] == "b"
+    edge.say(*wanted[:2], wanted[3])
+    outcome = edge.run()
+    assert (outcome.exit, outcome.problems) == (Exit.OK, ())
+    assert edge.haproxy.ask(port=edge.first_port + 1)[1] == "a"
 
 
 @pytest.mark.parametrize(
