@@ -25,6 +25,16 @@ class Server(Struct, frozen=True, gc=False):
     app_id: str = ""
 
 
+CHECK_MARK = ":check-"
+"""Behind it, names of servers have what tells the path of their check, where that is not the one
+that most of their backend have."""
+
+
+def without_mark(name: str) -> str:
+    """The name of a server as it is, or was, where most have the path of its check."""
+    return name.partition(CHECK_MARK)[0]
+
+
 class Backend(Struct, frozen=True, gc=False):
     """A backend's members. ``dynamic``: its algorithm and options allow ``add server``. ``others``:
     names of servers that a template has of its own, which nobody touches. ``maxconn``: connections

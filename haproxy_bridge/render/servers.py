@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from haproxy_bridge.render.pieces import Pieces
 from haproxy_bridge.render.texts import SEVERAL_PATHS, filled, word
-from haproxy_bridge.rendered import Server, digest
+from haproxy_bridge.rendered import CHECK_MARK, Server, digest
 from haproxy_bridge.services import values
 from haproxy_bridge.services.model import Member, Mode, Service
 from haproxy_bridge.snapshot import HTTP_KINDS, Check, CheckKind
@@ -50,7 +50,7 @@ def other_paths(service: Service, pieces: Pieces) -> dict[str, str]:
     paths = {member.check.path for member in service.members if _asks_http(member.check)}
     paths.discard(chosen.path)
     some = sorted(path for path in paths if len(path) <= _MAX_OTHER_PATH)[:_MOST_OTHER_PATHS]
-    return {path: f":check-{digest(path)[:8]}" for path in some}
+    return {path: f"{CHECK_MARK}{digest(path)[:8]}" for path in some}
 
 
 def _asks_http(check: Check | None) -> TypeGuard[Check]:

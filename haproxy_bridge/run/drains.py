@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from haproxy_bridge.rendered import Rendered
+from haproxy_bridge.rendered import Rendered, without_mark
 from haproxy_bridge.runtime import apply, master, socket
 from haproxy_bridge.runtime.socket import SocketError
 from haproxy_bridge.snapshot import Snapshot
@@ -82,7 +82,11 @@ class Sessions:
             return {}
         with suppress(SocketError):
             found = Counter(apply.sessions(self._admin, backends))
-            found.update(place for place in self._before() if place in wanted)
+            plain = {(backend, without_mark(name)): name for backend, name in wanted}
+            for backend, name in self._before():
+                known = plain.get((backend, without_mark(name)))
+                if known is not None:
+                    found[backend, known] += 1
             return found
         return dict.fromkeys(wanted, 1)
 

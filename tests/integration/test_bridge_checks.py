@@ -1,8 +1,10 @@
 """Checks of haproxy while tasks of two configurations serve: each is asked what its own says."""
 
+import threading
 from typing import Any
 
 from haproxy_bridge.exits import Exit
+from haproxy_bridge.run.drains import Places, Sessions, idle
 from tests.edge.fixtures import Edge
 from tests.edge.tasks import TaskServer
 from tests.polling import eventually
@@ -21,6 +23,13 @@ def _app(edge: Edge, path: str, *tasks: tuple[TaskServer, str]) -> dict[str, Any
     return app | {"healthChecks": [check], "versionInfo": {"lastConfigChangeAt": NEW}}
 
 
+def _places(edge: Edge, task: TaskServer) -> Places:
+    """Where haproxy has it by its file."""
+    lines = edge.haproxy.config.read_text().splitlines()
+    server = next(line for line in lines if f":{task.port} " in line)
+    return ((f"a_{edge.first_port}", server.split()[1]),)
+
+
 def test_old_tasks_are_checked_by_what_they_run(edge: Edge) -> None:
     old, new = edge.task("old"), edge.task("new")
     old.ill, new.ill = frozenset({"/new"}), frozenset({"/o%6Cd"})
@@ -35,11 +44,20 @@ def test_old_tasks_are_checked_by_what_they_run(edge: Edge) -> None:
     edge.say(_app(edge, "/o%6Cd", (old, NEW)))
     assert edge.run().exit is Exit.OK
     eventually(lambda: asked(old) == {"/o%6Cd"}, "no check")
+    before = threading.Thread(target=edge.haproxy.ask, args=("a.example", "/slow"))
+    before.start()
+    eventually(lambda: old.waiting, "no slow request")
     definition = {"id": "/a", "healthChecks": _app(edge, "/o%6Cd")["healthChecks"]}
     edge.marathon.script[f"GET /v2/apps/a/versions/{OLD.replace(':', '%3A')}"] = Answer(definition)
     edge.say(_app(edge, "/new", (old, OLD), (new, NEW)))
     assert edge.run().exit is Exit.OK
+    tasks = {"old": _places(edge, old)}
+    sessions = Sessions(edge.haproxy.admin_socket, str(edge.haproxy.master_socket))
+    assert idle(tasks, sessions.of(tasks)) == [], "a worker of before knows it by another name"
+    old.release.set()
+    before.join()
     edge.haproxy.wait_alone()
+    eventually(lambda: idle(tasks, sessions.of(tasks)) == ["old"], "a session stays")
     old.seen.clear()
     eventually(lambda: asked(old) == {"/o%6Cd"} and asked(new) == {"/new"}, "no checks")
     assert served() == {"old", "new"}
