@@ -2,7 +2,8 @@
 it last was good, and all others go on.
 
 haproxy names the lines that it refuses, and lines have owners. Where that does not help (a name
-used twice, say), halves of what changed are tried, which takes a look per doubling.
+used twice, say), halves of what changed are tried, which takes a look per doubling. Both are for
+once: until something else is new, what was refused is set aside without asking again.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from haproxy_bridge.rendered import Problem, Rendered, Trouble
-from haproxy_bridge.run.state_file import Good
+from haproxy_bridge.run.state_file import Good, Refused
 from haproxy_bridge.snapshot import App, Snapshot
 from haproxy_bridge.swap.check import Refusal
 
@@ -28,11 +29,13 @@ class RefusedError(Exception):
 
 class Settled(Struct, frozen=True):
     """``rendered`` is what haproxy takes; ``good`` what each app in it said; ``problems`` are its
-    own and those of the apps that are left out or kept as they were."""
+    own and those of the apps that are left out or kept as they were; ``refused``: what of these
+    haproxy did not take."""
 
     rendered: Rendered
     good: dict[str, Good]
     problems: tuple[Problem, ...]
+    refused: dict[str, Refused] = {}
     rounds: int = 0
 
 
@@ -43,21 +46,19 @@ def settled(
     check: Check,
     *,
     trusted: Callable[[Rendered], bool] = lambda _: False,
+    refused: Mapping[str, Refused] = {},
 ) -> Settled:
     """``trusted``: whether haproxy has taken this structure before and need not be asked.
-    RefusedError."""
+    ``refused``: what it would not take then; where all else is trusted, it is not asked of these
+    again. RefusedError."""
+    if refused:
+        trial = _Trial(snapshot, good, render)
+        trial.set_aside(refused)
+        rendered = trial.understood()
+        if trusted(rendered):
+            return trial.settled(rendered)
     trial = _Trial(snapshot, good, render)
-    rendered = trial.rendered()
-    bad_labels = _apps(rendered.problems, _LABEL_TROUBLES)
-    bad_labels &= trial.can_step_back if bad_labels else set()
-    if bad_labels:
-        trial.step_back(bad_labels)
-        told = tuple(one for one in rendered.problems if one.app_id in bad_labels)
-        trial.problems += [
-            replace(one, message=f"{one.message}; its labels as they last were stay in force")
-            for one in told
-        ]
-        rendered = trial.rendered()
+    rendered = trial.understood()
     rounds = 0
     while not trusted(rendered):
         refusal = check(rendered)
@@ -68,8 +69,7 @@ def settled(
             raise RefusedError(_shown(refusal))
         trial.blame(refusal, rendered, check)
         rendered = trial.rendered()
-    problems = (*rendered.problems, *trial.problems)
-    return Settled(rendered, trial.good_now(), problems, rounds)
+    return trial.settled(rendered, rounds)
 
 
 def _apps(problems: Sequence[Problem], troubles: frozenset[Trouble]) -> set[str]:
@@ -87,7 +87,9 @@ class _Trial:
         self._snapshot = snapshot
         self._good = good
         self._render = render
-        self._apps = {app.id: app for app in snapshot.apps}
+        self._asked = {app.id: app for app in snapshot.apps}
+        self._apps = dict(self._asked)
+        self._refused: dict[str, Refused] = {}
         self.problems: list[Problem] = []
 
     @property
@@ -101,6 +103,45 @@ class _Trial:
     def rendered(self, without: frozenset[str] = frozenset()) -> Rendered:
         apps = tuple([app for app_id, app in self._apps.items() if app_id not in without])
         return self._render(replace(self._snapshot, apps=apps))
+
+    def understood(self) -> Rendered:
+        """Apps with labels that mean nothing stay as they last were, if they ever were good."""
+        rendered = self.rendered()
+        bad_labels = _apps(rendered.problems, _LABEL_TROUBLES)
+        bad_labels &= self.can_step_back if bad_labels else set()
+        if not bad_labels:
+            return rendered
+        self.step_back(bad_labels)
+        told = tuple(one for one in rendered.problems if one.app_id in bad_labels)
+        self.problems += [
+            replace(one, message=f"{one.message}; its labels as they last were stay in force")
+            for one in told
+        ]
+        return self.rendered()
+
+    def settled(self, rendered: Rendered, rounds: int = 0) -> Settled:
+        """What it came to."""
+        problems = (*rendered.problems, *self.problems)
+        return Settled(rendered, self._good_now(), problems, self._refused, rounds)
+
+    def set_aside(self, refused: Mapping[str, Refused]) -> None:
+        """Those that say still what haproxy did not take."""
+        for app_id, known in refused.items():
+            app = self._apps.get(app_id)
+            if app is not None and (app.labels, app.ports) == (known.labels, known.ports):
+                self._put_aside(app_id, known.why)
+
+    def _put_aside(self, app_id: str, why: str) -> None:
+        """Step back with it, or leave it out."""
+        asked = self._asked[app_id]
+        self._refused[app_id] = Refused(asked.labels, asked.ports, why)
+        if self._differs(self._apps[app_id]):
+            self.step_back({app_id})
+            end = "its labels as they last were stay in force"
+        else:
+            del self._apps[app_id]
+            end = "it is left out"
+        self.problems.append(Problem(Trouble.REFUSED, app_id, f"{why}; {end}"))
 
     def step_back(self, app_ids: set[str]) -> None:
         for app_id in app_ids:
@@ -116,16 +157,8 @@ class _Trial:
         }
         if not culprits:
             culprits = self._searched(check, refusal)
-        back = culprits & self.can_step_back
-        self.step_back(back)
-        for app_id in sorted(culprits - back):
-            del self._apps[app_id]
-        words = _shown(refusal)
         for app_id in sorted(culprits):
-            end = (
-                "its labels as they last were stay in force" if app_id in back else "it is left out"
-            )
-            self.problems.append(Problem(Trouble.REFUSED, app_id, f"{words}; {end}"))
+            self._put_aside(app_id, _shown(refusal))
 
     def _searched(self, check: Check, refusal: Refusal) -> set[str]:
         """One app without which haproxy takes the rest, found by halves among those that changed,
@@ -148,7 +181,7 @@ class _Trial:
                 bad = middle
         return candidates[bad - 1]
 
-    def good_now(self) -> dict[str, Good]:
+    def _good_now(self) -> dict[str, Good]:
         """Of most apps the same as before."""
         good, now = self._good, {}
         for app_id, app in self._apps.items():

@@ -27,6 +27,14 @@ class Good(Struct, frozen=True):
     ports: tuple[Port, ...]
 
 
+class Refused(Struct, frozen=True):
+    """What an app said that haproxy did not take, and ``why`` not."""
+
+    labels: dict[str, str]
+    ports: tuple[Port, ...]
+    why: str
+
+
 class Applied(Struct, frozen=True):
     """What haproxy was last brought to; as ``Rendered`` without its text. ``tables``: the maps that
     its worker had then, none if nobody knows."""
@@ -53,10 +61,10 @@ class Certificate(Struct, frozen=True):
 class State(Struct, frozen=True):
     """``memory`` is that of the main cluster, ``others`` those of the others by name; ``kept``: of
     which clusters the last servers stay, and why. ``held``: a configuration that waits to be
-    believed, since nothing is remembered that speaks for it. ``good``: by app id. ``problems`` and
-    times are for ``status``; times are milliseconds of the wall clock, 0 for never. ``failure``:
-    why the last run kept everything, "" if it did not. ``tried``: fingerprints of certificates
-    that haproxy's socket did not take, and for which it was reloaded."""
+    believed, since nothing is remembered that speaks for it. ``good`` and ``refused``: by app id.
+    ``problems`` and times are for ``status``; times are milliseconds of the wall clock, 0 for
+    never. ``failure``: why the last run kept everything, "" if it did not. ``tried``: fingerprints
+    of certificates that haproxy's socket did not take, and for which it was reloaded."""
 
     version: int = VERSION
     memory: Memory = Memory()
@@ -65,6 +73,7 @@ class State(Struct, frozen=True):
     held: Held | None = None
     applied: Applied | None = None
     good: dict[str, Good] = {}
+    refused: dict[str, Refused] = {}
     problems: tuple[Problem, ...] = ()
     last_run_ms: int = 0
     last_success_ms: int = 0

@@ -97,6 +97,7 @@ class Turn:
                 self._render,
                 self._checked,
                 trusted=self._is_trusted,
+                refused={} if self._how.everything else self.state.refused,
             )
         except RefusedError as error:
             return Outcome(exit=Exit.REFUSED, why=str(error))
@@ -287,7 +288,9 @@ class Turn:
         rendered = self.rendered = settled.rendered
         applied = Applied(rendered.structure, rendered.backends, rendered.maps, self._tables)
         state = believed.remembered_in(self.state)
-        self.state = replace(state, applied=applied, good=settled.good, held=None)
+        self.state = replace(
+            state, applied=applied, good=settled.good, refused=settled.refused, held=None
+        )
 
     def _told(
         self, settled: Settled, plan: Plan, before: bytes, *, changed: bool, reloaded: bool

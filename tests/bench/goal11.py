@@ -3,8 +3,8 @@
 10,000 apps of ten tasks: the page of the scheduler is read, judged and written as a configuration
 for haproxy, as a daemon does it the first time; then again and again after one app changed. The
 peer of each: ``haproxy -c`` of the very same configuration in the same run. Then 300 apps, once all
-good and once with one of which haproxy refuses a directive: how much longer that takes, checks by
-haproxy included; its peer is the good case.
+good, once with one of which haproxy refuses a directive, and once with one for which it names no
+line: how much longer that takes, checks by haproxy included; the peer of both is the good case.
 """
 
 import os
@@ -33,6 +33,13 @@ AGENTS = 1_000
 CHANGES = 10
 FEW = 300
 _CHECKS = [{"kind": "http", "path": "/health", "portIndex": 0, "intervalSeconds": 10}]
+_BAD = {
+    "": {"HAPROXY_0_BACKEND_HTTP_OPTIONS": "  no-such-directive"},
+    ", no line named": {
+        "HAPROXY_0_VHOST": "bad.example",
+        "HAPROXY_0_HTTP_FRONTEND_ACL": "  use_backend nowhere",
+    },
+}
 _SERVICES = ServiceOptions(reserved_ports=frozenset(), policy=Policy(templates=True))
 _RENDER = RenderOptions(log="")
 _GUARD = GuardOptions()
@@ -89,7 +96,7 @@ def measure(folder: Path, wanted: Options) -> Iterator[Result]:
         own_peak_mib(), "11",
     )  # fmt: skip
     yield _changed(bridge, parts, peer, wanted)
-    yield _one_bad(folder, wanted)
+    yield from _one_bad(folder, wanted)
 
 
 def _changed(bridge: Bridge, parts: list[bytes], peer: float, wanted: Options) -> Result:
@@ -106,21 +113,18 @@ def _changed(bridge: Bridge, parts: list[bytes], peer: float, wanted: Options) -
     return Result(name, middle, "s", cpu, peer, sum(times), len(times) / sum(times))
 
 
-def _one_bad(folder: Path, wanted: Options) -> Result:
+def _one_bad(folder: Path, wanted: Options) -> Iterator[Result]:
     """One app of 300 that haproxy refuses, against none."""
     apps = max(3, wanted.scaled(FEW))
     good = [encoded(_service(number, TASKS)) for number in range(apps)]
-    bad = list(good)
-    bad[apps // 2] = encoded(
-        _service(apps // 2, TASKS, HAPROXY_0_BACKEND_HTTP_OPTIONS="  no-such-directive")
-    )
-    times = []
-    cpu = 0.0
-    for parts, left_out in ((good, 0), (bad, 1)):
-        cpu, wall, settled = _timed(lambda parts=parts: _settled(folder, parts))  # type: ignore[misc]  # as above
-        assert len(settled.rendered.backends) == apps - left_out
-        times.append(wall)
-    return Result(f"{apps} apps, one of them refused", times[1], "s", cpu, times[0])
+    _, peer, settled = _timed(lambda: _settled(folder, good))
+    assert len(settled.rendered.backends) == apps
+    for name, labels in _BAD.items():
+        bad = list(good)
+        bad[apps // 2] = encoded(_service(apps // 2, TASKS, **labels))
+        cpu, wall, settled = _timed(lambda bad=bad: _settled(folder, bad))  # type: ignore[misc]  # as above
+        assert len(settled.rendered.backends) == apps - 1
+        yield Result(f"{apps} apps, one of them refused{name}", wall, "s", cpu, peer)
 
 
 def _settled(folder: Path, parts: list[bytes]) -> quarantine.Settled:

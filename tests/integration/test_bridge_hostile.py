@@ -1,9 +1,12 @@
-"""haproxy itself takes whatever the bridge makes of evil labels, and an API that lies or never ends
-changes nothing on the node."""
+"""haproxy itself takes whatever the bridge makes of evil labels; what it does not take keeps back
+no other app; and an API that lies or never ends changes nothing on the node."""
 
+import math
+import shutil
 import threading
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -11,11 +14,17 @@ from msgspec.structs import replace
 from haproxy_bridge.exits import Exit
 from haproxy_bridge.render import RenderOptions, render
 from haproxy_bridge.render.texts import ROUTES
+from haproxy_bridge.rendered import Trouble
+from haproxy_bridge.run.outcome import Outcome
+from haproxy_bridge.run.resident import Resident
+from haproxy_bridge.run.turn import How
 from haproxy_bridge.services import Policy, ServiceOptions, build
 from haproxy_bridge.services.labels import PORT_LABELS
 from haproxy_bridge.snapshot import App, Check, CheckKind, Port
+from haproxy_bridge.source import Reader, SourceOptions
 from haproxy_bridge.swap.check import check
 from tests.edge.fixtures import Edge
+from tests.edge.tasks import TaskServer
 from tests.unit.cli.scripted_http import Misbehaviour
 from tests.unit.haproxy_bridge.hostile import EVIL
 from tests.unit.haproxy_bridge.made import app, checked, snapshot
@@ -116,6 +125,102 @@ def test_what_names_things_of_the_node_leaves_out_its_own_app_alone(edge: Edge) 
     told = {one.app_id for one in outcome.problems if one.keeps_out}
     assert told == {f"/bad{n}" for n in range(len(evil))}
     assert edge.haproxy.ask("good.example")[:2] == (200, "good")
+
+
+MANY = 300
+_LINE = {"BACKEND_HTTP_OPTIONS": "  no-such-directive"}
+_NO_LINE = {"HTTP_FRONTEND_ACL": "  use_backend nowhere"}
+"""haproxy misses the backend when it has read all, and says of no line that it is bad."""
+
+
+class Asked:
+    """The program that checks: haproxy itself, and a note each time that it is started."""
+
+    def __init__(self, edge: Edge) -> None:
+        self._notes = edge.haproxy.folder / "asked"
+        program = edge.haproxy.folder / "haproxy"
+        haproxy = shutil.which("haproxy")
+        program.write_text(f'#!/bin/sh\necho "$1" >> {self._notes}\nexec {haproxy} "$@"\n')
+        program.chmod(0o700)
+        edge.options = replace(edge.options, services=RAW, haproxy=str(program))
+
+    def since(self) -> int:
+        """How often since it was last looked at."""
+        found = self._notes.read_text().split() if self._notes.exists() else []
+        assert set(found) <= {"-c"}
+        self._notes.unlink(missing_ok=True)
+        return len(found)
+
+
+def _host(number: int, release: int) -> str:
+    return f"h{number}.r{release}.example"
+
+
+def _many(edge: Edge, tasks: list[TaskServer], release: int, **turned: str) -> list[dict[str, Any]]:
+    """By virtual host, as so many ports of this machine are not ours; one in the middle says
+    more."""
+    apps = []
+    for number in range(MANY):
+        labels = turned if number == MANY // 2 else {}
+        one = edge.app(f"a{number:03}", tasks, 0, VHOST=_host(number, release), **labels)
+        one["portDefinitions"] = [{"port": 0}]
+        apps.append(one)
+    return apps
+
+
+@pytest.mark.parametrize(
+    ("bad", "looks"),
+    [(_LINE, 2), (_NO_LINE, 1 + 2 * (2 + math.ceil(math.log2(MANY + 1))))],
+    ids=["haproxy-names-the-line", "haproxy-names-no-line"],
+)
+def test_of_many_apps_bad_ones_cost_few_looks_and_keep_back_themselves_alone(
+    edge: Edge, bad: dict[str, str], looks: int
+) -> None:
+    """One was good before and turns bad, one comes as a bad one, and all others change."""
+    asked = Asked(edge)
+    one, two, three = (edge.task(name) for name in ("one", "two", "three"))
+    turned = MANY // 2
+    resident = Resident(Reader(edge.client, SourceOptions()), edge.options, lambda: edge.now_ms)
+
+    def turn(*apps: dict[str, Any], everything: bool = True) -> Outcome:
+        edge.now_ms += 60_000
+        edge.say(*apps)
+        return resident.turn(How(everything=everything))
+
+    def served_by(number: int, release: int, requests: int = 4) -> set[str]:
+        answers = [edge.haproxy.ask(_host(number, release))[:2] for _ in range(requests)]
+        return {name if status == 200 else str(status) for status, name in answers}
+
+    with resident.opened():
+        assert turn(*_many(edge, [one], 1)).exit is Exit.OK
+        assert asked.since() == 1
+        newcomer = edge.app("newcomer", [one], 1, VHOST="newcomer.example", **bad)
+        outcome = turn(*_many(edge, [one, two], 2, **bad), newcomer)
+        assert (outcome.exit, outcome.services, outcome.servers) == (Exit.PARTIAL, MANY, 2 * MANY)
+        told = {(each.app_id, each.trouble) for each in outcome.problems if each.keeps_out}
+        bad_ones = {f"/a{turned}", "/newcomer"}
+        assert told == {(name, Trouble.REFUSED) for name in bad_ones}
+        assert asked.since() <= looks
+        edge.haproxy.wait_alone()
+        for number in range(MANY):
+            mine, other = (1, 2) if number == turned else (2, 1)
+            assert served_by(number, mine, 1) <= {"one", "two"}, number
+            assert served_by(number, other, 1) == {"503"}, number
+        assert served_by(turned, 1) == {"one", "two"}, "what it last was good as, with tasks of now"
+        assert edge.haproxy.ask("newcomer.example")[0] == 503
+
+        # Nothing of it is asked again for what comes and goes meanwhile.
+        outcome = turn(*_many(edge, [two, three], 2, **bad), newcomer, everything=False)
+        assert (outcome.exit, outcome.reloaded) == (Exit.PARTIAL, False)
+        assert {each.app_id for each in outcome.problems if each.keeps_out} == bad_ones
+        assert asked.since() == 0
+        assert served_by(turned, 1) == served_by(0, 2) == {"two", "three"}
+        outcome = turn(*_many(edge, [two, three], 2, **bad), newcomer)
+        assert (outcome.exit, outcome.changed) == (Exit.PARTIAL, False)
+        assert 1 <= asked.since() <= looks, "at each whole look: what it wanted may be there"
+        mended = {**newcomer, "labels": {"HAPROXY_0_VHOST": "newcomer.example"}}
+        assert turn(*_many(edge, [two], 2), mended, everything=False).exit is Exit.OK
+        assert edge.haproxy.ask("newcomer.example")[:2] == (200, "one")
 
 
 def _head(handler: BaseHTTPRequestHandler, length: int | None) -> None:

@@ -86,6 +86,35 @@ def test_several_bad_ones_are_found_in_one_look_where_lines_are_named() -> None:
     assert len(found.rendered.backends) == APPS - 10
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_what_was_refused_is_not_asked_again_where_all_else_is_trusted(known: bool) -> None:
+    haproxy = Haproxy(names_lines=False)
+    first = settled(apps(bad=[137]), apps() if known else [], haproxy)
+    haproxy.asked = 0
+    assert list(first.refused) == ["/a137"]
+
+    def again(*now: App) -> Settled:
+        return quarantine.settled(
+            snapshot(*now),
+            first.good,
+            made,
+            haproxy,
+            trusted=lambda rendered: rendered.structure == first.rendered.structure,
+            refused=first.refused,
+        )
+
+    found = again(*apps(bad=[137], tasks=2))
+    assert haproxy.asked == 0
+    assert (found.problems, found.refused) == (first.problems, first.refused)
+    assert {len(one.servers) for one in found.rendered.backends} == {2}
+    again(*apps(bad=[137, 138]))
+    assert haproxy.asked > 2, "another one is bad, too"
+    haproxy.asked = 0
+    found = again(*apps())
+    assert (found.problems, found.refused) == ((), {})
+    assert haproxy.asked == (0 if known else 1)
+
+
 def test_what_stays_bad_without_any_app_is_refused() -> None:
     def never(_: Rendered) -> Refusal:
         return Refusal((), ("cannot open the certificate",))
