@@ -31,6 +31,7 @@ from api.client_errors import (
     UnreachableError,
     refusal,
 )
+from api.endpoints import Endpoints
 from api.timed_answer import timed
 
 JsonObject = dict[str, Any]
@@ -116,7 +117,7 @@ class Transport:
         if not 1 <= len(urls) <= _MAX_URLS:
             raise ValueError(f"between 1 and {_MAX_URLS} URLs, not {len(urls)}")
         self._urls = tuple(_checked_url(url) for url in urls)
-        self._preferred = 0
+        self._endpoints = Endpoints(self._urls)
         self._timeout_seconds = timeout_seconds
         self._max_answer_bytes = max_answer_bytes
         self._on_warning = on_warning
@@ -134,8 +135,7 @@ class Transport:
     @property
     def urls(self) -> tuple[str, ...]:
         """The URLs, the one to be asked first in front."""
-        first = self._preferred
-        return self._urls[first:] + self._urls[:first]
+        return self._endpoints.in_order()
 
     def close(self) -> None:
         """Close idle connections."""
@@ -193,8 +193,10 @@ class Transport:
                 response, body = self._attempt(method, url, target, content, headers)
                 _check_kind(url, response, kind)
             except _NotSentError as error:
+                self._endpoints.failed(url)
                 causes[url] = str(error)
             except _CutOffError as error:
+                self._endpoints.failed(url)
                 if changes:
                     raise OutcomeUnknownError(f"{url}: {error}") from error
                 causes[url] = str(error)
@@ -203,7 +205,7 @@ class Transport:
                     raise
                 unavailable = error
             else:
-                self._preferred = self._urls.index(url)
+                self._endpoints.answered(url)
                 tag = response.headers.get("ETag", "")
                 return Page(url, body, tag, unchanged=response.status == _NOT_MODIFIED)
         if unavailable is not None:
@@ -220,9 +222,7 @@ class Transport:
     ) -> Generator[bytes, None, None]:
         """What a page sends for as long as it sends, piece by piece; it ends when the connection
         does, whatever the reason, when nothing came for ``silence_seconds``, or when ``goes_on``,
-        which is asked after each piece, says no.
-
-        Raises as ``send`` does, before the first piece.
+        which is asked after each piece, says no. Raises as ``send`` does, before the first piece.
         """
         target = _target(path, query)
         causes: dict[str, str] = {}
@@ -231,11 +231,12 @@ class Transport:
             try:
                 response = self._stream_from(url + target, headers, silence_seconds)
             except (_NotSentError, _CutOffError) as error:
+                self._endpoints.failed(url)
                 causes[url] = str(error)
             except UnavailableError as error:
                 unavailable = error
             else:
-                self._preferred = self._urls.index(url)
+                self._endpoints.answered(url)
                 return _pieces(response, goes_on)
         if unavailable is not None:
             raise unavailable

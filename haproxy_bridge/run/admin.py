@@ -15,6 +15,7 @@ from socket import AF_INET6, socket
 from typing import Any, NamedTuple
 
 from api.client import Credentials
+from haproxy_bridge.rendered import Rendered
 
 _LIMIT_SECONDS = 5.0
 _MAX_CONNECTIONS = 16
@@ -160,6 +161,13 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+_RULE = re.compile(
+    r"^  use_backend (\S+) if { var\(txn\.stayer_host\) -m str (\S+) }"
+    r"(?: { path_beg (?:-i )?([^}]*) })?",
+    re.MULTILINE,
+)
+
+
 def without_secrets(config: bytes) -> bytes:
     """A configuration as it may be shown."""
     shown = config.decode("utf-8", "replace")
@@ -174,9 +182,13 @@ def map_of(files: Mapping[str, bytes], kind: str) -> bytes:
     return b"".join(found)
 
 
-def vhost_map(files: Mapping[str, bytes]) -> bytes:
+def vhost_map(rendered: Rendered) -> bytes:
     """Hosts and their backends as marathon-lb tells them, one a line; with a path where there is
-    one."""
+    one. Some are in maps, and those whose paths take an order in rules."""
+    files = rendered.files
     lines = (map_of(files, "exact") + map_of(files, "nocase")).decode().splitlines()
-    pairs = (line.split(" ", 1) for line in lines)
-    return "".join(f"{place.removesuffix('/')} {name}\n" for place, name in pairs).encode()
+    pairs = [(place, name) for place, _, name in (line.partition(" ") for line in lines)]
+    for name, host, paths in _RULE.findall(rendered.config.decode()):
+        pairs += [(f"{host}{path}", name) for path in paths.split() or ("",)]
+    places = dict.fromkeys((place.removesuffix("/"), name) for place, name in pairs)
+    return "".join(f"{place} {name}\n" for place, name in places).encode()

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from api.client import Client, Credentials
+from haproxy_bridge.rendered import Rendered
 from haproxy_bridge.run import admin, first_config, metrics
 from haproxy_bridge.run.admin import Shown
 from haproxy_bridge.run.bell import Bell, Note
@@ -247,9 +248,8 @@ class Daemon:
         def text(content: bytes) -> Shown:
             return Shown(admin.TEXT, content)
 
-        def files() -> dict[str, bytes]:
-            rendered = self._resident.rendered
-            return {} if rendered is None else rendered.files
+        def rendered() -> Rendered:
+            return self._resident.rendered or Rendered()
 
         return {
             "/metrics": lambda: Shown(metrics.TYPE, self._metrics().encode()),
@@ -257,8 +257,8 @@ class Daemon:
             "/_haproxy_health_check": self._health,
             "/_haproxy_getpids": lambda: text(self._pids()),
             "/_haproxy_getconfig": lambda: text(self._shown_config()),
-            "/_haproxy_getvhostmap": lambda: text(admin.vhost_map(files())),
-            "/_haproxy_getappmap": lambda: text(admin.map_of(files(), "appid")),
+            "/_haproxy_getvhostmap": lambda: text(admin.vhost_map(rendered())),
+            "/_haproxy_getappmap": lambda: text(admin.map_of(rendered().files, "appid")),
             "/_mlb_signal/hup": again,
             "/_mlb_signal/usr1": again,
         }

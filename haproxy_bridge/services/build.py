@@ -89,6 +89,8 @@ class Builder:
         if services or _concerns(read, options):
             problems += read.problems
         group = read.app.get("DEPLOYMENT_GROUP", "").strip()
+        if services:
+            problems += effects.of_app(app.id, read.app)
         if group:
             problems += _names_of_group(services)
         else:

@@ -4,7 +4,7 @@ marathon-lb says nothing there, and people search for hours why a label has no e
 label was to protect something, the port is left out rather than served without it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from msgspec.structs import replace
 
@@ -53,6 +53,14 @@ UNREAD = frozenset(
     }
 )
 """Templates of marathon-lb that stand for pieces which this bridge does not have."""
+
+
+def of_app(app_id: str, labels: Mapping[str, str]) -> Iterator[Problem]:
+    """What of an app's own labels comes to nothing. zdd.py writes a 0 there in each deployment."""
+    name = "DEPLOYMENT_NEW_INSTANCES"
+    if labels.get(name, "").strip() not in {"", "0"}:
+        why = "does nothing: the number of tasks of each colour divides the traffic"
+        yield Problem(Trouble.IGNORED, app_id, why, f"HAPROXY_{name}")
 
 
 def looked_at(service: Service, said: PortLabels) -> tuple[Service, list[Problem]]:

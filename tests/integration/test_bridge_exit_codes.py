@@ -3,6 +3,7 @@
 import fcntl
 import subprocess
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from haproxy_bridge.exits import Exit
 from tests.edge.fixtures import Edge
 from tests.integration.product import STAYER
-from tests.unit.cli.scripted_http import Answer
+from tests.unit.cli.scripted_http import Answer, scripted
 
 Bridge = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -33,8 +34,9 @@ def bridge(edge: Edge) -> Bridge:
         edge.marathon.url,
     )
 
-    def run(*words: str) -> "subprocess.CompletedProcess[str]":
-        command = [STAYER, "haproxy", words[0] if words else "once", *node, *words[1:]]
+    def run(*words: str, first: str = "") -> "subprocess.CompletedProcess[str]":
+        urls = [first] if first else []
+        command = [STAYER, "haproxy", words[0] if words else "once", *urls, *node, *words[1:]]
         return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
 
     return run
@@ -119,3 +121,29 @@ def test_metrics_for_the_textfile_collector_tell_of_trouble_too(
     assert [one.name for one in tmp_path.iterdir()] == ["stayer.prom"]
     unwritable = bridge("once", f"--textfile={tmp_path}/no/such/folder")
     assert (unwritable.returncode, "no/such/folder" in unwritable.stderr) == (Exit.OK, True)
+
+
+def _silent(handler: BaseHTTPRequestHandler) -> None:
+    """Takes the request, and that is all."""
+    handler.rfile.read(1)  # until the client gives it up
+
+
+def _stalls(handler: BaseHTTPRequestHandler) -> None:
+    """Half of an answer."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n")
+    handler.wfile.write(b'Content-Length: 1000\r\n\r\n{"apps": [')
+    handler.wfile.flush()
+    handler.rfile.read(1)
+
+
+@pytest.mark.parametrize("ill", [_silent, _stalls])
+def test_a_first_endpoint_that_never_ends_its_answer_keeps_nobody_from_the_second(
+    edge: Edge, bridge: Bridge, ill: Callable[[BaseHTTPRequestHandler], None]
+) -> None:
+    edge.say(edge.app("a", [edge.task("a")], 0, VHOST="a.example"))
+    script = dict.fromkeys(("GET /v3/services", "GET /v2/apps"), ill)
+    with scripted(script) as dead:
+        done = bridge("once", "--request-timeout=0.5", first=dead.url)
+        assert (done.returncode, done.stderr) == (Exit.OK, "")
+        assert edge.haproxy.ask("a.example")[:2] == (200, "a")
+        assert dead.asked() == ["GET /v3/services"], "who answered is asked first from then on"

@@ -207,6 +207,14 @@ def test_a_label_without_effect_is_told(labels: dict[str, str], label: str) -> N
     assert made.backends
 
 
+@pytest.mark.parametrize(("text", "told"), [("", 0), ("0", 0), ("3", 1)])
+def test_an_apps_own_label_without_effect_is_told(text: str, told: int) -> None:
+    made = rendered(app("/a", DEPLOYMENT_GROUP="g", DEPLOYMENT_NEW_INSTANCES=text))
+    found = [(one.trouble, one.label) for one in made.problems]
+    assert found == [(Trouble.IGNORED, "HAPROXY_DEPLOYMENT_NEW_INSTANCES")] * told
+    assert made.backends
+
+
 def test_nobody_is_served_without_the_password_that_was_asked_for() -> None:
     made = rendered(app("/a", AUTH="r:joe:hash"))
     assert not made.backends

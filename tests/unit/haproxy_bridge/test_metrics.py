@@ -14,11 +14,14 @@ from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.client import Credentials
-from haproxy_bridge.rendered import Backend, Problem, Server, Trouble
+from haproxy_bridge.render import RenderOptions, render
+from haproxy_bridge.rendered import Backend, Problem, Rendered, Server, Trouble
 from haproxy_bridge.run import admin, metrics
 from haproxy_bridge.run.admin import Shown
 from haproxy_bridge.run.metrics import Latency, Live
 from haproxy_bridge.run.state_file import Applied, State
+from haproxy_bridge.services import ServiceOptions, build
+from tests.unit.haproxy_bridge.made import app, snapshot
 
 STATE = State(
     last_success_ms=1_000_000,
@@ -118,12 +121,30 @@ backend a
     assert "server s 10.0.0.1:80" in shown
 
 
+def test_hosts_that_need_rules_are_in_the_map_of_hosts_too() -> None:
+    made = snapshot(
+        app("/a", 1, VHOST="x.example"),
+        app("/b", 2, VHOST="x.example", PATH="-i /api /v2"),
+        app("/c", 3, VHOST="w.example", BACKEND_WEIGHT="7"),
+        app("/d", 4, VHOST="*.x.example"),
+        app("/e", 5, VHOST="e.example"),
+    )
+    told = admin.vhost_map(render(build(made, ServiceOptions()), RenderOptions()))
+    assert sorted(told.decode().splitlines()) == [
+        "e.example e_5",
+        "w.example c_3",
+        "x.example a_1",
+        "x.example/api b_2",
+        "x.example/v2 b_2",
+    ]
+
+
 def test_maps_as_marathon_lb_tells_them() -> None:
     files = {
         "stayer-exact-0.map": b"a.example/ a_1\nb.example/api b_2\n",
         "stayer-appid-0.map": b"/a a_1\n",
     }
-    assert admin.vhost_map(files) == b"a.example a_1\nb.example/api b_2\n"
+    assert admin.vhost_map(Rendered(files=files)) == b"a.example a_1\nb.example/api b_2\n"
     assert admin.map_of(files, "appid") == b"/a a_1\n"
     assert admin.map_of({}, "appid") == b""
 
