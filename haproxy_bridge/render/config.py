@@ -181,6 +181,9 @@ def _global(options: RenderOptions) -> str:
         "  mode http\n"
         f"{log_defaults}"
         "  option dontlognull\n"
+        # After a reload the old worker may be closing a connection as its client sends the next
+        # request on it: it answers that one first.
+        "  option idle-close-on-response\n"
         "  option redispatch 1\n"
         "  retries 5\n"
         f"  timeout connect {options.connect_seconds:g}s\n"
