@@ -48,8 +48,8 @@ def test_no_request_on_a_kept_connection_fails_while_haproxy_reloads_again_and_a
     assert edge.run().exit is Exit.OK
     with bridge_load.wrk(f"http://127.0.0.1:{edge.haproxy.http}/", host="app.example") as load:
         for number in range(30):
-            labels = {"VHOST": "app.example", "TIMEOUT_SERVER": str(100 + number)}
-            edge.say(edge.app("app", tasks, **labels))
+            limit = str(100 + number)
+            edge.say(edge.app("app", tasks, VHOST="app.example", TIMEOUT_SERVER=limit))
             outcome = edge.run()
             assert (outcome.exit, outcome.reloaded) == (Exit.OK, True), outcome
     load.check()
