@@ -54,6 +54,7 @@ class Trouble(StrEnum):
     INVALID = "invalid"  # a label that can not be understood
     FORBIDDEN = "forbidden"  # a label that this node's policy does not allow
     UNSUPPORTED = "unsupported"  # what haproxy or this bridge can not do
+    UNRESOLVED = "unresolved"  # this node finds no address for an agent's name
     REFUSED = "refused"  # haproxy -c refused what its labels led to
     IGNORED = "ignored"  # a label that nothing reads; a warning
     CERTIFICATE = "certificate"  # one of the node's that is broken, or ends soon; a warning

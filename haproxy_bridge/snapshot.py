@@ -6,7 +6,10 @@ them for haproxy is decided in ``services``. In JSON they are what Stayer's page
 read without a second set of records.
 """
 
+import ipaddress
+from contextlib import suppress
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -50,6 +53,15 @@ class Endpoint(Struct, frozen=True, gc=False):
 
     host: str
     port: int
+
+
+@lru_cache(100_000)
+def is_address(host: str) -> bool:
+    """Whether it is an address already, and no name."""
+    with suppress(ValueError):
+        ipaddress.ip_address(host.partition("%")[0])
+        return True
+    return False
 
 
 class Task(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):

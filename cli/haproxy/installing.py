@@ -101,6 +101,7 @@ def _plan(how: str, bridge: Bridge, root: Path, program: tuple[str, ...]) -> Pla
             first=(*packages(root), *_services_off(root)),
             files=(arguments, texts.cron(program), texts.drop_in()),
             removed=(texts.UNIT,),
+            rivals=(texts.LEGACY_CRON,),
             then=(*_RELOAD_UNITS, *_haproxy(root)),
             notes=_notes(root, bridge.node.config),
         )
@@ -108,6 +109,7 @@ def _plan(how: str, bridge: Bridge, root: Path, program: tuple[str, ...]) -> Pla
         first=packages(root),
         files=(arguments, texts.unit(program), texts.drop_in()),
         removed=(texts.CRON,),
+        rivals=(texts.LEGACY_CRON,),
         then=(
             *_RELOAD_UNITS,
             *_haproxy(root),

@@ -170,12 +170,23 @@ def install_cronjob(root: Path, places: tuple[str, ...], program: str) -> None:
 def _install(
     root: Path, places: Sequence[str], program: str, packages: tuple[Command, ...]
 ) -> None:
+    _alone(root)
     try:
         with _client(places):
             files = texts.legacy(places, program or str(Path(sys.argv[0]).absolute()))
     except texts.BadProgramError as error:
         raise click.UsageError(visible(str(error))) from error
     installing.ask_and_do(Plan(first=packages, files=files), root, yes=True)
+
+
+def _alone(root: Path) -> None:
+    """Two of them would undo each other's configuration each minute."""
+    other = next((name for name in (texts.CRON, texts.UNIT) if under(root, name).is_file()), "")
+    if other:
+        raise click.UsageError(
+            f"{other}: `stayer haproxy install` set this node up, and both would write haproxy's "
+            "configuration; first: stayer haproxy uninstall"
+        )
 
 
 @main.command()

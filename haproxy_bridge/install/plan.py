@@ -38,18 +38,20 @@ class Command(Struct, frozen=True):
 
 class Plan(Struct, frozen=True):
     """``first`` runs before the files are there and ``then`` after; ``removed`` are files of ours
-    that are not to be any more; ``notes`` what an operator should know."""
+    that are not to be any more, and ``rivals`` files, whosever, that would undo what is done here;
+    ``notes`` what an operator should know."""
 
     first: tuple[Command, ...] = ()
     files: tuple[File, ...] = ()
     removed: tuple[str, ...] = ()
+    rivals: tuple[str, ...] = ()
     then: tuple[Command, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:
         """Nothing is to be done."""
-        return not (self.first or self.files or self.removed or self.then)
+        return not (self.first or self.files or self.removed or self.rivals or self.then)
 
 
 class InstallError(Exception):
@@ -61,19 +63,21 @@ def pending(plan: Plan, root: Path) -> Plan:
     no command runs. OSError."""
     wanted = tuple(file for file in plan.files if _differs(file, root))
     gone = tuple(path for path in plan.removed if _is_ours(under(root, path)))
+    rivals = tuple(path for path in plan.rivals if under(root, path).is_file())
     if not _is_machine(root):
-        return Plan(files=wanted, removed=gone, notes=plan.notes)
-    changed = bool(wanted or gone)
+        return Plan(files=wanted, removed=gone, rivals=rivals, notes=plan.notes)
+    changed = bool(wanted or gone or rivals)
     first = tuple(command for command in plan.first if command.needed)
     then = tuple(command for command in plan.then if command.needed or changed)
     if _SYSTEMD_RUNS.is_dir():
-        return Plan(first, wanted, gone, then, plan.notes)
+        return Plan(first, wanted, gone, rivals, then, plan.notes)
     by_hand = tuple(command for command in first + then if command.words[0] == _SYSTEMCTL)
     notes = (_NO_SYSTEMD,) if by_hand else ()
     return Plan(
         first=tuple(command for command in first if command not in by_hand),
         files=wanted,
         removed=gone,
+        rivals=rivals,
         then=tuple(command for command in then if command not in by_hand),
         notes=(*plan.notes, *notes),
     )
@@ -114,6 +118,10 @@ def described(plan: Plan, root: Path) -> Iterator[str]:
         yield from _lines(file, before or b"")
     for name in plan.removed:
         yield f"remove: {under(root, name)}"
+    for name in plan.rivals:
+        path = under(root, name)
+        yield f"remove: {path} (another bridge, for the same configuration of haproxy)"
+        yield from _lines(File(name, ""), files.read(path) or b"")
     for command in plan.then:
         yield f"run: {' '.join(command.words)}  ({command.why})"
     for note in plan.notes:
@@ -134,7 +142,7 @@ def carry_out(plan: Plan, root: Path) -> None:
         path = under(root, file.path)
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         files.write_atomically(path, file.content.encode(), file.mode)
-    for name in plan.removed:
+    for name in (*plan.removed, *plan.rivals):
         under(root, name).unlink(missing_ok=True)
     for command in plan.then:
         _run(command)

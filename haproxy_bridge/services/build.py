@@ -91,6 +91,7 @@ class Builder:
         group = read.app.get("DEPLOYMENT_GROUP", "").strip()
         if services:
             problems += effects.of_app(app.id, read.app)
+            problems += effects.without_address(app.id, services)
         if group:
             problems += _names_of_group(services)
         else:

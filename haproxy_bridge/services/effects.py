@@ -1,10 +1,10 @@
-"""What of a service's labels comes to nothing or has a price, told instead of passed over.
+"""What of a service comes to nothing or has a price, told instead of passed over.
 
 marathon-lb says nothing there, and people search for hours why a label has no effect. Where the
 label was to protect something, the port is left out rather than served without it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec.structs import replace
 
@@ -12,6 +12,7 @@ from haproxy_bridge.rendered import Problem, Trouble
 from haproxy_bridge.services import templates, values
 from haproxy_bridge.services.labels import PortLabels
 from haproxy_bridge.services.model import Mode, Service
+from haproxy_bridge.snapshot import is_address
 
 _OF_HTTP = frozenset(
     {
@@ -43,6 +44,7 @@ _OF_HOSTS = frozenset(
         "MATCH_QUERY",
     }
 )
+_NAMES_TOLD = 3
 UNREAD = frozenset(
     {
         "HTTP_FRONTEND_APPID_ACL",
@@ -61,6 +63,21 @@ def of_app(app_id: str, labels: Mapping[str, str]) -> Iterator[Problem]:
     if labels.get(name, "").strip() not in {"", "0"}:
         why = "does nothing: the number of tasks of each colour divides the traffic"
         yield Problem(Trouble.IGNORED, app_id, why, f"HAPROXY_{name}")
+
+
+def without_address(app_id: str, services: Iterable[Service]) -> Iterator[Problem]:
+    """Tasks that haproxy can send nothing, since nobody knows where their agents are."""
+    members = {one.task_id: one.endpoint.host for service in services for one in service.members}
+    lost = [host for host in members.values() if not is_address(host)]
+    if not lost:
+        return
+    names = sorted(set(lost))
+    more = f" and {len(names) - _NAMES_TOLD} more" if len(names) > _NAMES_TOLD else ""
+    why = (
+        f"{len(lost)} of its {len(members)} tasks get nothing: this node finds no address for "
+        f"{', '.join(names[:_NAMES_TOLD])}{more} (look at its resolver, or add them to /etc/hosts)"
+    )
+    yield Problem(Trouble.UNRESOLVED, app_id, why)
 
 
 def looked_at(service: Service, said: PortLabels) -> tuple[Service, list[Problem]]:

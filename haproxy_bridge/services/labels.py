@@ -152,6 +152,11 @@ def _read(found: AppLabels, app: App, options: ServiceOptions, label: str, text:
         _template(found.port(int(index)), app, options, label, name, text)
     else:
         _value(found.port(int(index)), app, options, label, name, text)
+        if PORT_LABELS[name][1] is values.boolean and values.is_doubtful(text):
+            message = (
+                'counts as false, as with marathon-lb: only "true", "t", "yes" and "y" are true'
+            )
+            found.problems.append(Problem(Trouble.IGNORED, app.id, message, label))
 
 
 def _is_value(name: str) -> bool:

@@ -21,6 +21,7 @@ MAX_PATHS = 100
 MAX_VALUE = 4_096
 
 _TRUE = frozenset({"true", "t", "yes", "y"})
+_FALSE = frozenset({"false", "f", "no", "n", "off", "0", ""})
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
@@ -57,6 +58,11 @@ def is_app_id(text: str) -> bool:
 def boolean(text: str) -> bool:
     """True for true, t, yes and y in any case, as for marathon-lb; everything else is false."""
     return text.strip().lower() in _TRUE
+
+
+def is_doubtful(text: str) -> bool:
+    """Whether it counts as false, but may well be meant otherwise: ``1``, ``on``."""
+    return text.strip().lower() not in _TRUE | _FALSE
 
 
 def number(text: str, lowest: int, highest: int) -> int:

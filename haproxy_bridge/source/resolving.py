@@ -5,14 +5,13 @@ server that is added at run time may have an address only. So the configuration 
 a name that can not be found falls back to what the scheduler knows, or stays for haproxy to try.
 """
 
-import ipaddress
 import queue
 import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from functools import lru_cache
+
+from haproxy_bridge.snapshot import is_address
 
 KEPT_SECONDS = 60.0
 UNKNOWN_SECONDS = 10.0
@@ -52,7 +51,7 @@ class Resolver:
         """An address for each host; the fallback, or the host itself, where there is none. Waits
         for names that were never asked for; what was found before is looked up again beside."""
         now = self._clock()
-        names = [host for host in hosts if not _is_address(host)]
+        names = [host for host in hosts if not is_address(host)]
         new = [host for host in names if host not in self._known]
         if new:
             self._learn(new, _together(self._lookup, new, WAIT_SECONDS))
@@ -80,14 +79,6 @@ class Resolver:
             before = self._known.get(host, (0.0, ""))[1]
             kept = KEPT_SECONDS if address else UNKNOWN_SECONDS
             self._known[host] = (now + kept, address or before)
-
-
-@lru_cache(_MOST)
-def _is_address(host: str) -> bool:
-    with suppress(ValueError):
-        ipaddress.ip_address(host.partition("%")[0])
-        return True
-    return False
 
 
 def _address(host: str) -> str:

@@ -197,6 +197,8 @@ def test_a_template_that_stands_for_nothing_here_is_told(name: str) -> None:
         ({"STICKY": "true"}, "STICKY"),
         ({"MODE": "http", "REDIRECT_TO_HTTPS": "true"}, "REDIRECT_TO_HTTPS"),
         ({"VHOST": "a.example", "PATH": "/x", "TLS_PASSTHROUGH": "true"}, "PATH"),
+        ({"MODE": "http", "STICKY": "1"}, "STICKY"),
+        ({"MODE": "http", "STICKY": "On"}, "STICKY"),
     ],
 )
 def test_a_label_without_effect_is_told(labels: dict[str, str], label: str) -> None:
@@ -205,6 +207,17 @@ def test_a_label_without_effect_is_told(labels: dict[str, str], label: str) -> N
         (Trouble.IGNORED, f"HAPROXY_0_{label}")
     ]
     assert made.backends
+
+
+@pytest.mark.parametrize("word", ["false", "No", "0", "", "TRUE", "y"])
+def test_a_word_that_is_clear_is_not_told(word: str) -> None:
+    assert not rendered(app("/a", MODE="http", STICKY=word)).problems
+
+
+def test_a_port_that_is_not_served_for_a_doubtful_word_is_told() -> None:
+    made = rendered(app("/a", ENABLED="1"))
+    assert [one.label for one in made.problems] == ["HAPROXY_0_ENABLED"]
+    assert not made.backends
 
 
 @pytest.mark.parametrize(("text", "told"), [("", 0), ("0", 0), ("3", 1)])

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from haproxy_bridge.rendered import Problem, Trouble
 from haproxy_bridge.services import Policy, Rule, ServiceOptions, build
 from haproxy_bridge.services.model import Auth, Host, HostKind, Mode, Service
-from haproxy_bridge.snapshot import App, Check, CheckKind, Port
+from haproxy_bridge.snapshot import App, Check, CheckKind, Endpoint, Port
 from tests.unit.haproxy_bridge.made import app, checked, snapshot, task
 
 ALL = ServiceOptions(groups=("*",))
@@ -370,3 +370,24 @@ def test_each_node_begins_elsewhere_and_always_there() -> None:
     firsts = {build(made, ALL, f"node{n}").services[0].members[0].task_id for n in range(20)}
     assert len(firsts) > 2
     assert build(made, ALL, "node1") == build(made, ALL, "node1")
+
+
+def test_tasks_on_agents_without_an_address_are_told() -> None:
+    hosts = ("10.0.0.1", "h2.invalid", "h1.invalid", "h2.invalid", "2001:db8::1")
+    found = [
+        task("/a", number, endpoints=(Endpoint(host, 31000),)) for number, host in enumerate(hosts)
+    ]
+    (problem,) = problems(replace(app("/a"), tasks=tuple(found)), app("/b", 10001))
+    assert (problem.trouble, problem.app_id) == (Trouble.UNRESOLVED, "/a")
+    assert problem.message.startswith("3 of its 5 tasks get nothing")
+    assert "for h1.invalid, h2.invalid (" in problem.message
+    assert problem.keeps_out
+
+
+def test_names_without_an_address_are_told_in_part() -> None:
+    found = [
+        task("/a", number, endpoints=(Endpoint(f"h{number}.invalid", 31000),))
+        for number in range(9)
+    ]
+    (problem,) = problems(replace(app("/a"), tasks=tuple(found)))
+    assert "h0.invalid, h1.invalid, h2.invalid and 6 more (" in problem.message

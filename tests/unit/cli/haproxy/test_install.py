@@ -136,6 +136,20 @@ def test_the_other_way_takes_the_place_of_the_first(tmp_path: Path) -> None:
     assert "etc/cron.d/stayer-haproxy" not in files(tmp_path)
 
 
+@pytest.mark.parametrize("how", ["--systemd", "--cron"])
+def test_the_bridge_of_2014_leaves_for_it(tmp_path: Path, how: str) -> None:
+    rival = tmp_path / "etc/cron.d/haproxy-marathon-bridge"
+    rival.parent.mkdir(parents=True)
+    rival.write_text("* * * * * root /opt/bridge refresh_system_haproxy m1:8080\n")
+    shown = install(tmp_path, how, "--dry-run").stdout
+    assert f"remove: {rival} (another bridge" in shown
+    assert "-* * * * * root /opt/bridge" in shown
+    assert rival.exists()
+    assert install(tmp_path, how, "--yes").exit_code == 0
+    assert not rival.exists()
+    assert "etc/haproxy-marathon-bridge" not in install(tmp_path, how, "--yes").output
+
+
 def test_uninstall_takes_away_ours_and_nothing_else(tmp_path: Path) -> None:
     install(tmp_path, "--systemd", "--yes")
     own = tmp_path / "etc/cron.d/stayer-haproxy"

@@ -176,6 +176,18 @@ def test_run_from_where_it_is_installed_it_stays(node: Path) -> None:
     assert not (node / path.lstrip("/")).exists()
 
 
+@pytest.mark.parametrize(
+    "path", ["etc/cron.d/stayer-haproxy", "etc/systemd/system/stayer-haproxy.service"]
+)
+def test_two_bridges_do_not_undo_each_others_work(node: Path, path: str) -> None:
+    (node / path).parent.mkdir(parents=True)
+    (node / path).write_text("")
+    result = bridge("install_cronjob", "m1:8080", "--program", "/bin/true", root=node)
+    assert result.exit_code == Exit.USAGE
+    assert "first: stayer haproxy uninstall" in result.stderr
+    assert not (node / "etc/haproxy-marathon-bridge").exists()
+
+
 @pytest.mark.parametrize("hostile", ["m1:8080;reboot", "$(reboot)", "m1:8080\nm2", ""])
 def test_a_place_that_a_shell_would_read_is_refused(node: Path, hostile: str) -> None:
     result = bridge("install_cronjob", hostile, "--program", "/bin/true", root=node)
