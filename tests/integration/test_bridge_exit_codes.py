@@ -3,6 +3,7 @@
 import fcntl
 import subprocess
 from collections.abc import Callable
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -62,6 +63,31 @@ def test_changes_and_their_absence(edge: Edge, bridge: Bridge) -> None:
     west = bridge("once", "--cluster=west=http://127.0.0.1:1", "--hold-seconds=0", "--hold-runs=1")
     assert west.returncode == Exit.CLUSTER
     assert "cluster west" in west.stderr
+
+
+def test_an_agent_that_nobody_finds_is_named(edge: Edge, bridge: Bridge) -> None:
+    a = edge.task("a")
+    app = edge.app("a", [a, a], 0, VHOST="a.example")
+    app["tasks"][1] |= {"id": "b", "host": "agent.invalid"}
+    edge.say(app)
+    done = bridge()
+    assert done.returncode == Exit.PARTIAL
+    assert "unresolved: /a: 1 of its 2 tasks get nothing" in done.stderr
+    assert "for agent.invalid (" in done.stderr
+    assert [edge.haproxy.ask("a.example")[1] for _ in range(4)] == ["a"] * 4
+
+
+def test_a_task_that_has_just_begun_serves_later_if_it_is_asked_for(
+    edge: Edge, bridge: Bridge
+) -> None:
+    old, young = edge.task("old"), edge.task("young")
+    app = edge.app("a", [old, young], 0, VHOST="a.example")
+    app["tasks"][1]["startedAt"] = datetime.now(UTC).isoformat()
+    edge.say(app)
+    assert bridge("once", "--min-uptime=3600").returncode == Exit.OK
+    assert {edge.haproxy.ask("a.example")[1] for _ in range(4)} == {"old"}
+    assert bridge("once", "--min-uptime=0").stdout == "1 servers added: 1 services, 2 servers\n"
+    assert {edge.haproxy.ask("a.example")[1] for _ in range(4)} == {"old", "young"}
 
 
 def test_what_keeps_everything(edge: Edge, bridge: Bridge, tmp_path: Path) -> None:
