@@ -2,10 +2,12 @@
 wrk as the generator from outside, and one of ours that knows of each failure."""
 
 import http.client
+import json
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -14,8 +16,10 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from haproxy_bridge.runtime import apply, master
 from haproxy_bridge.runtime.master import Processes
@@ -59,16 +63,16 @@ class Watching:
         except SocketError:
             return {}
 
-    def await_serving(self, backend: str, count: int) -> dict[str, Running]:
+    def await_serving(self, backend: str, wanted: int) -> dict[str, Running]:
         """Wait until exactly so many servers are up there."""
 
         def look() -> dict[str, Running]:
             found = self.servers(backend)
             up = {name: one for name, one in found.items() if one.up and not one.stopped}
-            assert len(up) == count, f"{found}\n{self.output()[-2000:]}"
+            assert len(up) == wanted, f"{found}\n{self.output()[-2000:]}"
             return up
 
-        return eventually(look, f"{count} servers of {backend}")
+        return eventually(look, f"{wanted} servers of {backend}")
 
     def reloads(self) -> int:
         """How often haproxy loaded its configuration anew."""
@@ -156,12 +160,15 @@ def wrk(url: str, connections: int = CONNECTIONS, host: str = "") -> Iterator[Lo
     load.bad_answers = int(other[1]) if other else 0
 
 
-@dataclass
+@dataclass(frozen=True)
 class Failure:
-    """When, and what was told."""
+    """A request that failed: when it began and ended, by the steady clock, and what was told. Its
+    path is its own, so that haproxy's log names the server that had it."""
 
-    at_seconds: float
+    began: float
+    ended: float
     method: str
+    path: str
     what: str
 
 
@@ -173,6 +180,7 @@ class Generator:
     methods: Sequence[str]
     answered: int = 0
     failures: list[Failure] = field(default_factory=list)
+    _numbers: Iterator[int] = field(default_factory=count)
     _stop: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
 
@@ -196,24 +204,67 @@ class Generator:
 
     def _run(self, method: str) -> None:
         while not self._stop.is_set():
+            path, began = f"/{method}-{next(self._numbers)}", time.monotonic()
             try:
-                status = self._ask(method)
+                status = self._ask(method, path)
                 what = "" if status == 200 else f"status {status}"
             except (OSError, http.client.HTTPException) as error:
                 what = repr(error)
             self.answered += not what
             if what:
-                self.failures.append(Failure(time.monotonic(), method, what))
+                self.failures.append(Failure(began, time.monotonic(), method, path, what))
 
-    def _ask(self, method: str) -> int:
+    def _ask(self, method: str, path: str) -> int:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_ANSWER_SECONDS)
         try:
-            connection.request(method, "/", body=b"x" if method == "POST" else None)
+            connection.request(method, path, body=b"x" if method == "POST" else None)
             with connection.getresponse() as answer:
                 answer.read()
                 return answer.status
         finally:
             connection.close()
+
+
+class AccessLog:
+    """haproxy's log in JSON (``--log ADDRESS --json-log``), by the path of each request."""
+
+    def __init__(self, received: socket.socket) -> None:
+        self._received = received
+        self._datagrams: list[bytes] = []
+        self.address = f"127.0.0.1:{received.getsockname()[1]}"
+
+    def read(self) -> None:
+        """Take lines in until an empty one: parsed later, or some would be lost."""
+        while datagram := self._received.recv(65_536):
+            self._datagrams.append(datagram)
+
+    def line(self, path: str) -> dict[str, Any]:
+        """What haproxy wrote of a request; waits for it."""
+
+        def look() -> dict[str, Any]:
+            mark = path.removeprefix("/").encode() + b'"'  # slashes are escaped there
+            found = [one for one in self._datagrams if mark in one]
+            assert found, f"no line of {path} among {len(self._datagrams)}"
+            said: dict[str, Any] = json.loads(found[-1].partition(b": ")[2])
+            return said
+
+        return eventually(look, f"a line of {path}")
+
+
+@contextmanager
+def access_log() -> Iterator[AccessLog]:
+    """Takes haproxy's log for the length of the block."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as received:
+        received.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        received.bind(("127.0.0.1", 0))
+        log = AccessLog(received)
+        reader = threading.Thread(target=log.read, daemon=True)
+        reader.start()
+        try:
+            yield log
+        finally:
+            received.sendto(b"", received.getsockname())  # an empty one ends it
+            reader.join()
 
 
 def answers(port: int) -> bool:

@@ -6,16 +6,27 @@ killed without a word and each failure is looked at.
 
 import os
 import signal
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from cli.main import main
+from haproxy_bridge.runtime import apply
 from localmesos.apache.engine import ApacheEngine
 from localmesos.cluster import agent_specs
-from tests.integration.bridge_load import Generator, Watching, answers, asked, watching, wrk
+from tests.integration.bridge_load import (
+    Generator,
+    Watching,
+    access_log,
+    answers,
+    asked,
+    watching,
+    wrk,
+)
 from tests.integration.poller import is_healthy, service
 from tests.integration.product import Json, Stayer, pids_of, serving
 from tests.integration.test_product_failover import group, ids, leading
@@ -27,6 +38,7 @@ _APP = "/web"
 _EDGE_PORTS = 900  # from there on, of the thousand of this test process
 _SERVICE_PORT = 910
 _BACKEND = "web_{}"
+_AT_ONCE = 2  # requests that a task has at most
 
 
 @pytest.fixture
@@ -47,7 +59,7 @@ def app(task_ports: int) -> Json:
         instances=3,
         portDefinitions=[{"port": task_ports + _SERVICE_PORT, "name": "http"}],
         upgradeStrategy={"minimumHealthCapacity": 1, "maximumOverCapacity": 0.34},
-        labels={"HAPROXY_0_MAXCONN_SERVER": "2"},
+        labels={"HAPROXY_0_MAXCONN_SERVER": str(_AT_ONCE)},
     )
 
 
@@ -170,22 +182,67 @@ def _await_share(served: Served, least: int, most: int) -> None:
     eventually(look, f"{least} to {most} % for the new version\n{served.edge.output()}")
 
 
+@pytest.mark.parametrize("hangs", ["", "GET", "POST"])
 def test_a_task_that_is_killed_costs_nobody_a_get_and_only_posts_that_it_had(
-    served: Served, app: Json
+    here: ApacheEngine, task_ports: int, tmp_path: Path, app: Json, hangs: str
 ) -> None:
-    served.create(app)
-    victim = served.stayer.running(_APP)[0]
-    with Generator(served.port, ["GET"] * 4 + ["POST"] * 4) as generator:
-        eventually(lambda: generator.answered > 50, "load")
-        for pid in pids_of(victim["id"]):
-            os.kill(pid, signal.SIGKILL)
-        eventually(lambda: victim["id"] not in ids(served.stayer, _APP), "its end to be known")
+    """``hangs``: before, it stops to answer, and has two requests of this kind when it ends."""
+    with (
+        serving(here.url, tmp_path / "stayer") as stayer,
+        access_log() as log,
+        watching(
+            stayer.client.urls,
+            task_ports + _EDGE_PORTS,
+            *("--log", f"{log.address} local0", "--json-log"),
+        ) as edge,
+        ExitStack() as load,
+    ):
+        served = Served(stayer, edge, task_ports + _SERVICE_PORT)
+        served.create(app)
+        victim = served.stayer.running(_APP)[0]
+        generators = {
+            method: Generator(served.port, [method] * 4)
+            for method in sorted(("GET", "POST"), key=lambda one: one != hangs)
+        }
+        for method, generator in generators.items():
+            load.enter_context(generator)
+            _await_answers(generator)
+            if method == hangs:
+                _signalled(victim, signal.SIGSTOP)
+                eventually(lambda: _sessions(served, victim) >= _AT_ONCE, "requests that hang")
+        began = time.monotonic()
+        _signalled(victim, signal.SIGKILL)
+        eventually(lambda: not pids_of(victim["id"]), "its end")
+        ended = time.monotonic()
+        eventually(lambda: victim["id"] not in ids(stayer, _APP), "its end to be known")
         served.await_tasks(3)
-    gets = [one for one in generator.failures if one.method == "GET"]
-    posts = [one for one in generator.failures if one.method == "POST"]
-    assert not gets, gets
-    assert len(posts) <= 2, posts  # as many as HAPROXY_0_MAXCONN_SERVER lets it have at once
+        load.close()
+        assert not generators["GET"].failures
+        posts = generators["POST"].failures
+        assert len(posts) in (range(_AT_ONCE + 1) if not hangs else [(hangs == "POST") * _AT_ONCE])
+        for one in posts:
+            assert one.began < ended, "it was in flight before"
+            assert began < one.ended, "it would have gone well"
+            assert log.line(one.path)["task"] == victim["id"], one
 
+
+def _await_answers(generator: Generator) -> None:
+    eventually(lambda: generator.answered > 50, "load")
+
+
+def _signalled(task: Json, number: signal.Signals) -> None:
+    for pid in pids_of(task["id"]):
+        os.kill(pid, number)
+
+
+def _sessions(served: Served, task: Json) -> int:
+    """Those that its server has, and what waits for a place there."""
+    found = apply.sessions(served.edge.admin_socket, [served.backend])
+    return sum(number for (_, name), number in found.items() if name.startswith(task["id"]))
+
+
+def test_a_haproxy_that_is_killed_serves_again(served: Served, app: Json) -> None:
+    served.create(app)
     for pid in served.edge.processes().workers:
         os.kill(pid, signal.SIGKILL)
     eventually(lambda: answers(served.port), "haproxy to serve again")
