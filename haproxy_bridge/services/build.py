@@ -165,8 +165,9 @@ def _services(
         enabled = said.given.get("enabled", not options.strict)
         if not enabled or not options.serves(_groups(read, said)):
             continue
-        if not port.service_port and said.given.keys().isdisjoint(_PLACES):
-            continue  # nothing to listen on, and nobody asked for it
+        is_asked_for = said.broken or not said.given.keys().isdisjoint(_PLACES)
+        if not port.service_port and not is_asked_for:
+            continue  # nothing to listen on
         if "tcp" not in port.protocol.split(","):
             message = f"port {index} is {port.protocol}, which haproxy does not carry"
             problems.append(Problem(Trouble.UNSUPPORTED, app.id, message))

@@ -208,6 +208,11 @@ def test_labels_that_nothing_reads_are_told_and_harm_nothing() -> None:
     assert {one.trouble for one in built.problems} == {Trouble.IGNORED}
 
 
+def test_a_bad_place_of_a_port_without_a_number_is_told() -> None:
+    (problem,) = problems(app("/a", 0, VHOST="-bad-"))
+    assert (problem.trouble, problem.label) == (Trouble.INVALID, "HAPROXY_0_VHOST")
+
+
 def test_apps_of_other_groups_are_not_talked_about() -> None:
     assert not problems(app("/a", GROUP="internal", VHSOT="x"), groups=("external",))
 
