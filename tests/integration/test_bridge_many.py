@@ -24,9 +24,7 @@ def _app(edge: Edge, name: str, task: TaskServer, **labels: str) -> dict[str, An
 
 def _many(edge: Edge, task: TaskServer) -> list[dict[str, Any]]:
     names = (f"t{number % 50}/a{number}" for number in range(_APPS))
-    return [
-        _app(edge, name, task, VHOST=f"h{number}.example") for number, name in enumerate(names)
-    ]
+    return [_app(edge, name, task, VHOST=f"h{number}.example") for number, name in enumerate(names)]
 
 
 def _hostile(edge: Edge, task: TaskServer) -> dict[str, tuple[dict[str, Any], Trouble]]:
