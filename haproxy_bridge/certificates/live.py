@@ -40,18 +40,21 @@ def brought(admin_socket: Path, folder: str, wanted: Mapping[str, Pem]) -> Live:
     stuck: dict[str, str] = {}
     others = dict(_others(loaded, folder, problems))
     targets = {**wanted, **{path: found for path, found in others.items() if found}}
-    lists = socket.ask(admin_socket, "show ssl crt-list").split()
+    listed = _listed(admin_socket, folder)
     done = 0
     for path, found in targets.items():
-        if loaded.get(path) == found.fingerprint or (path not in loaded and folder not in lists):
+        is_new = path in wanted and listed is not None and path not in listed
+        if path not in loaded and not is_new:
             continue
-        why = _put(admin_socket, path, found, "" if path in loaded else folder)
+        if loaded.get(path) == found.fingerprint and not is_new:
+            continue
+        why = _put(admin_socket, path, found, folder if is_new else "")
         done += not why
         if why:
             problems[path], stuck[path] = why, found.fingerprint
     gone = [path for path in loaded if _is_inside(path, folder) and path not in wanted]
     for path in gone if wanted else ():
-        done += _taken_out(admin_socket, path, folder)
+        done += _taken_out(admin_socket, path, folder if path in (listed or ()) else "")
     return Live(done, problems, others, stuck)
 
 
@@ -67,6 +70,15 @@ def _loaded(admin_socket: Path) -> dict[str, str]:
         if found is not None:
             loaded[text.partition("\n")[0].strip()] = found[1]
     return loaded
+
+
+def _listed(admin_socket: Path, folder: str) -> frozenset[str] | None:
+    """Files of the folder that clients can be shown; None if haproxy knows no such folder. What a
+    run that died has put in may be loaded and not be among them."""
+    if folder not in socket.ask(admin_socket, "show ssl crt-list").split():
+        return None
+    answer = socket.ask(admin_socket, f"show ssl crt-list {folder}")
+    return frozenset(line.partition(" ")[0] for line in answer.splitlines())
 
 
 def _others(
@@ -106,8 +118,10 @@ def _put(admin_socket: Path, path: str, found: Pem, folder: str) -> str:
 
 
 def _taken_out(admin_socket: Path, path: str, folder: str) -> bool:
-    """haproxy keeps the one that it shows where no other is meant; a reload takes another then."""
-    said = socket.ask(admin_socket, f"del ssl crt-list {folder} {path}")
-    if "deleted" not in said or "cannot be deleted" in said:
-        return False
+    """haproxy keeps the one that it shows where no other is meant; a reload takes another then.
+    ``folder`` "": it is in no list any more."""
+    if folder:
+        said = socket.ask(admin_socket, f"del ssl crt-list {folder} {path}")
+        if "deleted" not in said or "cannot be deleted" in said:
+            return False
     return "deleted!" in socket.ask(admin_socket, f"del ssl cert {path}")

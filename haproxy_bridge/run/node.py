@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from haproxy_bridge.exits import Exit
 from haproxy_bridge.render import Renderer
 from haproxy_bridge.rendered import Rendered
-from haproxy_bridge.run import again, state_file
+from haproxy_bridge.run import again, leftovers, state_file
 from haproxy_bridge.run.clusters import Clusters
 from haproxy_bridge.run.config_file import ConfigFile
 from haproxy_bridge.run.options import NodeOptions
@@ -68,6 +68,8 @@ class Node:
         try:
             self._path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
             with lock.held(self._path.with_suffix(".lock"), self.options.lock_seconds):
+                if not dry_run:
+                    leftovers.swept(self.options)
                 return self._run(How(force=force, dry_run=dry_run))
         except lock.LockedError as error:
             return Outcome(exit=Exit.LOCKED, why=str(error))

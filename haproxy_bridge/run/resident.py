@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from haproxy_bridge.exits import Exit
 from haproxy_bridge.rendered import Rendered
-from haproxy_bridge.run import again, state_file
+from haproxy_bridge.run import again, leftovers, state_file
 from haproxy_bridge.run.clusters import Clusters
 from haproxy_bridge.run.config_file import ConfigFile
 from haproxy_bridge.run.node import renderer, wall_ms
@@ -80,6 +80,7 @@ class Resident:
         lasts. A note if it begins anew. LockedError, OSError."""
         self._path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
         with lock.held(self._path.with_suffix(".lock"), self._options.lock_seconds):
+            leftovers.swept(self._options)
             self.state, note = state_file.load(self._path)
             self._tls.tried = self.state.tried
             yield note

@@ -17,12 +17,14 @@ GENERATIONS = 5
 """Configurations before the present one that are kept, as ``haproxy.cfg.1`` to ``.5``."""
 MAPS = re.compile(r"stayer-[a-z]+-[0-9a-f]{16}\.map")
 """Names of the files beside a configuration."""
+UNFINISHED = re.compile(r"\.(.+)\.new-[a-z0-9_]{8}")
+"""Names of files that are not whole yet, with the name that each is to have."""
 _CONFIG_MODE = 0o640  # it holds hashes of passwords
 
 
 def write_atomically(path: Path, content: bytes, mode: int = _CONFIG_MODE) -> None:
     """Replace a file, durably. OSError, and then the old one is untouched."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.new-", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)

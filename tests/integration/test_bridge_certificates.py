@@ -90,6 +90,29 @@ def test_certificates_change_without_a_reload(
     assert master.processes(edge.haproxy.master_socket).reloads == reloads
 
 
+def test_one_that_a_run_has_put_in_and_not_shown_yet_is_shown_by_the_next(
+    make_edge: Callable[..., Edge], tmp_path: Path
+) -> None:
+    there = tmp_path / "certificates"
+    there.mkdir()
+    certificate(there / "a.pem", "a.example")
+    edge = make_edge(render={"certificates": (str(there),)})
+    edge.now_ms = wall_ms()
+    edge.say(edge.app("a", [edge.task("a")], VHOST="a.example"))
+    assert edge.run().reloaded
+    new = certificate(there / "b.pem", "b.example")
+    content = (there / "b.pem").read_text().replace("\n\n", "\n")
+    other = next(edge.haproxy.folder.glob("stayer-certificates/*a.pem"))
+    copy = other.with_name(other.name.replace("a.pem", "b.pem"))
+    for command in (f"new ssl cert {copy}", f"set ssl cert {copy} <<\n{content}"):
+        socket.ask(edge.haproxy.admin_socket, command)
+    assert "Success!" in socket.ask(edge.haproxy.admin_socket, f"commit ssl cert {copy}")
+    assert shown(edge.haproxy.https, "b.example") != new
+    outcome = edge.run()
+    assert (outcome.reloaded, outcome.certificates, copy.exists()) == (False, 1, True)
+    assert shown(edge.haproxy.https, "b.example") == new
+
+
 def grown(path: Path, size: int) -> None:
     """The file with as many more certificates behind its own as that takes."""
     more = path.with_name("more.made")

@@ -1,6 +1,7 @@
 """Ten thousand apps on a real haproxy: all are served, each changes alone, and bad ones among them
 keep back nobody else."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from haproxy_bridge.exits import Exit
@@ -13,9 +14,10 @@ _CHECK = {"protocol": "TCP", "portIndex": 0, "intervalSeconds": 600}  # else: 20
 _HEALTHY = [{"alive": True, "consecutiveFailures": 0}]
 
 
-def _app(edge: Edge, name: str, task: TaskServer, **labels: str) -> dict[str, Any]:
+def _app(edge: Edge, name: str, task: TaskServer, labels: Mapping[str, str]) -> dict[str, Any]:
     """Served by host alone: ten thousand ports of their own are more than a machine may have."""
-    made = edge.app(name, [task], **labels)
+    made = edge.app(name, [task])
+    made["labels"] = {f"HAPROXY_0_{label}": text for label, text in labels.items()}
     made["portDefinitions"] = [{"port": 0}]
     made["healthChecks"] = [_CHECK]
     made["tasks"][0] |= {"id": f"{name}.1", "healthCheckResults": _HEALTHY}
@@ -24,7 +26,9 @@ def _app(edge: Edge, name: str, task: TaskServer, **labels: str) -> dict[str, An
 
 def _many(edge: Edge, task: TaskServer) -> list[dict[str, Any]]:
     names = (f"t{number % 50}/a{number}" for number in range(_APPS))
-    return [_app(edge, name, task, VHOST=f"h{number}.example") for number, name in enumerate(names)]
+    return [
+        _app(edge, name, task, {"VHOST": f"h{number}.example"}) for number, name in enumerate(names)
+    ]
 
 
 def _hostile(edge: Edge, task: TaskServer) -> dict[str, tuple[dict[str, Any], Trouble]]:
@@ -37,7 +41,7 @@ def _hostile(edge: Edge, task: TaskServer) -> dict[str, tuple[dict[str, Any], Tr
         "z/ünicode": ({"VHOST": "u.example"}, Trouble.INVALID),
     }
     return {
-        f"/{name}": (_app(edge, name, task, **own), trouble)
+        f"/{name}": (_app(edge, name, task, own), trouble)
         for name, (own, trouble) in labels.items()
     }
 
