@@ -1,9 +1,12 @@
 """What a run that died half-way through a file left behind, taken away by the next one.
 
-A file is written under another name first. Those that only whoever holds the lock writes may be
-taken away by the next who holds it; nobody else's are touched.
+A file is written under another name first, and what is only to be looked at lies in a folder of its
+own. What only whoever holds the lock makes may be taken away by the next who holds it; nothing of
+anybody else's is touched.
 """
 
+import re
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +14,9 @@ from pathlib import Path
 from haproxy_bridge.run.options import NodeOptions
 from haproxy_bridge.run.tls import FOLDER
 from haproxy_bridge.swap.files import MAPS, UNFINISHED
+
+_TRIALS = re.compile(r"\.(stayer-candidate|trial)-[a-z0-9_]{8}")
+"""Folders of configurations and certificates that were looked at."""
 
 
 def swept(options: NodeOptions) -> None:
@@ -25,6 +31,8 @@ def swept(options: NodeOptions) -> None:
 def _sweep(folder: Path, is_ours: Callable[[str], bool]) -> None:
     with suppress(OSError):
         for entry in list(folder.iterdir()):
+            if _TRIALS.fullmatch(entry.name):
+                shutil.rmtree(entry, ignore_errors=True)
             unfinished = UNFINISHED.fullmatch(entry.name)
             if unfinished and is_ours(unfinished[1]):
                 with suppress(OSError):

@@ -12,6 +12,8 @@ OURS = (
     "etc/.haproxy.cfg.1.new-x1y2z3_4",
     "etc/..haproxy.cfg.not-loaded.new-x1y2z3_4",
     "etc/.stayer-hosts-0123456789abcdef.map.new-x1y2z3_4",
+    "etc/.stayer-candidate-x1y2z3_4/haproxy.cfg",
+    "etc/stayer-certificates/.trial-x1y2z3_4/pem",
     "etc/stayer-certificates/.00-a.pem.new-x1y2z3_4",
     "var/.state.json.new-x1y2z3_4",
 )
@@ -20,6 +22,7 @@ OTHERS = (
     "etc/.haproxy.cfg.swp",
     "etc/.haproxy.cfg.20260101",
     "etc/.haproxy.cfg.not-loaded",
+    "etc/.trial-of-mine/haproxy.cfg",
     "etc/.other.cfg.new-x1y2z3_4",
     "etc/stayer-certificates/00-a.pem",
     "var/state.json",
