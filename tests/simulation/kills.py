@@ -157,7 +157,8 @@ class JustifiedKills:
         if now is None or now.goal is Goal.DECOMMISSIONED:
             return True
         patience_ms = self.policy.unhealthy_kill_patience
-        if ALARM in state.alarms:
+        alarm = state.alarms.get(ALARM)
+        if alarm is not None and alarm.since_ms < now_ms:  # one of now may be for want of this task
             return False
         if before.app_id in self._awaited:
             return False
