@@ -14,7 +14,7 @@ from pathlib import Path
 from haproxy_bridge.rendered import Rendered, without_mark
 from haproxy_bridge.runtime import apply, master, socket
 from haproxy_bridge.runtime.socket import SocketError
-from haproxy_bridge.snapshot import Snapshot
+from haproxy_bridge.snapshot import Snapshot, is_address
 
 SETTLE_SECONDS = 0.05
 """How long a server has to be idle to be believed."""
@@ -50,7 +50,7 @@ def rotated(answer: Snapshot, rendered: Rendered, left_out: Collection[str]) -> 
     for backend in rendered.backends:
         for server in backend.servers:
             served.add(server.app_id)
-            if not server.draining:
+            if not server.draining and is_address(server.address):
                 used.add(server.task_id)
     return tuple(
         task_id for task_id, app_id in waiting.items() if task_id in used or app_id not in served

@@ -117,7 +117,7 @@ def test_new_tasks_are_told_of_once_and_again_to_another_leader(edge: Edge) -> N
 
 
 def test_what_waits_is_in_rotation_or_not_served_here_at_all() -> None:
-    apps = [app(name) for name in ("/in", "/late", "/kept", "/elsewhere")]
+    apps = [app(name) for name in ("/in", "/late", "/kept", "/lost", "/elsewhere")]
     waiting = [
         replace(one, tasks=tuple(replace(task, awaits_edges=True) for task in one.tasks[:1]))
         for one in apps
@@ -127,6 +127,7 @@ def test_what_waits_is_in_rotation_or_not_served_here_at_all() -> None:
         Server("s1", "10.0.0.1", 1, task_id=first["/in"], app_id="/in"),
         Server("s2", "10.0.0.1", 2, task_id="an-old-one", app_id="/late"),
         Server("s3", "10.0.0.1", 3, task_id=first["/late"], app_id="/late", draining=True),
+        Server("s4", "no-address.invalid", 4, task_id=first["/lost"], app_id="/lost"),
     )
     made = Rendered(backends=(Backend("b", servers),))
     found = rotated(snapshot(*waiting), made, ["/kept"])
