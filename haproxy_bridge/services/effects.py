@@ -4,6 +4,7 @@ marathon-lb says nothing there, and people search for hours why a label has no e
 label was to protect something, the port is left out rather than served without it.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec.structs import replace
@@ -45,6 +46,7 @@ _OF_HOSTS = frozenset(
     }
 )
 _NAMES_TOLD = 3
+_VERIFIED = re.compile(r"\bverify (required|optional)\b")
 UNREAD = frozenset(
     {
         "HTTP_FRONTEND_APPID_ACL",
@@ -120,5 +122,10 @@ def _without_effect(service: Service, said: PortLabels) -> Iterator[tuple[str, s
     if not values.is_dynamic(service.balance):
         several = ", ".join(sorted(values.DYNAMIC))
         yield "BALANCE", f"each server that comes or goes takes a reload; not so with {several}"
+    if service.hosts and not service.tls_passthrough and _VERIFIED.search(service.bind_options):
+        why = (
+            "asks clients of its own port for certificates, those of its virtual hosts it does not"
+        )
+        yield "BIND_OPTIONS", f"{why}: with TLS_PASSTHROUGH the app itself can"
     if service.tls_passthrough and service.paths:
         yield "PATH", "does nothing with TLS_PASSTHROUGH, as the path can not be seen"

@@ -197,6 +197,10 @@ def test_a_template_that_stands_for_nothing_here_is_told(name: str) -> None:
         ({"STICKY": "true"}, "STICKY"),
         ({"MODE": "http", "REDIRECT_TO_HTTPS": "true"}, "REDIRECT_TO_HTTPS"),
         ({"VHOST": "a.example", "PATH": "/x", "TLS_PASSTHROUGH": "true"}, "PATH"),
+        (
+            {"VHOST": "a.example", "BIND_OPTIONS": "ssl verify required ca-file /ca.pem"},
+            "BIND_OPTIONS",
+        ),
         ({"MODE": "http", "STICKY": "1"}, "STICKY"),
         ({"MODE": "http", "STICKY": "On"}, "STICKY"),
     ],
