@@ -61,6 +61,10 @@ class Trouble(StrEnum):
     FILE = "file"  # one of the operator's that can not be used as it is now; a warning
 
 
+NODE = "this node"
+"""Whose a problem is that is no app's."""
+
+
 class Problem(Struct, frozen=True, gc=False):
     """One finding about an app, for people: ``label`` names the label, if one is to blame, and
     ``message`` says what is wrong and what would be right. Of a certificate, ``app_id`` is its

@@ -343,10 +343,11 @@ def _templates(folder: Path | None) -> dict[str, str]:
     """By name; an environment variable goes before a file, as with marathon-lb."""
     _be_there("--templates", folder)
     found = {}
-    for name in sorted(templates.ALL):
+    names = {*templates.ALL, *templates.INSTEAD, *_names_in(folder)}
+    for name in sorted(names):
         path = folder / f"HAPROXY_{name}" if folder else None
         if (text := os.environ.get(f"HAPROXY_{name}")) is not None:
-            found[name] = text.replace("\\n", "\n")
+            found[name] = text.replace("\\n", "\n") if name in templates.ALL else ""
         elif path is not None and path.is_file():
             found[name] = _read(path).decode()
     head = found.get("HEAD", "expose-fd listeners")
@@ -356,6 +357,12 @@ def _templates(folder: Path | None) -> dict[str, str]:
             "have `daemon`: else nothing changes without a lost connection"
         )
     return found
+
+
+def _names_in(folder: Path | None) -> list[str]:
+    """What there is for templates: misspelt ones, too, so that they are told."""
+    names = [path.name for path in folder.glob("HAPROXY_*")] if folder else []
+    return [name.removeprefix("HAPROXY_") for name in names if re.fullmatch(r"[A-Z0-9_]+", name)]
 
 
 def _be_there(flag: str, folder: Path | None) -> None:

@@ -10,7 +10,17 @@ from haproxy_bridge.render.frontends import Shared
 from haproxy_bridge.render.options import RenderOptions
 from haproxy_bridge.render.pieces import Pieces
 from haproxy_bridge.render.texts import filled, word
-from haproxy_bridge.rendered import Backend, Piece, Rendered, digest, file_name
+from haproxy_bridge.rendered import (
+    NODE,
+    Backend,
+    Piece,
+    Problem,
+    Rendered,
+    Trouble,
+    digest,
+    file_name,
+)
+from haproxy_bridge.services import templates
 from haproxy_bridge.services.model import Service, Services, other_members
 
 _JSON_LOG_BYTES = 8192
@@ -58,6 +68,10 @@ class Renderer:
         self._options = options
         self._pieces = Pieces(options)
         self._extra = _piece(options.extra)
+        self._problems = tuple(
+            Problem(Trouble.IGNORED, NODE, why, f"HAPROXY_{name}")
+            for name, why in templates.without_effect(options.templates)
+        )
         self._services: tuple[Service, ...] = ()
         self._parts: list[_Part] = []
         self._last: Rendered | None = None
@@ -65,6 +79,7 @@ class Renderer:
     def render(self, services: Services) -> Rendered:
         """As the function of this name."""
         last, wanted = self._last, services.services
+        services = replace(services, problems=(*self._problems, *services.problems))
         changed = None if last is None else other_members(self._services, wanted)
         parts = self._all(wanted) if changed is None else self._with(changed, wanted)
         if last is None or changed is None or _structures(parts) != _structures(self._parts):

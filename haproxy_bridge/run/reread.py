@@ -7,12 +7,9 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from haproxy_bridge.rendered import Problem, Trouble
+from haproxy_bridge.rendered import NODE, Problem, Trouble
 from haproxy_bridge.run.options import NodeOptions
 from haproxy_bridge.run.outcome import SETTLED, Outcome
-
-WHOSE = "this node"
-"""Whose such a problem is, in the place of an app."""
 
 
 class FilesError(Exception):
@@ -72,7 +69,7 @@ class Files:
         if outcome.exit not in SETTLED:
             return outcome
         others = [one for one in outcome.problems if one.trouble is not Trouble.FILE]
-        own = [Problem(Trouble.FILE, WHOSE, why)] if why else []
+        own = [Problem(Trouble.FILE, NODE, why)] if why else []
         if not own and len(others) == len(outcome.problems):
             return outcome
         return replace(outcome, problems=(*others, *own))

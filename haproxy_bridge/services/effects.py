@@ -47,16 +47,6 @@ _OF_HOSTS = frozenset(
 )
 _NAMES_TOLD = 3
 _VERIFIED = re.compile(r"\bverify (required|optional)\b")
-UNREAD = frozenset(
-    {
-        "HTTP_FRONTEND_APPID_ACL",
-        "MAP_HTTP_FRONTEND_ACL",
-        "MAP_HTTP_FRONTEND_ACL_ONLY",
-        "MAP_HTTPS_FRONTEND_ACL",
-        "MAP_HTTP_FRONTEND_APPID_ACL",
-    }
-)
-"""Templates of marathon-lb that stand for pieces which this bridge does not have."""
 
 
 def of_app(app_id: str, labels: Mapping[str, str]) -> Iterator[Problem]:
@@ -114,10 +104,10 @@ def _without_effect(service: Service, said: PortLabels) -> Iterator[tuple[str, s
             yield name, "does nothing in mode tcp"
         elif name in _OF_HOSTS and not service.hosts:
             yield name, f"does nothing without HAPROXY_{service.index}_VHOST"
-    for name in sorted(UNREAD & said.templates.keys()):
-        yield name, "no such piece is written here: routes by host and by id are in maps"
+    for name in sorted(templates.UNREAD & said.templates.keys()):
+        yield name, templates.IN_MAPS
     chosen = templates.routes(service)
-    for name in sorted((templates.OF_ROUTES - UNREAD - chosen) & said.templates.keys()):
+    for name in sorted((templates.OF_ROUTES - templates.UNREAD - chosen) & said.templates.keys()):
         yield name, f"the pieces of its route are others: {', '.join(sorted(chosen)) or 'none'}"
     if not values.is_dynamic(service.balance):
         several = ", ".join(sorted(values.DYNAMIC))

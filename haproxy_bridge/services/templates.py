@@ -6,7 +6,8 @@ and ``https_route`` make marathon-lb's choice. (marathon-lb's documentation of i
 its generateHttpVhostAcl; bridge.md 3.2 and 3.3.)
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 
 from haproxy_bridge.services.model import Mode, Service
 
@@ -64,9 +65,44 @@ OF_OPERATORS = frozenset(
     }
 )
 ALL = OF_APPS | OF_OPERATORS
+UNREAD = frozenset(
+    {
+        "HTTP_FRONTEND_APPID_ACL",
+        "MAP_HTTP_FRONTEND_ACL",
+        "MAP_HTTP_FRONTEND_ACL_ONLY",
+        "MAP_HTTPS_FRONTEND_ACL",
+        "MAP_HTTP_FRONTEND_APPID_ACL",
+    }
+)
+"""Templates of marathon-lb that stand for pieces which this bridge does not have."""
+IN_MAPS = "no such piece is written here: routes by host and by id are in maps"
+_BY_NAME = "no such piece is written here: a name's certificate is chosen among --ssl-certs"
+INSTEAD = {
+    **dict.fromkeys(sorted(UNREAD), IN_MAPS),
+    "HTTPS_GROUPED_FRONTEND_HEAD": _BY_NAME,
+    "HTTPS_GROUPED_VHOST_BACKEND_HEAD": _BY_NAME,
+    "HTTPS_GROUPED_VHOST_FRONTEND_ACL": _BY_NAME,
+    "HTTPS_GROUPED_VHOST_FRONTEND_HEAD": _BY_NAME,
+    "GLOBAL_DEFAULT_OPTIONS": "nothing reads it: HAPROXY_HEAD is the text of global and defaults",
+    "SSL_CERT": "nothing reads it: write it to a file and name that with --ssl-certs",
+    "SSL_CERT0": "nothing reads it: write it to a file and name that with --ssl-certs",
+    "SYSLOGD": "nothing reads it: --log says where logs go",
+}
+"""What an operator of marathon-lb may have set that has no effect here, and what has."""
 REDIRECTS = ("BACKEND_REDIRECT_HTTP_TO_HTTPS", "BACKEND_REDIRECT_HTTP_TO_HTTPS_WITH_PATH")
 _ROUTE_HEADS = ("HTTP_FRONTEND_", "HTTPS_FRONTEND_", *REDIRECTS)
 OF_ROUTES = frozenset(name for name in OF_APPS if name.startswith(_ROUTE_HEADS))
+
+
+def without_effect(names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Those of an operator that nothing reads, and why."""
+    for name in sorted(names):
+        if name in INSTEAD:
+            yield name, INSTEAD[name]
+        elif name not in ALL:
+            near = get_close_matches(name, sorted(ALL), 1)
+            meant = f"; did you mean HAPROXY_{near[0]}?" if near else ""
+            yield name, f"there is no template of this name{meant}"
 
 
 def routes(service: Service) -> frozenset[str]:

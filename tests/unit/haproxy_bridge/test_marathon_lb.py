@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from haproxy_bridge.render import RenderOptions, render
 from haproxy_bridge.rendered import Rendered, Trouble
 from haproxy_bridge.services import Policy, ServiceOptions, build, templates
-from haproxy_bridge.services.effects import UNREAD
 from haproxy_bridge.services.labels import PORT_LABELS
+from haproxy_bridge.services.templates import UNREAD
 from haproxy_bridge.snapshot import App, Check, CheckKind
 from tests.unit.haproxy_bridge.made import app, checked, snapshot
 from tests.unit.haproxy_bridge.ways import WAYS, asked, written
@@ -147,6 +147,24 @@ def test_an_operators_piece_is_for_all() -> None:
     options = replace(RENDER, templates={"HTTP_FRONTEND_ACL": "  # mine {hostname}"})
     services = build(snapshot(app("/a", VHOST="a.example"), app("/b", VHOST="b.example")), OPTIONS)
     assert mine_in(render(services, options), "marathon_http_in") == ["a.example", "b.example"]
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("MAP_HTTP_FRONTEND_ACL", "in maps"),
+        ("HTTPS_GROUPED_FRONTEND_HEAD", "--ssl-certs"),
+        ("SSL_CERT", "--ssl-certs"),
+        ("BACKEND_HAED", "did you mean HAPROXY_BACKEND_HEAD?"),
+        ("X", "there is no template of this name"),
+    ],
+)
+def test_an_operators_piece_that_nothing_reads_is_told(name: str, why: str) -> None:
+    own = {name: "x", "HTTP_FRONTEND_HEAD": "\nfrontend f\n"}
+    made = render(build(snapshot(app("/a")), OPTIONS), replace(RENDER, templates=own))
+    (problem,) = made.problems
+    assert (problem.trouble, problem.label) == (Trouble.IGNORED, f"HAPROXY_{name}")
+    assert why in problem.message
 
 
 def test_the_order_of_ways() -> None:
