@@ -26,7 +26,7 @@ def health_results(instance: Instance, app: App, view: State) -> list[dict[str, 
         for index in range(len(app.health_checks))
         if index in known.checks
     ]
-    told_by_executor = any(check.run_by_executor for check in app.health_checks)
+    told_by_executor = all(check.run_by_executor for check in app.health_checks)
     if instance.healthy is not None and (told_by_executor or not results):
         results.append(_verdict(instance))
     return results

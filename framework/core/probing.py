@@ -5,13 +5,12 @@ it says yes. A verdict is stored with the instance, so that it outlives this pro
 behind it are not. (behaviour.md, section 5; app-definition.md, section 4.)
 """
 
-from framework.core import crashes, health_storms, moving
+from framework.core import crashes, health_storms, moving, verdicts
 from framework.core.freezing import frozen
 from framework.core.turn import Turn
 from framework.domain.app import App, HealthCheck, ReadinessCheck
 from framework.domain.health import (
     CheckHealth,
-    InstanceHealth,
     ProbeProtocol,
     ProbeResult,
     ProbeTarget,
@@ -179,7 +178,7 @@ def reported(turn: Turn, results: tuple[ProbeResult, ...]) -> None:
 
 
 def _readiness(turn: Turn, instance: Instance, result: ProbeResult) -> None:
-    known = _known(turn, instance)
+    known = verdicts.known(turn, instance)
     turn.put(Kind.HEALTH, instance.id, replace(known, readiness=result))
     if result.alive and instance.ready is False:
         turn.put_instance(replace(instance, ready=True))
@@ -190,23 +189,16 @@ def _health(turn: Turn, instance: Instance, index: int, result: ProbeResult) -> 
     if definition is None or index >= len(definition.health_checks):
         return
     check = definition.health_checks[index]
-    known = _known(turn, instance)
+    known = verdicts.known(turn, instance)
     before = known.checks.get(index, CheckHealth())
     if not result.alive and _in_grace(instance, check, before, result):
         return
-    after = _after(before, result)
+    after = verdicts.after(before, result)
     checks = known.checks | {index: after}
     turn.put(Kind.HEALTH, instance.id, replace(known, checks=checks))
     instance = _judge(turn, instance, definition, checks, result.at_ms)
     if not result.alive:
         _failed(turn, instance, check, index, after)
-
-
-def _known(turn: Turn, instance: Instance) -> InstanceHealth:
-    known = turn.world.state.health.get(instance.id)
-    if known is None or known.task_id != instance.task_id:
-        return InstanceHealth(instance.task_id)
-    return known
 
 
 def _in_grace(
@@ -219,24 +211,6 @@ def _in_grace(
     )
 
 
-def _after(before: CheckHealth, result: ProbeResult) -> CheckHealth:
-    if result.alive:
-        return replace(
-            before,
-            alive=True,
-            consecutive_failures=0,
-            first_success_ms=before.first_success_ms or result.at_ms,
-            last_success_ms=result.at_ms,
-        )
-    return replace(
-        before,
-        alive=False,
-        consecutive_failures=before.consecutive_failures + 1,
-        last_failure_ms=result.at_ms,
-        cause=result.cause[:1_000],
-    )
-
-
 def _judge(
     turn: Turn,
     instance: Instance,
@@ -244,23 +218,27 @@ def _judge(
     checks: dict[int, CheckHealth],
     at_ms: int,
 ) -> Instance:
-    """Store the verdict when it changes: healthy once every check of ours says so."""
-    own = [
+    """Store the verdict when it changes: healthy once every check says so, ours and the
+    executor's."""
+    ours = [
         checks.get(index, CheckHealth()).alive
         for index, check in enumerate(definition.health_checks)
         if not check.run_by_executor
     ]
-    healthy = False if False in own else (True if None not in own else instance.healthy)
-    if healthy and instance.mark is not None and instance.mark.why is MarkedFor.UNHEALTHY:
+    well = all(ours)
+    if well and instance.mark is not None and instance.mark.why is MarkedFor.UNHEALTHY:
         instance = moving.take_back(turn, instance)
+    if well and instance.id in turn.world.failing:
+        health_storms.turned(turn, instance, well=True)
+    healthy = verdicts.verdict(definition, checks, instance.healthy)
     if healthy is instance.healthy:
         return instance
     proved = instance.proved and healthy is True
     judged = replace(instance, healthy=healthy, health_since_ms=at_ms, proved=proved)
     turn.put_instance(judged)
     turn.notices.append(HealthChanged(judged))
-    if healthy or instance.healthy:
-        health_storms.turned(turn, judged, well=bool(healthy))
+    if instance.healthy and False in ours:
+        health_storms.turned(turn, judged, well=False)
     return judged
 
 

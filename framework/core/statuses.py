@@ -4,7 +4,7 @@ Every status is acknowledged once what follows from it is stored. One of a task 
 know goes to ``orphans``; everything else moves an instance along the tables of ``transitions``.
 """
 
-from framework.core import backoff, kills, operations, orphans, storms
+from framework.core import backoff, kills, operations, orphans, storms, verdicts
 from framework.core.deadlines import Due
 from framework.core.freezing import frozen
 from framework.core.transitions import (
@@ -71,7 +71,9 @@ def _update(turn: Turn, instance: Instance, status: TaskStatus) -> None:
 
 
 def _alive(turn: Turn, instance: Instance, condition: Condition, status: TaskStatus) -> None:
-    new = _with_health(turn, _with_condition(turn, instance, condition), status)
+    new = _with_condition(turn, instance, condition)
+    if status.healthy is not None:
+        new = _with_health(turn, new, verdicts.told_by_executor(turn, instance, status.healthy))
     if condition is Condition.RUNNING and not new.started_at_ms:
         new = replace(new, started_at_ms=_started_at_ms(turn, new, status))
     if status.addresses:
@@ -154,10 +156,10 @@ def without_task(
     )
 
 
-def _with_health(turn: Turn, instance: Instance, status: TaskStatus) -> Instance:
-    if status.healthy is None or status.healthy is instance.healthy:
+def _with_health(turn: Turn, instance: Instance, healthy: bool | None) -> Instance:
+    if healthy is instance.healthy:
         return instance
-    return replace(instance, healthy=status.healthy, health_since_ms=turn.now_ms)
+    return replace(instance, healthy=healthy, health_since_ms=turn.now_ms)
 
 
 def _unreachable(turn: Turn, instance: Instance, status: TaskStatus) -> None:
@@ -221,7 +223,7 @@ def _ended(turn: Turn, instance: Instance, condition: Condition, status: TaskSta
     """The task is over, proven or given up."""
     app = turn.world.effective(instance.app_id)
     ended = without_task(turn, instance, condition, status.message, status.reason)
-    ended = _with_health(turn, ended, status)
+    ended = ended if status.healthy is None else _with_health(turn, ended, status.healthy)
     if condition in storms.FORGOTTEN and not is_failure(condition, status.reason):
         storms.lost(turn, instance)
         ended = replace(ended, held_back=storms.holds_back(turn, instance, condition))

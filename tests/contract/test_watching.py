@@ -117,8 +117,9 @@ class TestHealth:
     ) -> None:
         checks = (HealthCheck("MESOS_HTTP", port_index=0), self.OURS[1])
         change_app(scheduler, health_checks=checks)
-        found = self.results(client, scheduler, {1: self.BAD})
-        assert found == [self.BAD_JSON, self.VERDICT]
+        both = {0: self.GOOD, 1: self.BAD}
+        assert self.results(client, scheduler, both) == [self.GOOD_JSON, self.BAD_JSON]
+        assert self.results(client, scheduler, {1: self.BAD}) == [self.BAD_JSON], "not heard of yet"
 
     def test_the_remembered_verdict_until_there_is_a_result(
         self, client: FlaskClient, scheduler: Recorder

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from framework.core.health_storms import ALARM
 from framework.core.policy import Policy
+from framework.core.transitions import condition_of
 from framework.core.turn import Step
 from framework.domain.actions import Kill, Launch
 from framework.domain.events import (
@@ -22,10 +23,11 @@ from framework.domain.events import (
     KillTasks,
     Started,
     Subscribed,
+    TaskStatusReceived,
 )
 from framework.domain.health import ProbesReported, parse_key
 from framework.domain.ids import parse_task_id
-from framework.domain.instance import Goal, Instance
+from framework.domain.instance import TERMINAL, Goal, Instance
 from framework.domain.state import State
 from tests.simulation import oracle
 from tests.simulation.apps import CHECK
@@ -61,12 +63,15 @@ class JustifiedKills:
         self._lost_ms: dict[str, int] = {}  # app -> when a sick one was killed without more ado
         self._awaited: dict[str, _Awaited] = {}  # app -> which one that was
         self._buried: set[str] = set()
+        self._ended: set[str] = set()  # as Mesos tells in this step
 
     def before(self, state: State, events: Sequence[Event], now_ms: int) -> None:
         """A step is about to be taken."""
         self._before = dict(state.instances)
         self._look_at_awaited(state, now_ms)
         self._buried = {*state.tombstones}
+        told = [one.status for one in events if isinstance(one, TaskStatusReceived)]
+        self._ended = {one.task_id for one in told if condition_of(one) in TERMINAL}
         for event in events:
             if isinstance(event, Subscribed):
                 self._subscribed_ms = now_ms
@@ -137,8 +142,9 @@ class JustifiedKills:
             if before is None and task_id not in self._buried:
                 raise Violation(f"{task_id} has no tombstone and is killed")
             return
-        if oracle.unreachable(before) and before.id not in state.instances:
-            return  # given up in this very step, and back
+        given_up = oracle.unreachable(before) and before.id not in state.instances
+        if given_up or task_id in self._ended:
+            return  # in this very step, and back: older news of it may come behind
         if before.id in self._asked or self._overdue(before, now_ms):
             return
         if self._to_be_empty(state, before, now_ms):

@@ -187,6 +187,7 @@ MUTANTS = [
         starting.start,
         "before.awaited_since_ms if before else 0",
         "0",
+        first=65,
     ),
     Mutant(
         "an update is not acknowledged",
