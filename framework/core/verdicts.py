@@ -54,12 +54,12 @@ def told_by_executor(turn: Turn, instance: Instance, alive: bool) -> bool | None
     if definition is None or index is None:
         return alive
     found = known(turn, instance)
-    result = ProbeResult(health_key(instance.task_id, index), turn.now_ms, alive)
     before = found.checks.get(index, CheckHealth())
-    checked = before if before.alive is alive else after(before, result)
-    checks = found.checks | {index: checked}
-    turn.put(Kind.HEALTH, instance.id, replace(found, checks=checks))
-    return verdict(definition, checks, instance.healthy)
+    if before.alive is not alive:  # else Mesos only says it again
+        result = ProbeResult(health_key(instance.task_id, index), turn.now_ms, alive)
+        found = replace(found, checks=found.checks | {index: after(before, result)})
+        turn.put(Kind.HEALTH, instance.id, found)
+    return verdict(definition, found.checks, instance.healthy)
 
 
 def _index_beside_ours(definition: App) -> int | None:

@@ -23,7 +23,7 @@ from haproxy_bridge.run.tls import Tls
 from haproxy_bridge.run.turn import How, Render, Turn, remembered
 from haproxy_bridge.services import Builder
 from haproxy_bridge.snapshot import Snapshot
-from haproxy_bridge.source import MAIN, Asking, Reader
+from haproxy_bridge.source import MAIN, Asking, Reader, resolving
 from haproxy_bridge.swap import load, lock
 
 
@@ -58,6 +58,7 @@ class Node:
         self.rendered: Rendered | None = None
         self.state = State()
         self._asking = Asking([(MAIN, reader), *others])
+        self._resolvers = [reader.resolver, *(one.resolver for _, one in others)]
         self._now_ms = now_ms
         self._path = Path(options.state)
         self._tls = Tls(options)
@@ -76,6 +77,7 @@ class Node:
 
     def _run(self, how: How) -> Outcome:
         state, note = state_file.load(self._path)
+        resolving.recall(self._resolvers, state.addresses)
         file = ConfigFile(Path(self.options.config))
         now_ms = self._now_ms()
         certificates = self._tls.looked_at(now_ms, write=not how.dry_run)
@@ -95,7 +97,12 @@ class Node:
             told = replace(told, notes=(note, *told.notes))
         self.rendered = turn.rendered if told.is_live else None
         state = remembered(turn.state, told, now_ms)
-        self.state = replace(state, certificates=self._tls.known, tried=self._tls.tried)
+        self.state = replace(
+            state,
+            certificates=self._tls.known,
+            tried=self._tls.tried,
+            addresses=resolving.found(self._resolvers),
+        )
         if not how.dry_run:
             state_file.save(self._path, self.state)
         return told

@@ -22,7 +22,7 @@ from haproxy_bridge.run.state_file import State
 from haproxy_bridge.run.tls import Tls
 from haproxy_bridge.run.turn import How, Load, Turn, remembered
 from haproxy_bridge.snapshot import Snapshot
-from haproxy_bridge.source import MAIN, Asking, Heard, Kind, Reader
+from haproxy_bridge.source import MAIN, Asking, Heard, Kind, Reader, resolving
 from haproxy_bridge.source.asking import PATIENCE_SECONDS
 from haproxy_bridge.swap import load, lock
 
@@ -47,6 +47,7 @@ class Resident:
         self.rendered: Rendered | None = None
         self.last = Outcome(exit=Exit.OK)
         self._reader = reader
+        self._resolvers = [reader.resolver, *(one.resolver for _, one in others)]
         sources = [(MAIN, reader), *others]
         self._asking = Asking(sources, patience_seconds=PATIENCE_SECONDS, late=late)
         self._options = options
@@ -83,6 +84,7 @@ class Resident:
             leftovers.swept(self._options)
             self.state, note = state_file.load(self._path)
             self._tls.tried = self.state.tried
+            resolving.recall(self._resolvers, self.state.addresses)
             yield note
 
     def turn(self, how: How) -> Outcome:
@@ -102,7 +104,10 @@ class Resident:
         else:
             outcome = self._tls.told(outcome)
         state = remembered(self.state, outcome, now_ms)
-        self.state = replace(state, certificates=self._tls.known, tried=self._tls.tried)
+        addresses = resolving.found(self._resolvers) if how.everything else state.addresses
+        self.state = replace(
+            state, certificates=self._tls.known, tried=self._tls.tried, addresses=addresses
+        )
         self.last = replace(outcome, before=b"", after=b"")
         return outcome
 

@@ -64,7 +64,8 @@ class State(Struct, frozen=True):
     believed, since nothing is remembered that speaks for it. ``good`` and ``refused``: by app id.
     ``problems`` and times are for ``status``; times are milliseconds of the wall clock, 0 for
     never. ``failure``: why the last run kept everything, "" if it did not. ``tried``: fingerprints
-    of certificates that haproxy's socket did not take, and for which it was reloaded."""
+    of certificates that haproxy's socket did not take, and for which it was reloaded.
+    ``addresses``: where agents were found, by name."""
 
     version: int = VERSION
     memory: Memory = Memory()
@@ -86,6 +87,7 @@ class State(Struct, frozen=True):
     failure: str = ""
     certificates: tuple[Certificate, ...] = ()
     tried: tuple[str, ...] = ()
+    addresses: dict[str, str] = {}
 
     @property
     def why_held(self) -> str:

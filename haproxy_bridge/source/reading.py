@@ -58,7 +58,7 @@ class Unchanged(Struct, frozen=True):
 
 
 class Reader:
-    """Snapshots of one scheduler, behind one or several URLs."""
+    """Snapshots of one scheduler, behind one or several URLs. ``resolver`` finds its agents."""
 
     def __init__(
         self,
@@ -71,7 +71,8 @@ class Reader:
         self._clock = clock
         self._whole_at = clock()
         self._kind = options.kind
-        self._addresses: Addresses = Resolver().addresses
+        self.resolver = Resolver()
+        self._addresses: Addresses = self.resolver.addresses
         self._known: dict[str, App] = {}
         self._ages = Ages(self._versions)
         self._pages = stayer.Pages(self._addresses)

@@ -2,14 +2,15 @@
 
 haproxy looks a name up when it loads its configuration, one after the other, and never again; a
 server that is added at run time may have an address only. So the configuration has addresses, and
-a name that can not be found falls back to what the scheduler knows, or stays for haproxy to try.
+a name that can not be found falls back to where it was, also in an earlier process, then to what
+the scheduler knows, or stays for haproxy to try.
 """
 
 import queue
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from haproxy_bridge.snapshot import is_address
 
@@ -45,7 +46,19 @@ class Resolver:
         self._lookup = lookup or _address
         self._clock = clock
         self._known: dict[str, tuple[float, str]] = {}
+        self._recalled: Mapping[str, str] = {}
         self._refreshing = threading.Lock()
+
+    def recall(self, addresses: Mapping[str, str]) -> None:
+        """Where names were found by an earlier process: what stands for one that is not found."""
+        self._recalled = addresses
+
+    def found(self) -> Mapping[str, str]:
+        """Where names are, for a later process; what was recalled if nobody asked."""
+        known = list(self._known)
+        found = {host: self._of(host, "") for host in known}
+        named = {host: address for host, address in found.items() if is_address(address)}
+        return named if known else self._recalled
 
     def addresses(self, hosts: Mapping[str, str]) -> dict[str, str]:
         """An address for each host; the fallback, or the host itself, where there is none. Waits
@@ -63,7 +76,7 @@ class Resolver:
     def _of(self, host: str, fallback: str) -> str:
         known = self._known.get(host)
         found = known[1] if known is not None else ""
-        return found or fallback or host
+        return found or self._recalled.get(host, "") or fallback or host
 
     def _refresh(self, hosts: list[str]) -> None:
         with self._refreshing:
@@ -79,6 +92,17 @@ class Resolver:
             before = self._known.get(host, (0.0, ""))[1]
             kept = KEPT_SECONDS if address else UNKNOWN_SECONDS
             self._known[host] = (now + kept, address or before)
+
+
+def recall(resolvers: Iterable[Resolver], addresses: Mapping[str, str]) -> None:
+    """Have each know where names were."""
+    for one in resolvers:
+        one.recall(addresses)
+
+
+def found(resolvers: Iterable[Resolver]) -> dict[str, str]:
+    """Where all names are."""
+    return {host: address for one in resolvers for host, address in one.found().items()}
 
 
 def _address(host: str) -> str:

@@ -1,12 +1,15 @@
 """What the bridge remembers is lost, damaged or of another release, while haproxy serves."""
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from haproxy_bridge.exits import Exit
 from haproxy_bridge.guard import GuardOptions
+from haproxy_bridge.snapshot import is_address
 from tests.edge.fixtures import Edge
 
 
@@ -75,3 +78,30 @@ def test_health_that_nobody_knows_yet_stays_as_it_was(make_edge: Callable[..., E
     outcome = edge.run()
     assert (outcome.exit, outcome.servers) == (Exit.OK, 2)
     _serves(edge)
+
+
+@pytest.mark.parametrize("mode", ["http", "tcp"])
+def test_while_no_name_is_found_agents_are_where_they_were(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    """Each run is a new process to the resolver, as under cron."""
+    directory = {"agent.example": "127.0.0.1"}
+    real = socket.getaddrinfo
+
+    def asked(host: str, *rest: Any, **more: Any) -> Any:
+        if not is_address(host) and host not in directory:
+            raise OSError("the directory is down")
+        return real(directory.get(host, host), *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", asked)
+    app = edge.app("a", [edge.task("a")], 0, MODE=mode)
+    app["tasks"][0]["host"] = "agent.example"
+    edge.say(app)
+    assert edge.run().reloaded
+    before = edge.haproxy.config.read_bytes()
+    directory.clear()
+    for _ in range(3):
+        outcome = edge.run()
+        assert (outcome.exit, outcome.changed, outcome.problems) == (Exit.OK, False, ())
+        assert edge.haproxy.config.read_bytes() == before
+        assert edge.haproxy.ask(port=edge.first_port)[:2] == (200, "a")

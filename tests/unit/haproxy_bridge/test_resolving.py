@@ -47,6 +47,19 @@ def test_a_name_that_is_not_found_falls_back_to_what_is_known_of_it() -> None:
     assert resolver.addresses({"a": "10.0.0.9", "b": ""}) == {"a": "10.0.0.9", "b": "b"}
 
 
+def test_a_name_that_is_not_found_is_where_it_was_for_an_earlier_process() -> None:
+    earlier = Names(a="10.0.0.1", b="10.0.0.2").resolver()
+    earlier.recall({"gone": "10.0.0.3"})
+    assert earlier.found() == {"gone": "10.0.0.3"}, "nobody was asked for yet"
+    earlier.addresses({"a": "", "b": "", "c": "", "192.0.2.1": ""})
+    assert earlier.found() == {"a": "10.0.0.1", "b": "10.0.0.2"}
+    later = Names(b="10.0.0.9").resolver()
+    later.recall(earlier.found())
+    hosts = {"a": "192.0.2.7", "b": "", "c": ""}
+    assert later.addresses(hosts) == {"a": "10.0.0.1", "b": "10.0.0.9", "c": "c"}
+    assert later.found() == {"a": "10.0.0.1", "b": "10.0.0.9"}
+
+
 def test_what_was_found_is_not_asked_for_again_for_a_while() -> None:
     names = Names(a="10.0.0.1")
     resolver = names.resolver()
