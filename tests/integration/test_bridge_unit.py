@@ -41,6 +41,7 @@ mkdir /mnt/etc /mnt/work /mnt/lib /mnt/lib-work
 mount -t overlay overlay -o lowerdir=/etc,upperdir=/mnt/etc,workdir=/mnt/work /etc
 mount -t overlay overlay -o lowerdir=/var/lib,upperdir=/mnt/lib,workdir=/mnt/lib-work /var/lib
 mount -t tmpfs none /run
+rm -rf /etc/haproxy /var/lib/stayer-haproxy
 mkdir -p /etc/haproxy /run/haproxy /var/lib/stayer-haproxy
 cp -r "$1"/etc/. /etc/
 cp "$1"/first.cfg /etc/haproxy/haproxy.cfg
