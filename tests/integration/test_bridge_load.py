@@ -223,7 +223,11 @@ def test_a_task_that_is_killed_costs_nobody_a_get_and_only_posts_that_it_had(
         for one in posts:
             assert one.began < ended, "it was in flight before"
             assert began < one.ended, "it would have gone well"
-            assert log.line(one.path)["task"] == victim["id"], one
+            line = log.line(one.path)
+            assert line["task"] == victim["id"], one
+            # Its connection to the task stood. One that is refused by a port where nobody listens
+            # any more reads SC: that request could have gone to another task.
+            assert line["ended"] == "SH", line
 
 
 def _await_answers(generator: Generator) -> None:
